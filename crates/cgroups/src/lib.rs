@@ -1,0 +1,1 @@
+//! Control groups: version 2, and version 1 where a hybrid host needs it.

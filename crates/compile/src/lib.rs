@@ -1,0 +1,1 @@
+//! A specification and host facts become a program, or a list of diagnostics.

@@ -1,0 +1,1 @@
+//! Steps, programs and their encoding.

@@ -1,0 +1,1 @@
+//! The runtime library: load, prepare, launch, exec, kill, delete.

@@ -1,0 +1,1 @@
+//! OCI seccomp profiles to BPF: compiler, disassembler, simulator.
