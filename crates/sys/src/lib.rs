@@ -1,2 +1,40 @@
+//! The fence: everything orlop asks of the kernel that neither `std` nor `nix` offers safely.
+//!
+//! One wrapper is one system call, with one doc comment: the man page, the least kernel, the errno that matters.
+//! Nothing here decides anything. `no_std`, because `orlop-init` stands on it too.
+//!
+//! | file | what it wraps |
+//! |---|---|
+//! | [`fd`] | owned and borrowed descriptors |
+//! | [`file`] | opening, making, reading and checking files relative to a descriptor |
+//! | [`mount`] | the new mount API, `pivot_root`, `umount2` |
+//! | [`process`] | namespaces, pidfds, signals, exec, limits |
+//! | [`cred`] | users, groups, capabilities, `prctl` |
+//! | [`socket`] | messages with descriptors |
+//! | [`terminal`] | pseudo-terminals |
+//! | [`seccomp`] | loading a filter |
+//! | [`net`] | bringing the loopback interface up |
+//! | [`spawn`] | `clone3` and what runs between it and `execveat` |
+//! | [`memory`] | mapping a program, and scratch memory |
+//! | [`names`] | names of calls and errors, for people |
 #![no_std]
-//! x
+
+#[cfg(feature = "std")]
+extern crate std;
+
+pub mod cred;
+pub mod fd;
+pub mod file;
+pub mod memory;
+pub mod mount;
+pub mod names;
+pub mod net;
+pub mod process;
+pub mod raw;
+pub mod seccomp;
+pub mod socket;
+pub mod spawn;
+pub mod terminal;
+
+pub use fd::{Fd, OwnedFd};
+pub use raw::{Error, Result};

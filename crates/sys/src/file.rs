@@ -1,0 +1,273 @@
+//! Files, relative to a directory descriptor.
+
+use crate::raw::{Error, Result, call};
+use crate::{Fd, OwnedFd};
+use core::ffi::CStr;
+
+/// How openat2(2) resolves a path: the flags and mode of open(2), and `RESOLVE_…`.
+#[derive(Clone, Copy, Debug)]
+pub struct How {
+    /// `O_…`; `O_CLOEXEC` is always added.
+    pub flags: i32,
+    /// Permission bits of a file that is made.
+    pub mode: u32,
+    /// `libc::RESOLVE_…`.
+    pub resolve: u64,
+}
+
+/// Inside the directory as if it were the root, following symbolic links but no magic ones: for every path that a
+/// container chose.
+pub const IN_ROOT: u64 = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS;
+
+/// [openat2(2)](https://man7.org/linux/man-pages/man2/openat2.2.html), Linux 5.6. `EXDEV`: the path leaves what
+/// `resolve` allows. `EAGAIN`: something was renamed meanwhile; a bounded number of retries is made here.
+pub fn openat2(dir: Fd, path: &CStr, how: How) -> Result<OwnedFd> {
+    // `struct open_how`, as the kernel reads it.
+    let how = [(how.flags | libc::O_CLOEXEC) as u64, u64::from(how.mode), how.resolve];
+    let mut tries = 0;
+    loop {
+        let args = [dir.raw() as usize, path.as_ptr() as usize, how.as_ptr() as usize, size_of_val(&how)];
+        // SAFETY: path and `how` outlive the call, which only reads them.
+        match unsafe { call(libc::SYS_openat2, args) } {
+            Ok(fd) => return Ok(OwnedFd::made(fd)),
+            Err(e) if e.is(libc::EAGAIN) && tries < 128 => tries += 1,
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// An `O_PATH` descriptor for a path inside `root`, found as chroot(2) would find it.
+pub fn open_path_in_root(root: Fd, path: &CStr) -> Result<OwnedFd> {
+    openat2(root, path, How { flags: libc::O_PATH, mode: 0, resolve: IN_ROOT })
+}
+
+/// [openat(2)](https://man7.org/linux/man-pages/man2/openat.2.html), with `O_CLOEXEC`: for paths the host chose.
+pub fn openat(dir: Fd, path: &CStr, flags: i32, mode: u32) -> Result<OwnedFd> {
+    let args =
+        [dir.raw() as usize, path.as_ptr() as usize, (flags | libc::O_CLOEXEC) as usize, mode as usize];
+    // SAFETY: path outlives the call, which only reads it.
+    unsafe { call(libc::SYS_openat, args) }.map(OwnedFd::made)
+}
+
+/// [mkdirat(2)](https://man7.org/linux/man-pages/man2/mkdirat.2.html).
+pub fn mkdirat(dir: Fd, path: &CStr, mode: u32) -> Result<()> {
+    let args = [dir.raw() as usize, path.as_ptr() as usize, mode as usize];
+    // SAFETY: path outlives the call, which only reads it.
+    unsafe { call(libc::SYS_mkdirat, args) }.map(drop)
+}
+
+/// [mknodat(2)](https://man7.org/linux/man-pages/man2/mknodat.2.html). `mode` carries the file type. `EPERM`: device
+/// nodes cannot be made in a user namespace.
+pub fn mknodat(dir: Fd, path: &CStr, mode: u32, dev: u64) -> Result<()> {
+    let args = [dir.raw() as usize, path.as_ptr() as usize, mode as usize, dev as usize];
+    // SAFETY: path outlives the call, which only reads it.
+    unsafe { call(libc::SYS_mknodat, args) }.map(drop)
+}
+
+/// [symlinkat(2)](https://man7.org/linux/man-pages/man2/symlinkat.2.html).
+pub fn symlinkat(target: &CStr, dir: Fd, path: &CStr) -> Result<()> {
+    let args = [target.as_ptr() as usize, dir.raw() as usize, path.as_ptr() as usize];
+    // SAFETY: both strings outlive the call, which only reads them.
+    unsafe { call(libc::SYS_symlinkat, args) }.map(drop)
+}
+
+/// [unlinkat(2)](https://man7.org/linux/man-pages/man2/unlinkat.2.html). `flags`: 0 or `AT_REMOVEDIR`.
+pub fn unlinkat(dir: Fd, path: &CStr, flags: i32) -> Result<()> {
+    let args = [dir.raw() as usize, path.as_ptr() as usize, flags as usize];
+    // SAFETY: path outlives the call, which only reads it.
+    unsafe { call(libc::SYS_unlinkat, args) }.map(drop)
+}
+
+/// [readlinkat(2)](https://man7.org/linux/man-pages/man2/readlinkat.2.html) into `buf`; how much of it was filled.
+pub fn readlinkat(dir: Fd, path: &CStr, buf: &mut [u8]) -> Result<usize> {
+    let args = [dir.raw() as usize, path.as_ptr() as usize, buf.as_mut_ptr() as usize, buf.len()];
+    // SAFETY: path is only read; `buf` is written for at most its length.
+    unsafe { call(libc::SYS_readlinkat, args) }
+}
+
+/// [fchmod(2)](https://man7.org/linux/man-pages/man2/fchmodat.2.html) by name, not following a symbolic link's parent:
+/// `dir` is the verified parent.
+pub fn fchmodat(dir: Fd, path: &CStr, mode: u32) -> Result<()> {
+    let args = [dir.raw() as usize, path.as_ptr() as usize, mode as usize];
+    // SAFETY: path outlives the call, which only reads it.
+    unsafe { call(libc::SYS_fchmodat, args) }.map(drop)
+}
+
+/// [fchownat(2)](https://man7.org/linux/man-pages/man2/fchownat.2.html). An empty path with `AT_EMPTY_PATH` means `dir`.
+pub fn fchownat(dir: Fd, path: &CStr, uid: u32, gid: u32, flags: i32) -> Result<()> {
+    let args = [dir.raw() as usize, path.as_ptr() as usize, uid as usize, gid as usize, flags as usize];
+    // SAFETY: path outlives the call, which only reads it.
+    unsafe { call(libc::SYS_fchownat, args) }.map(drop)
+}
+
+/// What a file is: the parts of `struct stat` that orlop checks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// Type and permission bits.
+    pub mode: u32,
+    /// For device nodes: which device.
+    pub rdev: u64,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Length in bytes, for regular files.
+    pub size: u64,
+    /// The file system it is on.
+    pub dev: u64,
+    /// Its inode there.
+    pub ino: u64,
+}
+
+impl Status {
+    /// Whether its type is this one (`S_IFDIR`, …).
+    pub const fn is(&self, kind: u32) -> bool {
+        self.mode & libc::S_IFMT == kind
+    }
+}
+
+/// [fstat(2)](https://man7.org/linux/man-pages/man2/fstat.2.html); works on `O_PATH` descriptors.
+pub fn fstat(fd: Fd) -> Result<Status> {
+    let mut stat = core::mem::MaybeUninit::<libc::stat>::uninit();
+    // SAFETY: the call writes one `struct stat` to the pointer.
+    unsafe { call(libc::SYS_fstat, [fd.raw() as usize, stat.as_mut_ptr() as usize]) }?;
+    // SAFETY: the call succeeded, so it was filled.
+    let stat = unsafe { stat.assume_init() };
+    Ok(Status {
+        mode: stat.st_mode,
+        rdev: stat.st_rdev,
+        uid: stat.st_uid,
+        gid: stat.st_gid,
+        size: stat.st_size as u64,
+        dev: stat.st_dev,
+        ino: stat.st_ino,
+    })
+}
+
+/// The magic number of the file system a descriptor is on
+/// ([fstatfs(2)](https://man7.org/linux/man-pages/man2/fstatfs.2.html)).
+pub fn fstatfs_type(fd: Fd) -> Result<i64> {
+    let mut stat = core::mem::MaybeUninit::<libc::statfs>::uninit();
+    // SAFETY: the call writes one `struct statfs` to the pointer.
+    unsafe { call(libc::SYS_fstatfs, [fd.raw() as usize, stat.as_mut_ptr() as usize]) }?;
+    // SAFETY: the call succeeded, so it was filled.
+    let stat = unsafe { stat.assume_init() };
+    #[allow(clippy::unnecessary_cast)] // the field's width differs between architectures
+    Ok(stat.f_type as i64)
+}
+
+/// [read(2)](https://man7.org/linux/man-pages/man2/read.2.html), again after a signal.
+pub fn read(fd: Fd, buf: &mut [u8]) -> Result<usize> {
+    retry(|| {
+        // SAFETY: `buf` is written for at most its length.
+        unsafe { call(libc::SYS_read, [fd.raw() as usize, buf.as_mut_ptr() as usize, buf.len()]) }
+    })
+}
+
+/// [write(2)](https://man7.org/linux/man-pages/man2/write.2.html), again after a signal.
+pub fn write(fd: Fd, buf: &[u8]) -> Result<usize> {
+    retry(|| {
+        // SAFETY: `buf` is only read.
+        unsafe { call(libc::SYS_write, [fd.raw() as usize, buf.as_ptr() as usize, buf.len()]) }
+    })
+}
+
+/// Repeats a call that a signal interrupted.
+pub(crate) fn retry<T>(mut f: impl FnMut() -> Result<T>) -> Result<T> {
+    loop {
+        match f() {
+            Err(e) if e.is(libc::EINTR) => {}
+            done => return done,
+        }
+    }
+}
+
+/// Puts a descriptor at another number
+/// ([dup3(2)](https://man7.org/linux/man-pages/man2/dup.2.html)), not close-on-exec.
+///
+/// Meant for standard input, output and error: whatever was there is closed.
+pub fn dup_to_standard(fd: Fd, number: i32) -> Result<()> {
+    if !(0..=2).contains(&number) {
+        return Err(Error::of(libc::SYS_dup3, libc::EBADF));
+    }
+    // SAFETY: only the standard descriptors are replaced, which no owned descriptor of ours uses.
+    unsafe { call(libc::SYS_dup3, [fd.raw() as usize, number as usize, 0]) }.map(drop)
+}
+
+/// Makes every descriptor from `first` on close-on-exec
+/// ([close_range(2)](https://man7.org/linux/man-pages/man2/close_range.2.html), the flag since Linux 5.11).
+pub fn close_on_exec_from(first: u32) -> Result<()> {
+    let args = [first as usize, u32::MAX as usize, libc::CLOSE_RANGE_CLOEXEC as usize];
+    // SAFETY: nothing is closed now; exec closes them, when no code of this program is left to use them.
+    unsafe { call(libc::SYS_close_range, args) }.map(drop)
+}
+
+/// Sets or clears close-on-exec on one descriptor
+/// ([fcntl(2)](https://man7.org/linux/man-pages/man2/fcntl.2.html), `F_SETFD`).
+pub fn set_close_on_exec(fd: Fd, on: bool) -> Result<()> {
+    let args = [fd.raw() as usize, libc::F_SETFD as usize, usize::from(on) * libc::FD_CLOEXEC as usize];
+    // SAFETY: changes a flag only.
+    unsafe { call(libc::SYS_fcntl, args) }.map(drop)
+}
+
+/// Whether the effective user may execute a file
+/// ([faccessat2(2)](https://man7.org/linux/man-pages/man2/faccessat2.2.html), Linux 5.8, `X_OK`, `AT_EACCESS`).
+pub fn check_executable(dir: Fd, path: &CStr) -> Result<()> {
+    let args = [dir.raw() as usize, path.as_ptr() as usize, libc::X_OK as usize, libc::AT_EACCESS as usize];
+    // SAFETY: path outlives the call, which only reads it.
+    unsafe { call(libc::SYS_faccessat2, args) }.map(drop)
+}
+
+/// [fchdir(2)](https://man7.org/linux/man-pages/man2/chdir.2.html).
+pub fn fchdir(fd: Fd) -> Result<()> {
+    // SAFETY: changes the current directory only.
+    unsafe { call(libc::SYS_fchdir, [fd.raw() as usize]) }.map(drop)
+}
+
+/// [chdir(2)](https://man7.org/linux/man-pages/man2/chdir.2.html).
+pub fn chdir(path: &CStr) -> Result<()> {
+    // SAFETY: path outlives the call, which only reads it.
+    unsafe { call(libc::SYS_chdir, [path.as_ptr() as usize]) }.map(drop)
+}
+
+/// [chroot(2)](https://man7.org/linux/man-pages/man2/chroot.2.html).
+pub fn chroot(path: &CStr) -> Result<()> {
+    // SAFETY: path outlives the call, which only reads it.
+    unsafe { call(libc::SYS_chroot, [path.as_ptr() as usize]) }.map(drop)
+}
+
+/// The current directory ([getcwd(2)](https://man7.org/linux/man-pages/man2/getcwd.2.html)) as the kernel writes it,
+/// NUL included. One outside the root starts with `(unreachable)`.
+pub fn getcwd(buf: &mut [u8]) -> Result<usize> {
+    // SAFETY: `buf` is written for at most its length.
+    unsafe { call(libc::SYS_getcwd, [buf.as_mut_ptr() as usize, buf.len()]) }
+}
+
+/// [umask(2)](https://man7.org/linux/man-pages/man2/umask.2.html); the old mask.
+pub fn umask(mask: u32) -> u32 {
+    // SAFETY: changes the mask only; cannot fail.
+    unsafe { call(libc::SYS_umask, [mask as usize]) }.map_or(0, |old| old as u32)
+}
+
+/// A sealed, executable file in memory
+/// ([memfd_create(2)](https://man7.org/linux/man-pages/man2/memfd_create.2.html); `MFD_EXEC` since Linux 6.3, tried
+/// first, because `vm.memfd_noexec` may demand that it be asked for).
+pub fn memfd(name: &CStr) -> Result<OwnedFd> {
+    const MFD_EXEC: u32 = 0x10;
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // SAFETY: the name outlives the call, which only reads it.
+    let make = |flags: u32| unsafe { call(libc::SYS_memfd_create, [name.as_ptr() as usize, flags as usize]) };
+    match make(flags | MFD_EXEC) {
+        Err(e) if e.is(libc::EINVAL) => make(flags),
+        other => other,
+    }
+    .map(OwnedFd::made)
+}
+
+/// Forbids every later change of a memfd (fcntl(2), `F_ADD_SEALS`).
+pub fn seal(fd: Fd) -> Result<()> {
+    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+    // SAFETY: changes the file's seals only.
+    unsafe { call(libc::SYS_fcntl, [fd.raw() as usize, libc::F_ADD_SEALS as usize, seals as usize]) }
+        .map(drop)
+}

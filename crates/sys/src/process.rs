@@ -1,0 +1,108 @@
+//! Namespaces, pidfds, sessions, limits, and exec.
+
+use crate::raw::{Error, Result, call};
+use crate::{Fd, OwnedFd};
+use core::ffi::CStr;
+
+/// [setns(2)](https://man7.org/linux/man-pages/man2/setns.2.html). `fd`: a namespace, or (Linux 5.8) a pidfd with several
+/// `CLONE_NEW…` in `kinds`. `EINVAL`: the namespace is of another kind than asked for.
+pub fn setns(fd: Fd, kinds: i32) -> Result<()> {
+    // SAFETY: numbers only; memory is not touched.
+    unsafe { call(libc::SYS_setns, [fd.raw() as usize, kinds as usize]) }.map(drop)
+}
+
+/// [unshare(2)](https://man7.org/linux/man-pages/man2/unshare.2.html), for namespaces only: `CLONE_FILES` and `CLONE_FS`
+/// would break what other code relies on and are refused.
+pub fn unshare(kinds: i32) -> Result<()> {
+    if kinds & (libc::CLONE_FILES | libc::CLONE_FS | libc::CLONE_VM | libc::CLONE_THREAD) != 0 {
+        return Err(Error::of(libc::SYS_unshare, libc::EINVAL));
+    }
+    // SAFETY: namespaces only, which no memory or descriptor of this process depends on.
+    unsafe { call(libc::SYS_unshare, [kinds as usize]) }.map(drop)
+}
+
+/// [pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html), Linux 5.3.
+pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
+    // SAFETY: numbers only.
+    unsafe { call(libc::SYS_pidfd_open, [pid as usize, 0]) }.map(OwnedFd::made)
+}
+
+/// [pidfd_send_signal(2)](https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html), Linux 5.1. `ESRCH`: it is dead.
+pub fn pidfd_send_signal(pidfd: Fd, signal: i32) -> Result<()> {
+    // SAFETY: no `siginfo` is passed.
+    unsafe { call(libc::SYS_pidfd_send_signal, [pidfd.raw() as usize, signal as usize, 0, 0]) }.map(drop)
+}
+
+/// [setsid(2)](https://man7.org/linux/man-pages/man2/setsid.2.html). `EPERM`: already a process group leader.
+pub fn setsid() -> Result<()> {
+    // SAFETY: no arguments.
+    unsafe { call(libc::SYS_setsid, []) }.map(drop)
+}
+
+/// Joins a new session keyring with this name
+/// ([keyctl(2)](https://man7.org/linux/man-pages/man2/keyctl.2.html), `KEYCTL_JOIN_SESSION_KEYRING`). `ENOSYS`: the kernel has no keys.
+pub fn join_session_keyring(name: &CStr) -> Result<i32> {
+    const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
+    // SAFETY: the name outlives the call, which only reads it.
+    unsafe { call(libc::SYS_keyctl, [KEYCTL_JOIN_SESSION_KEYRING, name.as_ptr() as usize]) }
+        .map(|id| id as i32)
+}
+
+/// Sets a resource limit of a process, 0 for this one
+/// ([prlimit(2)](https://man7.org/linux/man-pages/man2/prlimit.2.html)). `EPERM`: the hard limit may not be raised.
+pub fn set_limit(pid: i32, resource: u32, soft: u64, hard: u64) -> Result<()> {
+    let limit = [soft, hard]; // `struct rlimit64`
+    // SAFETY: the new limit is only read; no old one is asked for.
+    unsafe { call(libc::SYS_prlimit64, [pid as usize, resource as usize, limit.as_ptr() as usize, 0]) }
+        .map(drop)
+}
+
+/// This process's soft and hard limit (prlimit(2)).
+pub fn limit(resource: u32) -> Result<(u64, u64)> {
+    let mut limit = [0_u64; 2];
+    // SAFETY: the call writes one `struct rlimit64`, two 64-bit numbers.
+    unsafe { call(libc::SYS_prlimit64, [0, resource as usize, 0, limit.as_mut_ptr() as usize]) }?;
+    Ok((limit[0], limit[1]))
+}
+
+/// [sethostname(2)](https://man7.org/linux/man-pages/man2/sethostname.2.html).
+pub fn sethostname(name: &[u8]) -> Result<()> {
+    // SAFETY: the name is only read, for its length.
+    unsafe { call(libc::SYS_sethostname, [name.as_ptr() as usize, name.len()]) }.map(drop)
+}
+
+/// [setdomainname(2)](https://man7.org/linux/man-pages/man2/setdomainname.2.html).
+pub fn setdomainname(name: &[u8]) -> Result<()> {
+    // SAFETY: the name is only read, for its length.
+    unsafe { call(libc::SYS_setdomainname, [name.as_ptr() as usize, name.len()]) }.map(drop)
+}
+
+/// Unblocks every signal ([sigprocmask(2)](https://man7.org/linux/man-pages/man2/sigprocmask.2.html)).
+pub fn unblock_signals() -> Result<()> {
+    const SIGSET_SIZE: usize = 8;
+    let none = 0_u64;
+    let args = [libc::SIG_SETMASK as usize, core::ptr::from_ref(&none) as usize, 0, SIGSET_SIZE];
+    // SAFETY: the set is only read; no old one is asked for.
+    unsafe { call(libc::SYS_rt_sigprocmask, args) }.map(drop)
+}
+
+/// Replaces this process ([execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html)); returns only on failure.
+///
+/// # Safety
+///
+/// `argv` and `envp` point to arrays of pointers to C strings, each array ended by a null pointer.
+pub unsafe fn execve(path: &CStr, argv: *const *const u8, envp: *const *const u8) -> Error {
+    // SAFETY: the caller's contract; on success this program no longer exists.
+    match unsafe { call(libc::SYS_execve, [path.as_ptr() as usize, argv as usize, envp as usize]) } {
+        Ok(_) => Error::of(libc::SYS_execve, libc::EINVAL),
+        Err(e) => e,
+    }
+}
+
+/// Ends this process ([_exit(2)](https://man7.org/linux/man-pages/man2/_exit.2.html)).
+pub fn exit(status: i32) -> ! {
+    loop {
+        // SAFETY: does not return; nothing is left to run.
+        let _ = unsafe { call(libc::SYS_exit_group, [status as usize]) };
+    }
+}

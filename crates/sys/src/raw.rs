@@ -1,0 +1,145 @@
+//! The system call instruction itself, per architecture, and the error it returns.
+
+use core::fmt;
+
+/// What the kernel answered, and to which call.
+///
+/// The call's number travels with the error, so that whoever reports it can say `openat2: ENOENT` without every
+/// caller naming what it called.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Error {
+    call: u16,
+    errno: u16,
+}
+
+/// The result of a system call.
+pub type Result<T> = core::result::Result<T, Error>;
+
+impl Error {
+    /// An error as another process reported it, or as a check of ours found it: call number and errno.
+    pub const fn new(call: u16, errno: u16) -> Self {
+        Self { call, errno }
+    }
+
+    /// An errno (`libc::E…`) that belongs to the call with this number (`libc::SYS_…`).
+    pub const fn of(call: libc::c_long, errno: i32) -> Self {
+        Self { call: call as u16, errno: errno as u16 }
+    }
+
+    /// The errno, as in errno(3).
+    pub const fn errno(self) -> i32 {
+        self.errno as i32
+    }
+
+    /// The number of the call that failed, on this architecture.
+    pub const fn call(self) -> u16 {
+        self.call
+    }
+
+    /// The name of the call that failed.
+    pub fn call_name(self) -> &'static str {
+        crate::names::call(self.call)
+    }
+
+    /// Whether the errno is this one.
+    pub const fn is(self, errno: i32) -> bool {
+        self.errno as i32 == errno
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.call_name(), crate::names::errno(self.errno()))
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// One system call with up to six arguments.
+///
+/// # Safety
+///
+/// The arguments must be what the call expects: pointers valid for the call's reads and writes, and no effect on
+/// memory or descriptors that safe code relies on.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+unsafe fn instruction(nr: usize, a: [usize; 6]) -> isize {
+    let ret: isize;
+    // SAFETY: the registers are those of the x86_64 system call convention (syscall(2)); rcx and r11 are declared
+    // clobbered; what the call itself does is the caller's contract.
+    unsafe {
+        core::arch::asm!(
+            "syscall",
+            inlateout("rax") nr as isize => ret,
+            in("rdi") a[0], in("rsi") a[1], in("rdx") a[2], in("r10") a[3], in("r8") a[4], in("r9") a[5],
+            lateout("rcx") _, lateout("r11") _,
+            options(nostack),
+        );
+    }
+    ret
+}
+
+/// As above, for aarch64.
+///
+/// # Safety
+///
+/// As above.
+#[cfg(target_arch = "aarch64")]
+#[inline]
+unsafe fn instruction(nr: usize, a: [usize; 6]) -> isize {
+    let ret: isize;
+    // SAFETY: the registers are those of the aarch64 system call convention (syscall(2)); the rest is the caller's.
+    unsafe {
+        core::arch::asm!(
+            "svc 0",
+            in("x8") nr,
+            inlateout("x0") a[0] as isize => ret,
+            in("x1") a[1], in("x2") a[2], in("x3") a[3], in("x4") a[4], in("x5") a[5],
+            options(nostack),
+        );
+    }
+    ret
+}
+
+/// As above, for riscv64.
+///
+/// # Safety
+///
+/// As above.
+#[cfg(target_arch = "riscv64")]
+#[inline]
+unsafe fn instruction(nr: usize, a: [usize; 6]) -> isize {
+    let ret: isize;
+    // SAFETY: the registers are those of the riscv64 system call convention (syscall(2)); the rest is the caller's.
+    unsafe {
+        core::arch::asm!(
+            "ecall",
+            in("a7") nr,
+            inlateout("a0") a[0] as isize => ret,
+            in("a1") a[1], in("a2") a[2], in("a3") a[3], in("a4") a[4], in("a5") a[5],
+            options(nostack),
+        );
+    }
+    ret
+}
+
+/// One system call: its number (`libc::SYS_…`) and up to six arguments; missing ones are zero.
+///
+/// # Safety
+///
+/// The arguments must be what the call expects: pointers valid for the call's reads and writes, and no effect on
+/// memory or descriptors that safe code relies on.
+#[inline]
+pub(crate) unsafe fn call<const N: usize>(nr: libc::c_long, args: [usize; N]) -> Result<usize> {
+    let mut a = [0; 6];
+    a[..N].copy_from_slice(&args);
+    // SAFETY: the caller's contract is the same.
+    let ret = unsafe { instruction(nr as usize, a) };
+    if ret < 0 { Err(Error { call: nr as u16, errno: -ret as u16 }) } else { Ok(ret as usize) }
+}
