@@ -1,0 +1,42 @@
+//! Mounts, and mappings of user and group ids.
+
+use serde::{Deserialize, Serialize};
+
+use crate::names::absent;
+
+/// One mount (`config.md#mounts`).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Mount {
+    /// Where, absolute in the container (required).
+    pub destination: String,
+    /// The file system type; empty or `none` with `bind` in the options is a bind mount.
+    #[serde(rename = "type", skip_serializing_if = "absent")]
+    pub kind: String,
+    /// What to mount: for a bind mount a path, absolute or relative to the bundle.
+    #[serde(skip_serializing_if = "absent")]
+    pub source: String,
+    /// Options as in `fstab(5)`; what is no flag of `mount(2)` goes to the file system.
+    #[serde(skip_serializing_if = "absent")]
+    pub options: Vec<String>,
+    /// User ids of an id-mapped mount; present together with `gid_mappings`.
+    #[serde(skip_serializing_if = "absent")]
+    pub uid_mappings: Vec<IdMapping>,
+    /// Group ids of an id-mapped mount.
+    #[serde(skip_serializing_if = "absent")]
+    pub gid_mappings: Vec<IdMapping>,
+}
+
+/// A range of ids inside, and where it lies outside (`config-linux.md#user-namespace-mappings`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct IdMapping {
+    /// The first id in the container (in an id-mapped mount: in the source file system).
+    #[serde(rename = "containerID")]
+    pub container_id: u32,
+    /// The first id on the host.
+    #[serde(rename = "hostID")]
+    pub host_id: u32,
+    /// How many ids.
+    pub size: u32,
+}
