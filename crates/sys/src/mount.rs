@@ -4,7 +4,7 @@ use crate::raw::{Result, call};
 use crate::{Fd, OwnedFd};
 use core::ffi::CStr;
 
-/// What mount_setattr(2) changes: attributes to set and to clear (`MOUNT_ATTR_…`), propagation (`MS_SHARED`, …, or 0),
+/// What [`mount_setattr`] changes: attributes to set and to clear (`MOUNT_ATTR_…`), propagation (`MS_SHARED`, …, or 0),
 /// and the user namespace of an id-mapped mount (`MOUNT_ATTR_IDMAP`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]

@@ -3,6 +3,7 @@
 macro_rules! table {
     ($(#[$meta:meta])* $fn:ident($number:ty) = $unknown:literal, $prefix:ident: $($name:ident)*) => {
         $(#[$meta])*
+        #[allow(clippy::cast_lossless)] // the constants' types differ between architectures
         pub fn $fn(number: $number) -> &'static str {
             match number { $(n if n as i64 == libc::$name as i64 => trim(stringify!($name), stringify!($prefix)),)* _ => $unknown }
         }

@@ -177,10 +177,7 @@ impl Spawn<'_> {
             error: AtomicU32::new(0),
             join: AtomicUsize::new(NO_JOIN),
         };
-        let launched = self.launch(shared, &mut stack, &mut inner_stack, gate, maps);
-        // The new processes run on these until exec; `launch` has waited for that.
-        drop((stack, inner_stack));
-        launched
+        self.launch(shared, &mut stack, &mut inner_stack, gate, maps)
     }
 
     /// Whether the joins have to be made by a process of their own, before the child is made.

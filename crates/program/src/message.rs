@@ -1,0 +1,128 @@
+//! What init and the host side say to each other while a program runs.
+//!
+//! ```text
+//!   host side                         init                                  `orlop start`
+//!     │   ◀──── Console (+ the master's descriptor) ────┤  Console
+//!     │   ◀──── Reached(Hooks) ─────────────────────────┤  Sync
+//!     │ prestart, createRuntime, createContainer hooks  │
+//!     ├──── one byte ─────────────────────────────────▶ │
+//!     │   ◀──── Reached(Ready) ─────────────────────────┤  Sync (create only)
+//!     │ state becomes "created"                         │
+//!     ├──── one byte ─────────────────────────────────▶ │
+//!                                                       │  AwaitStart  ◀──────── connect ────┤
+//!                                                       │                 startContainer hooks│
+//!                                                       │ ◀───────────────────── one byte ────┤
+//!                                                       │  Exec ─────── Executing, then EOF ─▶│
+//! ```
+//! With `run` there is no `AwaitStart`: `Executing` and the end of file go to the host side. At any time a failing step
+//! says `Failed` instead, and init ends. An end of file without `Executing` before it means that init was killed.
+//!
+//! Messages are packets (`SOCK_SEQPACKET`) of at most [`MAX`] bytes. The host side trusts none of them more than it
+//! would trust the container: until exec only init writes them, but what they say is only shown to people.
+
+use crate::wire::{Malformed, Reader, Wire};
+
+/// No message is longer.
+pub const MAX: usize = 512;
+
+/// Where init waits for the host side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Point {
+    /// Mounts are made, the root is not yet switched: hooks run.
+    Hooks = 1,
+    /// Everything but exec is done.
+    Ready = 2,
+}
+
+impl Point {
+    /// The point with this number.
+    pub const fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Hooks),
+            2 => Some(Self::Ready),
+            _ => None,
+        }
+    }
+}
+
+/// What a failing step says of itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failed<'a> {
+    /// Its index in the program.
+    pub step: u32,
+    /// Which of its parts failed, or `u32::MAX`.
+    pub part: u32,
+    /// The number of the system call.
+    pub call: u16,
+    /// What the kernel answered.
+    pub errno: u16,
+    /// What the kernel said beyond that (a file system's own words), as far as it fits.
+    pub text: &'a [u8],
+}
+
+/// From init to the host side, or to `orlop start`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// Init waits for one byte.
+    Reached(Point),
+    /// The message carries the master end of the console.
+    Console,
+    /// The message carries the notification descriptor of the seccomp filter.
+    SeccompListener,
+    /// The next thing that happens is exec.
+    Executing,
+    /// A step failed; init ends.
+    Failed(Failed<'a>),
+}
+
+impl<'a> Message<'a> {
+    /// Reads one.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are none.
+    pub fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        Ok(match u8::get(&mut reader)? {
+            1 => Self::Reached(Point::from_number(u8::get(&mut reader)?).ok_or(Malformed)?),
+            2 => Self::Console,
+            3 => Self::Executing,
+            4 => Self::Failed(Failed {
+                step: u32::get(&mut reader)?,
+                part: u32::get(&mut reader)?,
+                call: u16::get(&mut reader)?,
+                errno: u16::get(&mut reader)?,
+                text: reader.0,
+            }),
+            5 => Self::SeccompListener,
+            _ => return Err(Malformed),
+        })
+    }
+
+    /// Writes it to `out`; how much of it was used.
+    pub fn write(&self, out: &mut [u8; MAX]) -> usize {
+        let mut at = 0;
+        let mut put = |bytes: &[u8]| {
+            let room = &mut out[at..];
+            let n = bytes.len().min(room.len());
+            room[..n].copy_from_slice(&bytes[..n]);
+            at += n;
+        };
+        match self {
+            Self::Reached(point) => put(&[1, *point as u8]),
+            Self::Console => put(&[2]),
+            Self::Executing => put(&[3]),
+            Self::Failed(failed) => {
+                put(&[4]);
+                put(&failed.step.to_le_bytes());
+                put(&failed.part.to_le_bytes());
+                put(&failed.call.to_le_bytes());
+                put(&failed.errno.to_le_bytes());
+                put(failed.text);
+            }
+            Self::SeccompListener => put(&[5]),
+        }
+        at
+    }
+}

@@ -1,0 +1,25 @@
+//! Slots: where steps find the descriptors they use, and leave those they make.
+
+/// An index into init's table of descriptors.
+///
+/// Some slots are filled before init runs, by the host side, which opens what the program names; others are filled by
+/// steps. The meaning of the first ones is fixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot(pub u8);
+
+impl Slot {
+    /// How many slots there are.
+    pub const COUNT: usize = 256;
+    /// The socket to the host side.
+    pub const HOST: Self = Self(0);
+    /// The listening socket at which `AwaitStart` waits.
+    pub const START: Self = Self(1);
+    /// The root of the container's file system tree, as a mount.
+    pub const ROOT: Self = Self(2);
+    /// A procfs mount of ours or of the container, made by us and verified by construction.
+    pub const PROC: Self = Self(3);
+    /// The console's terminal.
+    pub const CONSOLE: Self = Self(4);
+    /// The first slot without a fixed meaning.
+    pub const FREE: Self = Self(8);
+}

@@ -1,0 +1,330 @@
+//! The vocabulary of the machine: everything `orlop-init` can do, in the order in which programs usually do it.
+//!
+//! Paths named `path` or `target` are looked up *inside the container's root* (slot [`Slot::ROOT`](crate::Slot::ROOT)) by
+//! openat2(2) with `RESOLVE_IN_ROOT`, so a leading `/` and symbolic links stay inside. Paths named `source` are the host's.
+
+use crate::Slot;
+use crate::wire::{List, Malformed, Reader, Str, Wire};
+#[cfg(feature = "build")]
+use {crate::wire::InteriorNul, alloc::vec::Vec};
+
+/// Where the source of a bind mount comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Source<'a> {
+    /// A path of the host, opened by init before the root is switched.
+    Path(Str<'a>),
+    /// A detached mount that the host side made, because init, in another user namespace, may not reach the path.
+    Tree(Slot),
+}
+
+impl<'a> Wire<'a> for Source<'a> {
+    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        Ok(match u8::get(reader)? {
+            0 => Self::Path(Str::get(reader)?),
+            1 => Self::Tree(Slot::get(reader)?),
+            _ => return Err(Malformed),
+        })
+    }
+    #[cfg(feature = "build")]
+    fn put(&self, out: &mut Vec<u8>) -> Result<(), InteriorNul> {
+        match self {
+            Self::Path(path) => 0_u8.put(out).and_then(|()| path.put(out)),
+            Self::Tree(slot) => 1_u8.put(out).and_then(|()| slot.put(out)),
+        }
+    }
+}
+
+/// Defines [`Step`], its encoding and its names from one table.
+macro_rules! steps {
+    ($($(#[$doc:meta])* $number:literal $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty),* $(,)? })*) => {
+        /// One thing that init does.
+        #[derive(Clone, Copy, Debug, PartialEq)]
+        #[allow(missing_docs)] // a single field is what its step's sentence speaks of
+        pub enum Step<'a> {
+            $($(#[$doc])* $name { $($(#[$field_doc])* $field: $type),* },)*
+        }
+
+        impl<'a> Step<'a> {
+            /// The step's name, as it is shown to people.
+            pub const fn name(&self) -> &'static str {
+                match self { $(Self::$name { .. } => stringify!($name),)* }
+            }
+        }
+
+        impl<'a> Wire<'a> for Step<'a> {
+            fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+                Ok(match u8::get(reader)? {
+                    $($number => Self::$name { $($field: <$type>::get(reader)?),* },)*
+                    _ => return Err(Malformed),
+                })
+            }
+            #[cfg(feature = "build")]
+            #[allow(clippy::too_many_lines)] // one line for each step
+            fn put(&self, out: &mut Vec<u8>) -> Result<(), InteriorNul> {
+                match self {
+                    $(Self::$name { $($field),* } => {
+                        u8::put(&$number, out)?;
+                        $($field.put(out)?;)*
+                        Ok(())
+                    })*
+                }
+            }
+        }
+    };
+}
+
+steps! {
+    /// Unblocks every signal and starts a new session: setsid(2).
+    1 NewSession {}
+    /// Joins a new session keyring, so that the caller's keys stay the caller's: keyctl(2). A kernel without keys is fine.
+    2 SessionKeyring { name: Str<'a> }
+    /// Leaves namespaces for new ones: unshare(2). For the cgroup namespace, whose root is the cgroup one is in.
+    3 Unshare {
+        /// `CLONE_NEW…`.
+        kinds: u32,
+    }
+    /// Brings the loopback interface of a new network namespace up.
+    4 LoopbackUp {}
+
+    /// Sets the propagation of the whole tree as the host left it, so that mounts made here do not travel there.
+    10 HostPropagation {
+        /// `MS_PRIVATE`, `MS_SLAVE`, …
+        propagation: u64,
+        /// Also of every mount below.
+        recursive: bool,
+    }
+    /// Makes the root file system a mount of its own, and opens it as [`Slot::ROOT`].
+    11 BindRoot {
+        /// Path on the host.
+        source: Source<'a>,
+        /// Where it is attached until the root is switched: the same path, on the host.
+        at: Str<'a>,
+    }
+    /// Makes a root of an overlay: `lower` read-only below a new, empty tmpfs, and opens it as [`Slot::ROOT`].
+    12 OverlayRoot {
+        /// Path on the host.
+        lower: Str<'a>,
+        /// A directory on the host where tmpfs and overlay are attached until the root is switched.
+        at: Str<'a>,
+        /// Options of the tmpfs, such as `size=64m`.
+        options: List<'a, (Str<'a>, Option<Str<'a>>)>,
+    }
+    /// Opens the current root as [`Slot::ROOT`]: for programs that join a running container.
+    13 UseRoot {}
+    /// Mounts a new file system: fsopen(2), fsconfig(2), fsmount(2), move_mount(2).
+    14 Mount {
+        /// The file system's name, such as `tmpfs`.
+        fstype: Str<'a>,
+        /// Options: a key, or a key and a value. The index of one is the *part* in a failure.
+        options: List<'a, (Str<'a>, Option<Str<'a>>)>,
+        /// `MOUNT_ATTR_…`.
+        attributes: u64,
+        /// Made if it does not exist.
+        target: Str<'a>,
+        /// The target must not be or lie below a symbolic link: for procfs and sysfs.
+        real: bool,
+        /// Where to keep the mount.
+        keep: Option<Slot>,
+    }
+    /// Mounts what is elsewhere already: open_tree(2), mount_setattr(2), move_mount(2).
+    15 Bind {
+        /// What.
+        source: Source<'a>,
+        /// With the mounts below it.
+        recursive: bool,
+        /// `MOUNT_ATTR_…` to set on the mount itself.
+        set: u64,
+        /// `MOUNT_ATTR_…` to clear on the mount itself.
+        clear: u64,
+        /// `MOUNT_ATTR_…` to set on every mount of the tree.
+        set_all: u64,
+        /// `MOUNT_ATTR_…` to clear on every mount of the tree.
+        clear_all: u64,
+        /// Made if it does not exist: a directory for a directory, else an empty file.
+        target: Str<'a>,
+    }
+    /// Sets the propagation of a mount.
+    16 Propagation {
+        /// Where it is.
+        target: Str<'a>,
+        /// `MS_SHARED`, `MS_SLAVE`, `MS_PRIVATE` or `MS_UNBINDABLE`.
+        propagation: u64,
+        /// Also of every mount below.
+        recursive: bool,
+    }
+    /// Makes a procfs for our own writes, where no step keeps one in [`Slot::PROC`].
+    17 PrivateProc {}
+    /// Opens a directory in the root, making what is missing, for the steps that work in it.
+    18 OpenDir {
+        /// Where.
+        path: Str<'a>,
+        /// Where to keep it.
+        slot: Slot,
+    }
+    /// Makes a device node: mknodat(2). One that is there already must be the same.
+    19 Device {
+        /// The directory.
+        dir: Slot,
+        /// The name in it.
+        name: Str<'a>,
+        /// `S_IFCHR`, `S_IFBLK` or `S_IFIFO`, and permission bits.
+        mode: u32,
+        /// The device's number, as `makedev` makes it.
+        device: u64,
+        /// Owner.
+        uid: u32,
+        /// Group.
+        gid: u32,
+    }
+    /// Mounts the host's device node, where nodes cannot be made.
+    20 BindDevice {
+        /// The directory.
+        dir: Slot,
+        /// The name in it.
+        name: Str<'a>,
+        /// The host's node.
+        source: Source<'a>,
+        /// What it must be: type bits.
+        mode: u32,
+        /// What it must be: number.
+        device: u64,
+    }
+    /// Makes a symbolic link; one that is there already stays, unless it is to be replaced.
+    21 Symlink {
+        /// The directory.
+        dir: Slot,
+        /// The name in it.
+        name: Str<'a>,
+        /// What it says.
+        target: Str<'a>,
+        /// Remove what is there.
+        replace: bool,
+    }
+    /// Makes a directory with everything above it, if it does not exist.
+    22 MakeDir {
+        /// Where.
+        path: Str<'a>,
+    }
+
+    /// Waits for the host side at a [`Point`](crate::message::Point).
+    30 Sync {
+        /// Its number.
+        point: u8,
+    }
+    /// Makes the container's root this mount namespace's: pivot_root(2), and lets go of the old one.
+    31 PivotRoot {
+        /// The old root still propagates to the host: cut that first.
+        detach: bool,
+    }
+    /// The same where pivot_root(2) cannot work (a ramfs as root): moves the root over the old one, and chroot(2).
+    32 MoveRoot {}
+    /// Changes the root mount after it was switched.
+    33 RootAttributes {
+        /// `MOUNT_ATTR_…` to set.
+        set: u64,
+        /// `MS_SHARED`, …, or 0.
+        propagation: u64,
+    }
+    /// Makes a pseudo-terminal in the container's devpts, sends its master to the host side, and makes the other end the
+    /// controlling terminal and standard input, output and error.
+    34 Console {
+        /// Rows and columns, if given.
+        size: Option<(u16, u16)>,
+        /// Also mount it at `/dev/console`.
+        mount: bool,
+        /// Who owns it.
+        uid: u32,
+    }
+    /// Gives standard input, output and error to the container's user, as far as the kernel lets us.
+    35 OwnStdio { uid: u32 }
+    /// sethostname(2).
+    36 Hostname { name: Str<'a> }
+    /// setdomainname(2).
+    37 Domainname { name: Str<'a> }
+    /// Writes a kernel parameter, through a procfs that was verified.
+    38 Sysctl {
+        /// Path below `/proc/sys`.
+        path: Str<'a>,
+        /// What to write.
+        value: Str<'a>,
+    }
+    /// Makes a path read-only, if it exists.
+    39 ReadonlyPath { path: Str<'a> }
+    /// Hides a path, if it exists: a directory behind an empty one, anything else behind `/dev/null`.
+    40 MaskPath { path: Str<'a> }
+    /// Changes the mount at a path: attributes that could not be there while it was being filled.
+    41 MountAttributes {
+        /// Where.
+        target: Str<'a>,
+        /// `MOUNT_ATTR_…` to set.
+        set: u64,
+    }
+
+    /// Sets how willingly the kernel kills this process when memory is short.
+    50 OomScoreAdj { value: i32 }
+    /// Sets a resource limit: prlimit(2).
+    51 Rlimit {
+        /// `RLIMIT_…`.
+        resource: u32,
+        /// What is in force.
+        soft: u64,
+        /// How far it may be raised.
+        hard: u64,
+    }
+    /// Gains no privileges by exec any more: prctl(2), `PR_SET_NO_NEW_PRIVS`.
+    52 NoNewPrivileges {}
+    /// Loads a seccomp filter: seccomp(2).
+    53 Seccomp {
+        /// `SECCOMP_FILTER_FLAG_…`.
+        flags: u64,
+        /// Instructions of eight bytes.
+        filter: &'a [u8],
+    }
+    /// Takes every other capability out of the bounding set.
+    54 BoundingSet {
+        /// One bit for each capability that stays.
+        keep: u64,
+    }
+    /// Becomes the container's user: setgroups(2), setresgid(2), setresuid(2), umask(2). Permitted capabilities survive.
+    55 Identity {
+        /// User.
+        uid: u32,
+        /// Group.
+        gid: u32,
+        /// Supplementary groups, four bytes each; none where the user namespace denies setgroups(2).
+        groups: Option<&'a [u8]>,
+        /// File mode creation mask.
+        umask: u32,
+    }
+    /// Sets the capability sets: capset(2), and the ambient set.
+    56 Capabilities {
+        /// One bit for each.
+        effective: u64,
+        /// One bit for each.
+        permitted: u64,
+        /// One bit for each.
+        inheritable: u64,
+        /// One bit for each.
+        ambient: u64,
+    }
+    /// Changes to the working directory, which must be inside the root: chdir(2), getcwd(2).
+    57 Cwd { path: Str<'a> }
+    /// Adds `HOME` to the environment, from the container's `/etc/passwd`.
+    58 Home { uid: u32 }
+    /// Finds the file to execute, so that a missing one is noticed before the container counts as created.
+    59 Locate {
+        /// Where to look, in this order.
+        candidates: List<'a, Str<'a>>,
+    }
+    /// Waits until `orlop start` says so; from then on messages go to it.
+    60 AwaitStart {}
+    /// Lets exec close every descriptor from this number on.
+    61 CloseFrom { first: u32 }
+    /// Becomes the container's process: execve(2) of what `Locate` found.
+    62 Exec {
+        /// Arguments, the first one the name.
+        args: List<'a, Str<'a>>,
+        /// Environment.
+        env: List<'a, Str<'a>>,
+    }
+}
