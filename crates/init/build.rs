@@ -1,19 +1,17 @@
 //! Links `orlop-init` without a C library or its start-up code, and without what only those need.
+//!
+//! The linker is called directly (orlop-runtime's build script chooses it), so the arguments are ld's own.
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     if std::env::var_os("CARGO_FEATURE_MACHINE").is_some() {
-        let link = [
-            "-nostartfiles",
-            "-nostdlib",
+        for argument in [
             "-static",
-            "-no-pie",
-            "-Wl,--build-id=none",
-            "-Wl,-z,noexecstack",
-            "-Wl,--gc-sections",
-            "-Wl,-z,norelro",
-            "-Wl,--no-eh-frame-hdr",
-        ];
-        for argument in link {
+            "--no-dynamic-linker",
+            "--build-id=none",
+            "-znoexecstack",
+            "-znorelro",
+            "--gc-sections",
+        ] {
             println!("cargo::rustc-link-arg-bins={argument}");
         }
     }
