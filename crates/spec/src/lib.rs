@@ -12,6 +12,14 @@
 //! | [`state`] | what `state` prints and hooks read | `runtime.md#state` |
 //! | [`features`] | what `features` prints | `features.md` |
 //!
+//! | file | how a text becomes one of these, and how errors name a place in it |
+//! |---|---|
+//! | [`parse`](mod@parse) | [`Document::parse`]: the way in |
+//! | `strict` | what the plain parse must refuse |
+//! | `lenient` | the second look at what it refused: all errors, or none |
+//! | [`pointer`] | [`Pointer`]: the name of a place |
+//! | [`locate`](mod@locate) | from a pointer to line and column, and back |
+//!
 //! Rules that hold for every type here:
 //!
 //! - A field is named as in JSON, in snake case; JSON's `type` is `kind`, as `type` is a keyword of Rust.
@@ -27,13 +35,18 @@
 pub mod config;
 pub mod features;
 pub mod hooks;
+mod lenient;
 pub mod linux;
+pub mod locate;
 pub mod mounts;
 mod names;
+pub mod parse;
+pub mod pointer;
 pub mod process;
 pub mod resources;
 pub mod seccomp;
 pub mod state;
+mod strict;
 
 pub use config::{Root, Spec};
 pub use features::Features;
@@ -42,7 +55,10 @@ pub use linux::{
     Device, DeviceKind, IntelRdt, Linux, MemoryPolicy, MemoryPolicyMode, Namespace, NamespaceKind, NetDevice,
     Personality, PersonalityDomain, TimeOffset,
 };
+pub use locate::{Location, locate, locate_nearest, pointer_at};
 pub use mounts::{IdMapping, Mount};
+pub use parse::{Document, ParseError, ParseErrors, Parsed, ProcessDocument, ResourcesDocument};
+pub use pointer::Pointer;
 pub use process::{
     Capabilities, ConsoleSize, CpuAffinity, IoPriority, IoPriorityClass, Process, Rlimit, RlimitKind,
     Scheduler, SchedulerPolicy, User,
