@@ -11,6 +11,7 @@
 //! | [`seccomp`] | the system call filter, parsed only when asked | `config-linux.md#seccomp` |
 //! | [`state`] | what `state` prints and hooks read | `runtime.md#state` |
 //! | [`features`] | what `features` prints | `features.md` |
+//! | [`default`] | the config that `spec` writes | |
 //!
 //! | file | how a text becomes one of these, and how errors name a place in it |
 //! |---|---|
@@ -33,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod default;
 pub mod features;
 pub mod hooks;
 mod lenient;
@@ -49,6 +51,7 @@ pub mod state;
 mod strict;
 
 pub use config::{Root, Spec};
+pub use default::default_spec;
 pub use features::Features;
 pub use hooks::{Hook, Hooks};
 pub use linux::{

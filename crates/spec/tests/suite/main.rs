@@ -1,11 +1,13 @@
 //! The tests of `orlop-spec`, in one program: `documents` (what is accepted), `errors` (what is said about the rest),
-//! `places` (pointers, lines, columns), `mangled` (no text makes it panic), `witness` (`oci-spec` agrees).
+//! `places` (pointers, lines, columns), `mangled` (no text makes it panic), `witness` (`oci-spec` agrees),
+//! `default_spec` (so does runc).
 #![allow(clippy::unwrap_used)]
 
 mod documents;
 mod errors;
 mod mangled;
 mod places;
+mod spec_of_runc;
 mod strategies;
 mod witness;
 
