@@ -18,7 +18,7 @@
 //! | [`parse`](mod@parse) | [`Document::parse`]: the way in |
 //! | `strict` | what the plain parse must refuse |
 //! | `lenient` | the second look at what it refused: all errors, or none |
-//! | [`pointer`] | [`Pointer`]: the name of a place |
+//! | [`pointer`](mod@pointer) | [`Pointer`]: the name of a place |
 //! | [`locate`](mod@locate) | from a pointer to line and column, and back |
 //!
 //! Rules that hold for every type here:
