@@ -1,1 +1,3 @@
 //! The runtime library: load, prepare, launch, exec, kill, delete.
+#![forbid(unsafe_code)]
+pub mod image;
