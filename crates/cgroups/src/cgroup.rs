@@ -15,13 +15,15 @@ mod events;
 mod freeze;
 mod kill;
 mod remove;
+#[cfg(test)]
+mod tests;
 mod undo;
 mod write;
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
-use crate::controller::Controllers;
+use crate::controller::{Controller, Controllers};
 use crate::device::DeviceProgram;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
@@ -95,6 +97,16 @@ impl Cgroup {
             }
         }
         Ok(())
+    }
+
+    /// The directory in the unified hierarchy.
+    pub(crate) fn v2_dir(&self) -> &Dir {
+        &self.v2
+    }
+
+    /// The directories in version 1 hierarchies, once for each controller.
+    pub(crate) fn v1_dirs(&self) -> impl Iterator<Item = (Controller, &Dir)> {
+        self.v1.iter().flat_map(|v1| v1.controllers.iter().map(|controller| (controller, &v1.dir)))
     }
 
     /// Puts `program` in the place of the device program that is attached.

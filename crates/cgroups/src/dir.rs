@@ -115,6 +115,22 @@ impl Dir {
         Ok(names)
     }
 
+    /// The names of the files that begin with `prefix`.
+    pub(crate) fn files(&self, prefix: &str) -> Result<Vec<String>> {
+        let failed = |errno| call("list", self.path.clone(), errno);
+        let mut names = Vec::new();
+        for entry in Listing::openat(&self.fd, c".", DIRECTORY, Mode::empty()).map_err(failed)?.iter() {
+            let entry = entry.map_err(failed)?;
+            if let Ok(name) = entry.file_name().to_str()
+                && name.starts_with(prefix)
+            {
+                names.push(name.into());
+            }
+        }
+        names.sort();
+        Ok(names)
+    }
+
     /// Removes a child directory. Removing what is not there succeeds.
     pub(crate) fn remove_child(&self, name: &OsStr) -> std::result::Result<(), Errno> {
         match unlinkat(&self.fd, name, UnlinkatFlags::RemoveDir) {

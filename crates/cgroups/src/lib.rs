@@ -12,6 +12,7 @@
 //! | `setting.rs` | one setting; problems and warnings |
 //! | `device.rs` | device rules → eBPF |
 //! | `cgroup.rs` | create, freeze, kill, remove |
+//! | `stats.rs` | what a container has used |
 //! | `controller.rs` | controllers and sets of them |
 //! | `dir.rs`, `tree.rs` | one open directory; walking a subtree |
 //!
@@ -28,6 +29,7 @@ mod layout;
 mod path;
 mod plan;
 mod setting;
+mod stats;
 mod tree;
 
 pub use cgroup::{Cgroup, FREEZE_DEADLINE};
@@ -38,3 +40,7 @@ pub use layout::{Hierarchy, Layout, Location, Place, Unified, V1Mount};
 pub use path::{CgroupPath, PathProblem};
 pub use plan::{Plan, convert, plan};
 pub use setting::{Absent, Problem, Setting, Warning};
+pub use stats::{
+    CpuStats, HugetlbStats, IoStats, MemoryEvents, MemoryStats, PidsStats, Pressure, Pressures, RdmaStats,
+    Stall, Stats, Usage,
+};

@@ -38,7 +38,7 @@ impl Cgroup {
     }
 
     /// The old way: freeze so that nobody forks, signal each process, and look again for those that were just being born.
-    fn kill_one_by_one(&self) -> Result<()> {
+    pub(super) fn kill_one_by_one(&self) -> Result<()> {
         let events = Events::open(&self.v2)?;
         // Not waited for, and not needed: a frozen process dies from SIGKILL, a fork in progress shows in the next round.
         let freezing = self.v2.write("cgroup.freeze", "1");

@@ -36,6 +36,16 @@ pub enum Limit {
     Bytes(u64),
 }
 
+impl Limit {
+    /// The number, or `None` for no limit.
+    pub fn bytes(self) -> Option<u64> {
+        match self {
+            Self::Max => None,
+            Self::Bytes(n) => Some(n),
+        }
+    }
+}
+
 impl std::fmt::Display for Limit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

@@ -9,4 +9,5 @@
 mod device;
 mod lifecycle;
 mod limits;
+mod stats;
 mod support;
