@@ -13,6 +13,7 @@
 //! | [`socket`] | messages with descriptors |
 //! | [`terminal`] | pseudo-terminals |
 //! | [`seccomp`] | loading a filter |
+//! | [`bpf`] | device programs on a cgroup |
 //! | [`net`] | bringing the loopback interface up |
 //! | [`spawn`] | `clone3` and what runs between it and `execveat` |
 //! | [`memory`] | mapping a program, and scratch memory |
@@ -22,6 +23,7 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod bpf;
 pub mod cred;
 pub mod fd;
 pub mod file;
