@@ -1,1 +1,17 @@
 //! The runtime library: load, prepare, launch, exec, kill, delete.
+#![forbid(unsafe_code)]
+
+pub mod error;
+pub mod id;
+pub mod liveness;
+pub mod options;
+pub mod state;
+pub mod store;
+
+pub use error::{Error, Result};
+pub use id::ContainerId;
+pub use options::{
+    CgroupManager, CreateOptions, ExecArgs, ExecOptions, NetMode, ProcessSource, RunOptions, Settings,
+    TryOptions,
+};
+pub use state::{ContainerState, StateFile};
