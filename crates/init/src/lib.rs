@@ -1,2 +1,40 @@
+//! The machine: runs the steps of one container process, in order, and becomes that process.
+//!
+//! It is a static program of a few pages, without a C library, without an allocator, without relocations. It lies in a
+//! sealed memory file together with the [`Program`](orlop_program::Program) it runs; the container never sees a handle to
+//! anything of the host's. Start reading at [`machine::Machine::run`].
+//!
+//! | file | the steps in it |
+//! |---|---|
+//! | [`machine`] | the loop over the steps, and the table that says which function does which |
+//! | [`root`] | the root file system: bind or overlay, propagation, pivot_root |
+//! | [`mounts`] | new file systems, bind mounts, attributes |
+//! | [`target`] | finding and making paths inside the root, safely |
+//! | [`devices`] | device nodes and symbolic links |
+//! | [`paths`] | read-only and masked paths |
+//! | [`procfs`] | kernel parameters, the OOM score |
+//! | [`console`] | the terminal |
+//! | [`identity`] | user, groups, capabilities, limits |
+//! | [`home`] | `HOME` from `/etc/passwd` |
+//! | [`exec`] | finding the file, waiting for start, execve |
+//! | [`report`] | what is told to the host side |
+//!
+//! Two rules hold everywhere. A failing step ends init: there is no partial recovery once privileges begin to drop. And
+//! no path is ever looked up inside the container's root except relative to the root's descriptor, by openat2(2).
 #![no_std]
-//! x
+#![forbid(unsafe_code)]
+
+pub mod console;
+pub mod devices;
+pub mod exec;
+pub mod home;
+pub mod identity;
+pub mod machine;
+pub mod mounts;
+pub mod paths;
+pub mod procfs;
+pub mod report;
+pub mod root;
+pub mod target;
+
+pub use machine::Machine;

@@ -55,12 +55,12 @@ impl<'a> Program<'a> {
 
 /// The steps of a program, read as they are asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::copy_iterator)] // it is two words, and `Program` is copied for reading twice
 pub struct Steps<'a> {
     reader: &'a [u8],
     count: u32,
 }
 
+#[allow(clippy::copy_iterator)] // it is three words, and a `Program` is copied to be read twice
 impl<'a> Iterator for Steps<'a> {
     type Item = Result<Step<'a>, Malformed>;
 

@@ -176,6 +176,11 @@ impl<'a> Str<'a> {
         self.0.bytes()
     }
 
+    /// A string as C has it.
+    pub const fn of(text: &'a CStr) -> Self {
+        Self(Text::Read(text))
+    }
+
     /// As C has it; only what was read from an encoded program has this form.
     pub const fn c_str(&self) -> &'a CStr {
         match self.0 {

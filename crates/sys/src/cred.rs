@@ -14,11 +14,11 @@ pub fn setresgid(gid: u32) -> Result<()> {
     unsafe { call(libc::SYS_setresgid, [gid as usize; 3]) }.map(drop)
 }
 
-/// Sets the supplementary groups ([setgroups(2)](https://man7.org/linux/man-pages/man2/setgroups.2.html)): `count` group ids of
-/// four bytes each, in memory order. `EPERM`: `/proc/self/setgroups` says `deny`.
-pub fn setgroups(groups: &[u32]) -> Result<()> {
-    // SAFETY: the groups are only read, for their number.
-    unsafe { call(libc::SYS_setgroups, [groups.len(), groups.as_ptr() as usize]) }.map(drop)
+/// Sets the supplementary groups ([setgroups(2)](https://man7.org/linux/man-pages/man2/setgroups.2.html)): group ids of four
+/// bytes each, in the machine's byte order. `EPERM`: `/proc/self/setgroups` says `deny`.
+pub fn setgroups(groups: &[u8]) -> Result<()> {
+    // SAFETY: the groups are only read, for their number; the kernel takes them at any alignment.
+    unsafe { call(libc::SYS_setgroups, [groups.len() / 4, groups.as_ptr() as usize]) }.map(drop)
 }
 
 /// The three capability sets of a process that capset(2) sets.

@@ -88,13 +88,21 @@ pub fn unblock_signals() -> Result<()> {
 
 /// Replaces this process ([execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html)); returns only on failure.
 ///
-/// # Safety
+/// `words`: the addresses of the arguments, 0, the addresses of the environment's strings from `environment` on, 0.
 ///
-/// `argv` and `envp` point to arrays of pointers to C strings, each array ended by a null pointer.
-pub unsafe fn execve(path: &CStr, argv: *const *const u8, envp: *const *const u8) -> Error {
-    // SAFETY: the caller's contract; on success this program no longer exists.
-    match unsafe { call(libc::SYS_execve, [path.as_ptr() as usize, argv as usize, envp as usize]) } {
-        Ok(_) => Error::of(libc::SYS_execve, libc::EINVAL),
+/// The kernel reads what the words point to and answers `EFAULT` where that is no memory of this process, so a wrong
+/// word is an error, not undefined behaviour: the program that would suffer is gone, or was never entered.
+pub fn exec_words(path: &CStr, words: &[usize], environment: usize) -> Error {
+    let fault = Error::of(libc::SYS_execve, libc::EFAULT);
+    let ended = |part: &[usize]| part.contains(&0);
+    let Some((arguments, environment)) = words.split_at_checked(environment) else { return fault };
+    if !ended(arguments) || !ended(environment) {
+        return fault;
+    }
+    let args = [path.as_ptr() as usize, arguments.as_ptr() as usize, environment.as_ptr() as usize];
+    // SAFETY: both arrays end with a null pointer; the kernel checks every address before it reads there.
+    match unsafe { call(libc::SYS_execve, args) } {
+        Ok(_) => fault,
         Err(e) => e,
     }
 }

@@ -1,0 +1,58 @@
+//! The terminal, and who owns standard input, output and error.
+
+use crate::Machine;
+use crate::machine::Outcome;
+use crate::report::{self, Fault};
+use crate::target;
+use orlop_program::Slot;
+use orlop_program::message::Message;
+use orlop_sys::file::{How, IN_ROOT};
+use orlop_sys::{Error, Fd, file, mount, terminal};
+
+/// chown(2): leave the group as it is.
+const KEEP: u32 = u32::MAX;
+const DEVPTS_MAGIC: i64 = 0x1cd1;
+
+/// Makes the container's terminal and hands its master to the host side.
+pub fn make(machine: &mut Machine<'_>, size: Option<(u16, u16)>, mount_it: bool, uid: u32) -> Outcome {
+    let how = How { flags: libc::O_RDWR | libc::O_NOCTTY, mode: 0, resolve: IN_ROOT };
+    let master = file::openat2(machine.root(), c"/dev/pts/ptmx", how)?;
+    // An image could have put anything there; only devpts makes terminals.
+    if file::fstatfs_type(master.fd())? != DEVPTS_MAGIC {
+        return Err(Error::of(libc::SYS_openat2, libc::ENOTTY).into());
+    }
+    terminal::unlock(master.fd())?;
+    // By the master, not by the name `/dev/pts/N`, which could be exchanged.
+    let ours = terminal::open_peer(master.fd())?;
+    if let Some((rows, columns)) = size {
+        terminal::set_size(ours.fd(), rows, columns)?;
+    }
+    if mount_it {
+        let tree = mount::clone_tree(ours.fd(), c"", false)?;
+        let place = target::file_or_new(machine.root(), b"/dev/console")?;
+        mount::move_mount(tree.fd(), place.fd())?;
+    }
+    own(ours.fd(), uid)?;
+    report::send(machine.slot(Slot::HOST), &Message::Console, Some(master.fd()))?;
+    (0..3).try_for_each(|number| file::dup_to_standard(ours.fd(), number))?;
+    terminal::make_controlling(Fd::STDIN).map_err(Fault::from)
+}
+
+/// Lets the container's user open its own standard input, output and error again (`/dev/stdout`).
+pub fn own_stdio(uid: u32) -> Outcome {
+    (0..3).try_for_each(|number| own(Fd::from_raw(number), uid))
+}
+
+/// Gives a descriptor's file to a user. Where that is not ours to do, or makes no sense, it stays as it is: the caller
+/// chose what it handed us.
+fn own(fd: Fd, uid: u32) -> Outcome {
+    let Ok(status) = file::fstat(fd) else { return Ok(()) }; // closed by the caller
+    let null = status.is(libc::S_IFCHR) && status.rdev == (1 << 8 | 3);
+    if status.uid == uid || null {
+        return Ok(());
+    }
+    match file::fchownat(fd, c"", uid, KEEP, libc::AT_EMPTY_PATH) {
+        Err(e) if ![libc::EINVAL, libc::EPERM, libc::EROFS].contains(&e.errno()) => Err(e.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,63 @@
+//! The end: find the file, wait to be started, become it.
+
+use crate::Machine;
+use crate::machine::{Outcome, wait_for_word};
+use crate::report::{self, Fault};
+use orlop_program::message::Message;
+use orlop_program::{List, Slot, Str};
+use orlop_sys::{Error, Fd, file, memory, socket};
+
+/// Finds the file to execute as execvp(3) does: what cannot be executed is passed over, and blamed if nothing else is
+/// found.
+pub fn locate<'a>(machine: &mut Machine<'a>, candidates: List<'a, Str<'a>>) -> Outcome {
+    let mut blame = Error::of(libc::SYS_execve, libc::ENOENT);
+    for candidate in candidates.iter() {
+        match file::check_executable(Fd::CWD, candidate.c_str()).and_then(|()| not_a_directory(candidate)) {
+            Ok(()) => {
+                machine.executable = Some(candidate.c_str());
+                return Ok(());
+            }
+            Err(e) if e.is(libc::ENOENT) || e.is(libc::ENOTDIR) => {}
+            Err(e) => blame = e,
+        }
+    }
+    Err(blame.into())
+}
+
+/// A directory is searchable, which access(2) calls executable.
+fn not_a_directory(path: Str<'_>) -> orlop_sys::Result<()> {
+    let found = file::openat(Fd::CWD, path.c_str(), libc::O_PATH, 0)?;
+    if file::fstat(found.fd())?.is(libc::S_IFDIR) {
+        Err(Error::of(libc::SYS_execve, libc::EACCES))
+    } else {
+        Ok(())
+    }
+}
+
+/// Waits until `orlop start` connects and says so. From then on it is who hears of success and failure.
+pub fn await_start(machine: &mut Machine<'_>) -> Outcome {
+    let connection = {
+        let listener = machine.take(Slot::START).ok_or(Error::of(libc::SYS_accept4, libc::EBADF))?;
+        // The host side has gone away or will; it must not take our end of the socket for a sign of life.
+        drop(machine.take(Slot::HOST));
+        socket::accept(listener.fd())?
+    };
+    let word = wait_for_word(connection.fd());
+    machine.keep(Slot::HOST, connection);
+    word
+}
+
+/// Becomes the container's process. Success shows as end of file: our end of the socket is close-on-exec.
+pub fn exec<'a>(machine: &Machine<'a>, args: List<'a, Str<'a>>, env: List<'a, Str<'a>>) -> Outcome {
+    let executable = machine.executable.ok_or(Error::of(libc::SYS_execve, libc::ENOENT))?;
+    // Two arrays of pointers, each ended by a null pointer.
+    let words = memory::words(args.len() + env.len() + 3)?;
+    let home = machine.home.variable().map(|home| home.as_ptr() as usize);
+    let pointer = |text: Str<'a>| text.c_str().as_ptr() as usize;
+    let all = args.iter().map(pointer).chain([0]).chain(env.iter().map(pointer)).chain(home).chain([0]);
+    for (to, from) in words.iter_mut().zip(all) {
+        *to = from;
+    }
+    report::send(machine.slot(Slot::HOST), &Message::Executing, None)?;
+    Err(Fault::from(orlop_sys::process::exec_words(executable, words, args.len() + 1)))
+}

@@ -1,0 +1,197 @@
+//! The loop over the steps, and the table that says which function does which.
+
+use crate::report::{self, Fault};
+use crate::{console, devices, exec, home, identity, mounts, paths, procfs, root};
+use core::ffi::CStr;
+use orlop_program::message::{Message, Point};
+use orlop_program::{Malformed, Program, Slot, Step};
+use orlop_sys::{Error, Fd, OwnedFd, file, net, process, seccomp, socket};
+
+/// What a step returns.
+pub type Outcome = Result<(), Fault>;
+
+/// The state of the machine: descriptors, and the few things that one step finds out for a later one.
+pub struct Machine<'a> {
+    slots: [Option<OwnedFd>; Slot::COUNT],
+    /// The file that `Locate` found.
+    pub(crate) executable: Option<&'a CStr>,
+    /// What `Home` found, as `HOME=…` with a NUL.
+    pub(crate) home: home::Home,
+    /// An empty read-only directory that hides others, once one was mounted.
+    pub(crate) empty_dir: Option<OwnedFd>,
+    /// The tree as the host left it is shared, so what we mount next to has to be made private first.
+    pub(crate) host_is_shared: bool,
+}
+
+impl<'a> Machine<'a> {
+    /// A machine with these descriptors. `own` takes ownership of a slot's descriptor.
+    pub fn new(program: &Program<'a>, own: impl Fn(i32) -> OwnedFd) -> Self {
+        let mut machine = Self {
+            slots: [const { None }; Slot::COUNT],
+            executable: None,
+            home: home::Home::NONE,
+            empty_dir: None,
+            host_is_shared: false,
+        };
+        for (slot, number) in program.slots.iter() {
+            machine.keep(slot, own(number));
+        }
+        machine
+    }
+
+    /// Runs the program. The last step never returns; a program that ends otherwise is a failure.
+    pub fn run(&mut self, program: &Program<'a>) -> ! {
+        let mut index = 0;
+        for step in program.steps {
+            if let Err(fault) = step.map_err(malformed).and_then(|step| self.step(&step)) {
+                report::give_up(self.host(), index, &fault);
+            }
+            index += 1;
+        }
+        report::give_up(self.host(), index, &malformed(Malformed))
+    }
+
+    /// The descriptor in a slot. An empty slot is a mistake of the compiler's and fails like a closed descriptor.
+    pub fn slot(&self, slot: Slot) -> Fd {
+        let fd = self.slots.get(usize::from(slot.0)).and_then(Option::as_ref);
+        fd.map_or(Fd::from_raw(-1), OwnedFd::fd)
+    }
+
+    /// Puts a descriptor into a slot; what was there is closed.
+    pub fn keep(&mut self, slot: Slot, fd: OwnedFd) {
+        if let Some(place) = self.slots.get_mut(usize::from(slot.0)) {
+            *place = Some(fd);
+        }
+    }
+
+    /// Whether there is a descriptor in a slot.
+    pub fn has(&self, slot: Slot) -> bool {
+        self.slots.get(usize::from(slot.0)).is_some_and(Option::is_some)
+    }
+
+    /// Takes the descriptor out of a slot.
+    pub fn take(&mut self, slot: Slot) -> Option<OwnedFd> {
+        self.slots.get_mut(usize::from(slot.0)).and_then(Option::take)
+    }
+
+    /// The container's root.
+    pub fn root(&self) -> Fd {
+        self.slot(Slot::ROOT)
+    }
+
+    fn host(&self) -> Option<Fd> {
+        self.has(Slot::HOST).then(|| self.slot(Slot::HOST))
+    }
+
+    #[allow(clippy::too_many_lines)] // one line for each step: this is the table
+    fn step(&mut self, step: &Step<'a>) -> Outcome {
+        match *step {
+            Step::NewSession {} => new_session(),
+            Step::SessionKeyring { name } => identity::session_keyring(name.c_str()),
+            Step::Unshare { kinds } => Ok(process::unshare(kinds as i32)?),
+            Step::LoopbackUp {} => Ok(net::bring_loopback_up()?),
+
+            Step::HostPropagation { propagation, recursive } => {
+                root::host_propagation(self, propagation, recursive)
+            }
+            Step::BindRoot { source, at } => root::bind(self, source, at.c_str()),
+            Step::OverlayRoot { lower, at, options } => root::overlay(self, lower, at.c_str(), options),
+            Step::UseRoot {} => root::use_current(self),
+            Step::Mount { fstype, options, attributes, target, real, keep } => {
+                mounts::new(self, fstype, options, attributes, mounts::Target { path: target, real }, keep)
+            }
+            Step::Bind { source, recursive, set, clear, set_all, clear_all, target } => {
+                let own = orlop_sys::mount::Attributes { set, clear, ..Default::default() };
+                let all =
+                    orlop_sys::mount::Attributes { set: set_all, clear: clear_all, ..Default::default() };
+                mounts::bind(self, source, recursive, own, all, target)
+            }
+            Step::Propagation { target, propagation, recursive } => {
+                mounts::propagation(self, target, propagation, recursive)
+            }
+            Step::MountAttributes { target, set } => mounts::attributes(self, target, set),
+            Step::PrivateProc {} => procfs::private(self),
+            Step::OpenDir { path, slot } => devices::open_dir(self, path, slot),
+            Step::Device { dir, name, mode, device, uid, gid } => {
+                devices::node(self.slot(dir), name.c_str(), &devices::Node { mode, device, uid, gid })
+            }
+            Step::BindDevice { dir, name, source, mode, device } => {
+                devices::bind(self, dir, name.c_str(), source, mode, device)
+            }
+            Step::Symlink { dir, name, target, replace } => {
+                devices::symlink(self.slot(dir), name.c_str(), target.c_str(), replace)
+            }
+            Step::MakeDir { path } => {
+                Ok(crate::target::directory(self.root(), path.bytes(), 0o755).map(drop)?)
+            }
+
+            Step::Sync { point } => self.sync(point),
+            Step::PivotRoot { detach } => root::pivot(self, detach),
+            Step::MoveRoot {} => root::move_over(self),
+            Step::RootAttributes { set, propagation } => root::attributes(self, set, propagation),
+            Step::Console { size, mount, uid } => console::make(self, size, mount, uid),
+            Step::OwnStdio { uid } => console::own_stdio(uid),
+            Step::Hostname { name } => Ok(process::sethostname(name.bytes())?),
+            Step::Domainname { name } => Ok(process::setdomainname(name.bytes())?),
+            Step::Sysctl { path, value } => procfs::sysctl(self, path, value),
+            Step::ReadonlyPath { path } => paths::read_only(self, path.c_str()),
+            Step::MaskPath { path } => paths::mask(self, path.c_str()),
+
+            Step::OomScoreAdj { value } => procfs::oom_score_adj(self, value),
+            Step::Rlimit { resource, soft, hard } => Ok(process::set_limit(0, resource, soft, hard)?),
+            Step::NoNewPrivileges {} => Ok(orlop_sys::cred::set_no_new_privileges()?),
+            Step::Seccomp { flags, filter } => self.seccomp(flags, filter),
+            Step::BoundingSet { keep } => identity::bounding_set(keep),
+            Step::Identity { uid, gid, groups, umask } => identity::become_user(uid, gid, groups, umask),
+            Step::Capabilities { effective, permitted, inheritable, ambient } => {
+                let sets = orlop_sys::cred::CapabilitySets { effective, permitted, inheritable };
+                identity::capabilities(sets, ambient)
+            }
+            Step::Cwd { path } => identity::working_directory(path.c_str()),
+            Step::Home { uid } => home::find(self, uid),
+            Step::Locate { candidates } => exec::locate(self, candidates),
+            Step::AwaitStart {} => exec::await_start(self),
+            Step::CloseFrom { first } => Ok(file::close_on_exec_from(first)?),
+            Step::Exec { args, env } => exec::exec(self, args, env),
+        }
+    }
+
+    /// Tells the host side that a point is reached, and waits for its word. A host side that is gone ends us: what it
+    /// had to do was not done.
+    fn sync(&self, point: u8) -> Outcome {
+        let point = Point::from_number(point).ok_or(Malformed).map_err(malformed)?;
+        let host = self.slot(Slot::HOST);
+        report::send(host, &Message::Reached(point), None)?;
+        wait_for_word(host)
+    }
+
+    fn seccomp(&self, flags: u64, filter: &[u8]) -> Outcome {
+        if let Some(listener) = seccomp::set_filter(filter, flags)? {
+            report::send(self.slot(Slot::HOST), &Message::SeccompListener, Some(listener.fd()))?;
+        }
+        Ok(())
+    }
+}
+
+/// Blocks until the other side sends its byte. End of file means that it went away without a word.
+pub(crate) fn wait_for_word(socket: Fd) -> Outcome {
+    let mut byte = [0];
+    if socket::receive(socket, &mut byte)? == 0 {
+        process::exit(1);
+    }
+    Ok(())
+}
+
+fn new_session() -> Outcome {
+    process::unblock_signals()?;
+    // EPERM: we are the first process of a PID namespace and lead our group already.
+    match process::setsid() {
+        Err(e) if !e.is(libc::EPERM) => Err(e.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Bytes that are no program: nothing to blame but ourselves.
+fn malformed(_: Malformed) -> Fault {
+    Error::of(libc::SYS_mmap, libc::EBADMSG).into()
+}

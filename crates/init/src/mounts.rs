@@ -1,0 +1,114 @@
+//! Mounts: new file systems and bind mounts, by the new mount API.
+//!
+//! A mount is made detached, gets its attributes while nobody can see it, and is then attached to a target that was found
+//! by descriptor. No mount is ever visible without its `nosuid`, `ro` and the like.
+
+use crate::Machine;
+use crate::machine::Outcome;
+use crate::report::Fault;
+use crate::target::{self, Name};
+use core::ffi::CStr;
+use orlop_program::step::Source;
+use orlop_program::{List, Slot, Str};
+use orlop_sys::mount::Attributes;
+use orlop_sys::{Error, Fd, OwnedFd, Result, file, mount};
+
+/// Where something is mounted.
+#[derive(Clone, Copy)]
+pub struct Target<'a> {
+    /// Path in the root.
+    pub path: Str<'a>,
+    /// No part of it may be a symbolic link.
+    pub real: bool,
+}
+
+/// A detached mount of a new file system. The index of an option that fails is the fault's part.
+pub fn make<'a>(
+    fstype: &CStr,
+    options: impl Iterator<Item = (Str<'a>, Option<Str<'a>>)>,
+    attributes: u64,
+) -> core::result::Result<OwnedFd, Fault> {
+    let context = mount::fsopen(fstype)?;
+    configure(context.fd(), options)
+        .and_then(|()| mount::fsmount(context.fd(), attributes).map_err(Fault::from))
+        .map_err(|fault| fault.in_context(context))
+}
+
+/// Sets every option, and makes the superblock.
+fn configure<'a>(context: Fd, options: impl Iterator<Item = (Str<'a>, Option<Str<'a>>)>) -> Outcome {
+    for (part, (key, value)) in (0..).zip(options) {
+        mount::fsconfig(context, key.c_str(), value.map(|v| v.c_str()))
+            .map_err(|e| Fault::from(e).of_part(part))?;
+    }
+    mount::fsconfig_create(context).map_err(Fault::from)
+}
+
+/// Mounts a new file system.
+pub fn new<'a>(
+    machine: &mut Machine<'_>,
+    fstype: Str<'a>,
+    options: List<'a, (Str<'a>, Option<Str<'a>>)>,
+    attributes: u64,
+    target: Target<'_>,
+    keep: Option<Slot>,
+) -> Outcome {
+    let made = make(fstype.c_str(), options.iter(), attributes)?;
+    let place = if target.real {
+        target::real_directory(machine.root(), target.path.bytes())?
+    } else {
+        target::directory(machine.root(), target.path.bytes(), 0o755)?
+    };
+    mount::move_mount(made.fd(), place.fd())?;
+    if let Some(slot) = keep {
+        machine.keep(slot, made);
+    }
+    Ok(())
+}
+
+/// A detached copy of a bind mount's source.
+pub(crate) fn source(machine: &mut Machine<'_>, source: Source<'_>, recursive: bool) -> Result<OwnedFd> {
+    match source {
+        Source::Path(path) => mount::clone_tree(Fd::CWD, path.c_str(), recursive),
+        Source::Tree(slot) => machine.take(slot).ok_or(Error::of(libc::SYS_open_tree, libc::EBADF)),
+    }
+}
+
+/// Mounts what is elsewhere already.
+pub fn bind(
+    machine: &mut Machine<'_>,
+    from: Source<'_>,
+    recursive: bool,
+    own: Attributes,
+    all: Attributes,
+    target: Str<'_>,
+) -> Outcome {
+    let tree = source(machine, from, recursive)?;
+    for (change, recursive) in [(all, true), (own, false)] {
+        if change != Attributes::default() {
+            mount::mount_setattr(tree.fd(), c"", recursive, &change)?;
+        }
+    }
+    let place = if file::fstat(tree.fd())?.is(libc::S_IFDIR) {
+        target::directory(machine.root(), target.bytes(), 0o755)?
+    } else {
+        target::file_or_new(machine.root(), target.bytes())?
+    };
+    mount::move_mount(tree.fd(), place.fd()).map_err(Fault::from)
+}
+
+/// Sets the propagation of a mount in the root.
+pub fn propagation(machine: &Machine<'_>, target: Str<'_>, propagation: u64, recursive: bool) -> Outcome {
+    let change = Attributes { propagation, ..Attributes::default() };
+    change_at(machine, target, recursive, &change)
+}
+
+/// Changes the attributes of a mount in the root.
+pub fn attributes(machine: &Machine<'_>, target: Str<'_>, set: u64) -> Outcome {
+    change_at(machine, target, false, &Attributes { set, ..Attributes::default() })
+}
+
+fn change_at(machine: &Machine<'_>, target: Str<'_>, recursive: bool, change: &Attributes) -> Outcome {
+    let mut name = Name::new();
+    let mounted = file::open_path_in_root(machine.root(), name.set(target.bytes())?)?;
+    mount::mount_setattr(mounted.fd(), c"", recursive, change).map_err(Fault::from)
+}

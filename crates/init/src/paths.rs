@@ -1,0 +1,56 @@
+//! Read-only and masked paths: parts of `/proc` and `/sys` that would tell or change too much.
+
+use crate::machine::Outcome;
+use crate::report::Fault;
+use crate::{Machine, devices, mounts};
+use core::ffi::CStr;
+use orlop_program::Str;
+use orlop_sys::mount::Attributes;
+use orlop_sys::{Fd, OwnedFd, Result, file, mount};
+
+/// `/dev/null`: character device 1:3.
+const NULL_DEVICE: u64 = 1 << 8 | 3;
+
+/// What is at a path, or nothing if there is nothing: kernels differ in what they show.
+fn existing(root: Fd, path: &CStr) -> Result<Option<OwnedFd>> {
+    match file::open_path_in_root(root, path) {
+        Ok(found) => Ok(Some(found)),
+        Err(e) if e.is(libc::ENOENT) || e.is(libc::ENOTDIR) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Makes a path read-only by mounting it, read-only, onto itself.
+pub fn read_only(machine: &Machine<'_>, path: &CStr) -> Outcome {
+    let Some(found) = existing(machine.root(), path)? else { return Ok(()) };
+    let tree = mount::clone_tree(found.fd(), c"", true)?;
+    let change = Attributes { set: libc::MOUNT_ATTR_RDONLY, ..Attributes::default() };
+    mount::mount_setattr(tree.fd(), c"", true, &change)?;
+    mount::move_mount(tree.fd(), found.fd()).map_err(Fault::from)
+}
+
+/// Hides a path.
+pub fn mask(machine: &mut Machine<'_>, path: &CStr) -> Outcome {
+    let Some(found) = existing(machine.root(), path)? else { return Ok(()) };
+    if file::fstat(found.fd())?.is(libc::S_IFDIR) {
+        return mask_directory(machine, found.fd());
+    }
+    let null = file::open_path_in_root(machine.root(), c"/dev/null")?;
+    let tree = mount::clone_tree(null.fd(), c"", false)?;
+    // Checked on the very thing that gets mounted: the container may exchange the path, not the descriptor.
+    devices::is_device(tree.fd(), libc::S_IFCHR, NULL_DEVICE)?;
+    mount::move_mount(tree.fd(), found.fd()).map_err(Fault::from)
+}
+
+/// All masked directories share one empty read-only tmpfs: a superblock for each would be slow to make and to tear down.
+fn mask_directory(machine: &mut Machine<'_>, target: Fd) -> Outcome {
+    if let Some(empty) = &machine.empty_dir {
+        let again = mount::clone_tree(empty.fd(), c"", false)?;
+        return mount::move_mount(again.fd(), target).map_err(Fault::from);
+    }
+    let no_options = core::iter::empty::<(Str<'_>, Option<Str<'_>>)>();
+    let empty = mounts::make(c"tmpfs", no_options, libc::MOUNT_ATTR_RDONLY)?;
+    mount::move_mount(empty.fd(), target)?;
+    machine.empty_dir = Some(empty);
+    Ok(())
+}

@@ -1,0 +1,64 @@
+//! What a failing step leaves behind: an error, which part of the step it was, and the kernel's own words.
+
+use orlop_program::message::{Failed, MAX, Message};
+use orlop_sys::{Error, Fd, OwnedFd, file, process, socket};
+
+/// Why a step failed.
+#[derive(Debug)]
+pub struct Fault {
+    /// The call and what the kernel answered.
+    error: Error,
+    /// Which part of the step.
+    part: Option<u32>,
+    /// The file-system context it happened in, which may have the kernel's own words about it.
+    context: Option<OwnedFd>,
+}
+
+impl From<Error> for Fault {
+    fn from(error: Error) -> Self {
+        Self { error, part: None, context: None }
+    }
+}
+
+impl Fault {
+    /// The same fault, with the file-system context in which it happened.
+    pub fn in_context(self, context: OwnedFd) -> Self {
+        Self { context: Some(context), ..self }
+    }
+
+    /// The same fault, of this part of the step.
+    pub fn of_part(self, part: u32) -> Self {
+        Self { part: Some(part), ..self }
+    }
+
+    /// The next message of the file-system context
+    /// ([fsopen(2)](https://man7.org/linux/man-pages/man2/fsopen.2.html)); how much of the buffer it fills.
+    fn kernel_words(&self, buffer: &mut [u8]) -> usize {
+        self.context.as_ref().and_then(|context| file::read(context.fd(), buffer).ok()).unwrap_or(0)
+    }
+}
+
+/// Sends a message; a host side that is gone is no reason to go on.
+pub fn send(socket: Fd, message: &Message<'_>, fd: Option<Fd>) -> Result<(), Error> {
+    let mut buffer = [0; MAX];
+    let len = message.write(&mut buffer);
+    socket::send(socket, buffer.get(..len).unwrap_or(&[]), fd)
+}
+
+/// Says which step failed and why, and ends.
+pub fn give_up(socket: Option<Fd>, step: u32, fault: &Fault) -> ! {
+    let mut words = [0; 160];
+    let len = fault.kernel_words(&mut words);
+    let failed = Failed {
+        step,
+        part: fault.part.unwrap_or(u32::MAX),
+        call: fault.error.call(),
+        errno: fault.error.errno() as u16,
+        text: words.get(..len).unwrap_or(&[]),
+    };
+    if let Some(socket) = socket {
+        // Whoever would have read it is gone if this fails; ending is all that is left.
+        send(socket, &Message::Failed(failed), None).ok();
+    }
+    process::exit(1)
+}

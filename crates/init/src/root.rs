@@ -1,0 +1,115 @@
+//! The root file system: where it comes from, and how it becomes `/`.
+
+use crate::Machine;
+use crate::machine::Outcome;
+use crate::mounts;
+use crate::report::Fault;
+use crate::target::Name;
+use core::ffi::CStr;
+use orlop_program::step::Source;
+use orlop_program::{List, Slot, Str};
+use orlop_sys::mount::Attributes;
+use orlop_sys::{Error, Fd, file, mount};
+
+const DIRECTORY: i32 = libc::O_PATH | libc::O_DIRECTORY;
+
+/// Sets the propagation of everything the mount namespace was made with.
+pub fn host_propagation(machine: &mut Machine<'_>, propagation: u64, recursive: bool) -> Outcome {
+    machine.host_is_shared = propagation == libc::MS_SHARED;
+    set_propagation(Fd::CWD, c"/", propagation, recursive)
+}
+
+/// Binds the root file system's directory onto itself: pivot_root(2) wants a mount point.
+pub fn bind(machine: &mut Machine<'_>, source: Source<'_>, at: &CStr) -> Outcome {
+    let tree = match source {
+        Source::Path(path) => mount::clone_tree(Fd::CWD, path.c_str(), true)?,
+        Source::Tree(slot) => machine.take(slot).ok_or(Error::of(libc::SYS_open_tree, libc::EBADF))?,
+    };
+    if machine.host_is_shared {
+        make_parent_private(at.to_bytes())?;
+    }
+    mount::move_mount(tree.fd(), file::openat(Fd::CWD, at, DIRECTORY, 0)?.fd())?;
+    machine.keep(Slot::ROOT, tree);
+    Ok(())
+}
+
+/// The nearest mount above a path becomes private, so that what is mounted at the path stays here; pivot_root(2) refuses
+/// shared ones.
+fn make_parent_private(path: &[u8]) -> Outcome {
+    let mut name = Name::new();
+    let private = Attributes { propagation: libc::MS_PRIVATE, ..Attributes::default() };
+    let mut path = path;
+    loop {
+        let candidate = if path.is_empty() { b"/" } else { path };
+        match mount::mount_setattr(Fd::CWD, name.set(candidate)?, false, &private) {
+            // Not a mount point.
+            Err(e) if e.is(libc::EINVAL) && !path.is_empty() => {}
+            done => return Ok(done?),
+        }
+        let parent = path.iter().rposition(|b| *b == b'/').unwrap_or(0);
+        path = path.get(..parent).unwrap_or(b"");
+    }
+}
+
+/// A throw-away root: what is below stays as it is, every change goes to a tmpfs that dies with the namespace.
+pub fn overlay(
+    machine: &mut Machine<'_>,
+    lower: Str<'_>,
+    at: &CStr,
+    options: List<'_, (Str<'_>, Option<Str<'_>>)>,
+) -> Outcome {
+    let tmpfs = mounts::make(c"tmpfs", options.iter(), 0)?;
+    let place = file::openat(Fd::CWD, at, DIRECTORY, 0)?;
+    mount::move_mount(tmpfs.fd(), place.fd())?;
+    file::mkdirat(tmpfs.fd(), c"upper", 0o755)?;
+    file::mkdirat(tmpfs.fd(), c"work", 0o700)?;
+    // The overlay file system takes paths; the place is ours and nothing of the container runs yet.
+    file::fchdir(tmpfs.fd())?;
+    let layers = [(c"lowerdir", lower.c_str()), (c"upperdir", c"upper"), (c"workdir", c"work")];
+    let root = mounts::make(c"overlay", layers.iter().map(|(k, v)| (Str::of(k), Some(Str::of(v)))), 0)?;
+    mount::move_mount(root.fd(), tmpfs.fd())?;
+    machine.keep(Slot::ROOT, root);
+    Ok(())
+}
+
+/// The root that we are in already.
+pub fn use_current(machine: &mut Machine<'_>) -> Outcome {
+    machine.keep(Slot::ROOT, file::openat(Fd::CWD, c"/", DIRECTORY, 0)?);
+    Ok(())
+}
+
+/// Switches the root, and lets go of the host's tree.
+pub fn pivot(machine: &Machine<'_>, detach: bool) -> Outcome {
+    let old = file::openat(Fd::CWD, c"/", DIRECTORY, 0)?;
+    file::fchdir(machine.root())?;
+    // Onto itself: the old root then lies over the new one, and no directory is needed for it (pivot_root(2), NOTES).
+    mount::pivot_root(c".", c".")?;
+    file::fchdir(old.fd())?;
+    if detach {
+        // Else the unmounting below would be done on the host as well.
+        set_propagation(old.fd(), c"", libc::MS_SLAVE, true)?;
+    }
+    mount::umount2(c".", libc::MNT_DETACH)?;
+    file::chdir(c"/").map_err(Fault::from)
+}
+
+/// Moves the root over the old one, where pivot_root(2) cannot: the old root stays below, out of reach of path look-ups.
+pub fn move_over(machine: &Machine<'_>) -> Outcome {
+    let old = file::openat(Fd::CWD, c"/", DIRECTORY, 0)?;
+    mount::move_mount(machine.root(), old.fd())?;
+    file::fchdir(machine.root())?;
+    file::chroot(c".")?;
+    file::chdir(c"/").map_err(Fault::from)
+}
+
+/// Changes the new root's mount.
+pub fn attributes(machine: &Machine<'_>, set: u64, propagation: u64) -> Outcome {
+    let recursive = false;
+    let change = Attributes { set, propagation, ..Attributes::default() };
+    mount::mount_setattr(machine.root(), c"", recursive, &change).map_err(Fault::from)
+}
+
+fn set_propagation(dir: Fd, path: &CStr, propagation: u64, recursive: bool) -> Outcome {
+    let change = Attributes { propagation, ..Attributes::default() };
+    mount::mount_setattr(dir, path, recursive, &change).map_err(Fault::from)
+}

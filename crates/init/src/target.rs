@@ -1,0 +1,125 @@
+//! Finding and making paths inside the container's root.
+//!
+//! The root's content belongs to the container: any part of any path may be a symbolic link, and may be exchanged while
+//! we look. So every look-up starts at the root's descriptor and stays inside by openat2(2); what is missing is made with
+//! the `*at` calls relative to the descriptor of its verified parent, one name at a time, never following a link.
+
+use core::ffi::CStr;
+use orlop_sys::file::{How, IN_ROOT};
+use orlop_sys::{Error, Fd, OwnedFd, Result, file};
+
+/// A path or name as C has it, of at most `PATH_MAX` bytes.
+pub(crate) struct Name([u8; 4096]);
+
+impl Name {
+    pub(crate) const fn new() -> Self {
+        Self([0; 4096])
+    }
+
+    /// This path, as C has it.
+    pub(crate) fn set(&mut self, bytes: &[u8]) -> Result<&CStr> {
+        let too_long = Error::of(libc::SYS_openat2, libc::ENAMETOOLONG);
+        let room = self.0.get_mut(..=bytes.len()).ok_or(too_long)?;
+        let (end, text) = room.split_last_mut().ok_or(too_long)?;
+        text.copy_from_slice(bytes);
+        *end = 0;
+        CStr::from_bytes_with_nul(room).map_err(|_| too_long)
+    }
+}
+
+/// The directory at `path` in the root, with every missing one made, with this mode.
+pub fn directory(root: Fd, path: &[u8], mode: u32) -> Result<OwnedFd> {
+    let mut name = Name::new();
+    let how = How { flags: libc::O_PATH | libc::O_DIRECTORY, mode: 0, resolve: IN_ROOT };
+    // The whole path first: usually it is there.
+    match file::openat2(root, or_dot(name.set(path)?), how) {
+        Err(e) if e.is(libc::ENOENT) => {}
+        found => return found,
+    }
+    let mut dir = file::openat2(root, c".", how)?;
+    let mut missing = false;
+    let mut end = 0;
+    for component in path.split(|b| *b == b'/') {
+        end += component.len();
+        let prefix = path.get(..end).unwrap_or(path);
+        end += 1;
+        if component.is_empty() || component == b"." {
+            continue;
+        }
+        if !missing {
+            match file::openat2(root, name.set(prefix)?, how) {
+                Ok(found) => {
+                    dir = found;
+                    continue;
+                }
+                Err(e) if e.is(libc::ENOENT) => missing = true,
+                Err(e) => return Err(e),
+            }
+        }
+        dir = make_directory(dir.fd(), name.set(component)?, mode)?;
+    }
+    Ok(dir)
+}
+
+/// Makes one directory in a verified parent, and opens it. Losing a race against somebody who makes it too is fine, a
+/// link in its place is not.
+fn make_directory(parent: Fd, name: &CStr, mode: u32) -> Result<OwnedFd> {
+    if name == c".." {
+        return Err(Error::of(libc::SYS_mkdirat, libc::EINVAL));
+    }
+    match file::mkdirat(parent, name, mode) {
+        Err(e) if !e.is(libc::EEXIST) => return Err(e),
+        _ => {}
+    }
+    file::openat(parent, name, libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0)
+}
+
+/// The directory at `path`, which must not be a symbolic link nor lie below one: where procfs or sysfs is mounted, since
+/// what is written there later must not land in a file system of the container's choice.
+pub fn real_directory(root: Fd, path: &[u8]) -> Result<OwnedFd> {
+    let path = path.trim_ascii_start();
+    let relative = path.iter().position(|b| *b != b'/').and_then(|at| path.get(at..)).unwrap_or(b".");
+    let mut name = Name::new();
+    let how = How {
+        flags: libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW,
+        mode: 0,
+        resolve: libc::RESOLVE_BENEATH | libc::RESOLVE_NO_SYMLINKS,
+    };
+    match file::openat2(root, name.set(relative)?, how) {
+        Err(e) if e.is(libc::ENOENT) => {}
+        found => return found,
+    }
+    directory(root, relative, 0o755)?;
+    file::openat2(root, name.set(relative)?, how)
+}
+
+/// What is at `path`, or an empty file made there, with every missing directory above it.
+pub fn file_or_new(root: Fd, path: &[u8]) -> Result<OwnedFd> {
+    let mut name = Name::new();
+    match file::open_path_in_root(root, name.set(path)?) {
+        Err(e) if e.is(libc::ENOENT) => {}
+        found => return found,
+    }
+    let (parent, last) = split(path);
+    let parent = directory(root, parent, 0o755)?;
+    let last = name.set(last)?;
+    match file::mknodat(parent.fd(), last, libc::S_IFREG | 0o644, 0) {
+        Err(e) if !e.is(libc::EEXIST) => return Err(e),
+        _ => {}
+    }
+    file::openat(parent.fd(), last, libc::O_PATH | libc::O_NOFOLLOW, 0)
+}
+
+/// A path's directory part and its last name.
+fn split(path: &[u8]) -> (&[u8], &[u8]) {
+    let path = path.strip_suffix(b"/").unwrap_or(path);
+    match path.iter().rposition(|b| *b == b'/') {
+        Some(at) => (path.get(..at).unwrap_or(b""), path.get(at + 1..).unwrap_or(b"")),
+        None => (b"", path),
+    }
+}
+
+/// openat2(2) does not take an empty path; here it means the root.
+fn or_dot(path: &CStr) -> &CStr {
+    if path.is_empty() { c"." } else { path }
+}
