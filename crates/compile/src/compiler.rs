@@ -118,13 +118,11 @@ impl<'a> Compiler<'a> {
     /// A slot of the program's own.
     pub(crate) fn slot(&mut self, asks: &Pointer) -> Slot {
         let slot = Slot(self.next_slot);
-        match self.next_slot.checked_add(1) {
-            Some(next) => self.next_slot = next,
-            None => {
-                let message =
-                    "too many directories of devices and bind mounts: a container can have about 240";
-                self.error(Code::NotBuiltYet, asks.clone(), message);
-            }
+        if let Some(next) = self.next_slot.checked_add(1) {
+            self.next_slot = next;
+        } else {
+            let message = "too many directories of devices and bind mounts: a container can have about 240";
+            self.error(Code::NotBuiltYet, asks.clone(), message);
         }
         slot
     }

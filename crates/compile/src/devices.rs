@@ -96,14 +96,12 @@ impl Compiler<'_> {
             let parent = cleaned
                 .rsplit_once('/')
                 .map_or("/", |(parent, _)| if parent.is_empty() { "/" } else { parent });
-            let dir = match dirs.iter().find(|(path, _)| path == parent) {
-                Some((_, slot)) => *slot,
-                None => {
-                    let slot = self.open_dir(parent, pointer.clone());
-                    dirs.push((parent.to_owned(), slot));
-                    slot
-                }
-            };
+            let known = dirs.iter().find(|(path, _)| path == parent).map(|(_, slot)| *slot);
+            let dir = known.unwrap_or_else(|| {
+                let slot = self.open_dir(parent, pointer.clone());
+                dirs.push((parent.to_owned(), slot));
+                slot
+            });
             self.node(dir, name_of(&cleaned), node, pointer);
         }
         self.links(dev);

@@ -48,14 +48,16 @@ impl Compiler<'_> {
 
     /// The environment as the process gets it: of equal names the last counts. Also whether `HOME` is in it.
     pub(crate) fn environment<'p>(&mut self, process: &'p Process) -> (Vec<Str<'p>>, bool) {
+        let name = |variable: &'p String| variable.split_once('=').map_or("", |(name, _)| name);
+        for (index, variable) in process.env.iter().enumerate().filter(|(_, v)| name(v).is_empty()) {
+            let message = format!("{variable:?} is no variable: it must be NAME=VALUE");
+            self.error(Code::Env, Pointer::new("/process/env/{}").at(index), message);
+        }
         let mut names = BTreeSet::new();
         let mut env = Vec::with_capacity(process.env.len() + 2);
-        for (index, variable) in process.env.iter().enumerate().rev() {
-            let name = variable.split_once('=').map_or("", |(name, _)| name);
-            if name.is_empty() {
-                let message = format!("{variable:?} is no variable: it must be NAME=VALUE");
-                self.error(Code::Env, Pointer::new("/process/env/{}").at(index), message);
-            } else if variable != "HOME=" && names.insert(name) {
+        for variable in process.env.iter().rev() {
+            // An empty home is none (as with runc).
+            if variable != "HOME=" && names.insert(name(variable)) {
                 env.push(Str::from(variable));
             }
         }

@@ -60,6 +60,7 @@ impl Compiler<'_> {
 }
 
 /// The number of a resource.
+#[allow(clippy::unnecessary_cast)] // C libraries disagree about the type
 fn number(kind: &RlimitKind) -> Option<u32> {
     Some(match kind {
         RlimitKind::Cpu => libc::RLIMIT_CPU,

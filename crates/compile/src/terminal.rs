@@ -34,16 +34,14 @@ impl Compiler<'_> {
     /// Rows and columns; without one of them, the caller sets the size.
     fn console_size(&mut self, process: &Process) -> Option<(u16, u16)> {
         let size = process.console_size.filter(|size| size.height > 0 && size.width > 0)?;
-        match (u16::try_from(size.height), u16::try_from(size.width)) {
-            (Ok(rows), Ok(columns)) => Some((rows, columns)),
-            _ => {
-                let message = format!(
-                    "a terminal has at most 65535 rows and columns, not {} x {}",
-                    size.height, size.width
-                );
-                self.error(Code::Console, Pointer::new("/process/consoleSize"), message);
-                None
-            }
-        }
+        let (Ok(rows), Ok(columns)) = (u16::try_from(size.height), u16::try_from(size.width)) else {
+            let message = format!(
+                "a terminal has at most 65535 rows and columns, not {} x {}",
+                size.height, size.width
+            );
+            self.error(Code::Console, Pointer::new("/process/consoleSize"), message);
+            return None;
+        };
+        Some((rows, columns))
     }
 }

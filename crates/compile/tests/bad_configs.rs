@@ -1,5 +1,5 @@
 //! Configs that are refused or warned about: each with every finding, by code and place.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 
@@ -77,7 +77,10 @@ fn check(host: &Host, options: &Options<'_>, changes: &[(&str, Value)], expected
     assert_eq!(findings(&result), expected, "{changes:#?}\n{result:#?}");
 }
 
-fn all_are_found(cases: &[(&[(&str, Value)], &[&str])]) {
+/// What is changed in the good config, and what is then found.
+type Case<'a> = (&'a [(&'a str, Value)], &'a [&'a str]);
+
+fn all_are_found(cases: &[Case<'_>]) {
     for (changes, expected) in cases {
         check(&root(), &options(), changes, expected);
     }
@@ -180,14 +183,16 @@ fn map(container: u32, host: u32, size: u32) -> Value {
 }
 
 #[test]
-fn id_mappings() {
+fn id_mappings_are_complete_and_do_not_contradict_each_other() {
     let user = ("/linux/namespaces/-", json!({"type": "user"}));
-    let joined = ("/linux/namespaces/-", json!({"type": "user", "path": "/run/ns/user"}));
     let (uid, gid) = ("/linux/uidMappings", "/linux/gidMappings");
     let one = || json!([map(0, 1000, 10)]);
     all_are_found(&[
         (&[(uid, one())], &["MappingWithoutUser /linux/uidMappings"]),
-        (&[user.clone()], &["MappingMissing /linux/uidMappings", "MappingMissing /linux/gidMappings"]),
+        (
+            std::slice::from_ref(&user),
+            &["MappingMissing /linux/uidMappings", "MappingMissing /linux/gidMappings"],
+        ),
         (&[user.clone(), (uid, one())], &["MappingMissing /linux/gidMappings"]),
         (
             &[user.clone(), (uid, json!([map(1, 1000, 1)])), (gid, one())],
@@ -230,6 +235,16 @@ fn id_mappings() {
                 "IdUnmapped /process/user/additionalGids/1",
             ],
         ),
+    ]);
+}
+
+#[test]
+fn what_id_mappings_and_user_namespaces_rule_out() {
+    let user = ("/linux/namespaces/-", json!({"type": "user"}));
+    let joined = ("/linux/namespaces/-", json!({"type": "user", "path": "/run/ns/user"}));
+    let (uid, gid) = ("/linux/uidMappings", "/linux/gidMappings");
+    let one = || json!([map(0, 1000, 10)]);
+    all_are_found(&[
         (&[joined.clone(), (uid, one()), (gid, one())], &["warn Mapping /linux/uidMappings"]),
         (&[joined.clone(), (uid, one())], &["Mapping /linux/gidMappings"]),
         (&[joined], &[]),
@@ -365,7 +380,7 @@ fn the_process() {
         (&[("/process/args", json!(["/a", "b\0"]))], &["NulByte /process/args"]),
         (&[("/process/cwd", json!(""))], &["Cwd /process/cwd"]),
         (&[("/process/cwd", json!("tmp"))], &["Cwd /process/cwd"]),
-        (&[("/process/env", json!(["A=1", "B", "=c"]))], &["Env /process/env/2", "Env /process/env/1"]),
+        (&[("/process/env", json!(["A=1", "B", "=c"]))], &["Env /process/env/1", "Env /process/env/2"]),
         (
             &[("/process/args/0", json!("sh")), ("/process/env", json!(["PATH=.:"]))],
             &[

@@ -1,5 +1,5 @@
 //! Whole programs, as they are written for configs of the usual kinds.
-#![allow(missing_docs)]
+#![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 mod common;
 
@@ -73,4 +73,24 @@ fn a_process_added_to_a_container() {
     let docker = show(&compile_exec(&load("docker"), &process, &root(), &options).unwrap());
     let podman = show(&compile_exec(&load("podman"), &process, &root(), &options).unwrap());
     insta::assert_snapshot!(format!("{docker}\n--- in a user namespace ---\n{podman}"));
+}
+
+/// Printed, not asserted: run it with `--release -- --nocapture`.
+#[test]
+fn how_long_it_takes() {
+    for (name, spec) in
+        [("default", default_spec(false)), ("podman", load("podman")), ("docker", load("docker"))]
+    {
+        let mut times: Vec<_> = (0..200)
+            .map(|_| {
+                let start = std::time::Instant::now();
+                let compiled = create(&spec, &root()).unwrap();
+                let time = start.elapsed();
+                drop(compiled);
+                time
+            })
+            .collect();
+        times.sort_unstable();
+        println!("{name}: median {:?}, fastest {:?}", times[100], times[0]);
+    }
 }

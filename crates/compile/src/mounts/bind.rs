@@ -1,5 +1,6 @@
 //! Bind mounts.
 
+use super::place::is_bind;
 use super::{Compiler, Entry};
 use crate::Code;
 use crate::compiler::on_host;
@@ -42,9 +43,6 @@ impl Compiler<'_> {
 
     /// Whether the container's `/dev` is somebody else's, and to be left as it is.
     pub(crate) fn dev_is_bound(&self) -> bool {
-        self.spec.mounts.iter().any(|mount| {
-            let binds = || mount.kind == "bind" || mount.options.iter().any(|o| o == "bind" || o == "rbind");
-            clean(&mount.destination) == "/dev" && binds()
-        })
+        self.spec.mounts.iter().any(|mount| clean(&mount.destination) == "/dev" && is_bind(mount))
     }
 }

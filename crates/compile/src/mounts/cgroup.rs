@@ -22,13 +22,12 @@ impl Compiler<'_> {
             self.error(Code::MountOption, entry.option(*option), message)
                 .hint("add {\"type\": \"cgroup\"} to linux.namespaces");
         }
-        match self.cgroup_directory() {
-            Some(directory) => self.bind_path(entry, &directory, false),
-            None => {
-                let message = "there is no cgroup file system of version 2 that could be mounted";
-                self.error(Code::MountCgroup, entry.field("/mounts/{}/type"), message)
-                    .hint("mount -t cgroup2 none /sys/fs/cgroup/unified, or remove the mount");
-            }
-        }
+        let Some(directory) = self.cgroup_directory() else {
+            let message = "there is no cgroup file system of version 2 that could be mounted";
+            self.error(Code::MountCgroup, entry.field("/mounts/{}/type"), message)
+                .hint("mount -t cgroup2 none /sys/fs/cgroup/unified, or remove the mount");
+            return;
+        };
+        self.bind_path(entry, &directory, false);
     }
 }

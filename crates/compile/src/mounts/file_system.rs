@@ -120,8 +120,7 @@ fn configuration<'e>(entry: &'e Entry<'_>, later: bool) -> (Vec<(Str<'e>, Option
         }
     }
     for (key, value, index) in &entry.options.data {
-        let (key, value): (&&str, &Option<&str>) = (key, value);
-        options.push((key.into(), value.as_ref().map(Into::into)));
+        options.push((Str::from(*key), value.map(Str::from)));
         parts.push(entry.option(*index).into());
     }
     (options, parts)

@@ -42,7 +42,7 @@ impl Compiler<'_> {
             self.error(Code::MountDestination, pointer, message).hint("set root.path instead");
             return None;
         }
-        if is_below(&cleaned, "/proc") && !self.allowed_in_proc(&cleaned, mount) {
+        if is_below(&cleaned, "/proc") && !allowed_in_proc(&cleaned, mount) {
             let message =
                 format!("{destination:?} lies in /proc: what is mounted there could fool writes to it");
             self.error(Code::MountInProc, pointer, message).hint(
@@ -52,15 +52,18 @@ impl Compiler<'_> {
         }
         Some(target)
     }
+}
 
-    /// Something other than a procfs at `/proc` would take writes that are meant for the kernel, such as security
-    /// labels (CVE-2019-16884). That no symbolic link leads there is up to init.
-    fn allowed_in_proc(&self, cleaned: &str, mount: &Mount) -> bool {
-        if cleaned != "/proc" {
-            return IN_PROC.contains(&cleaned);
-        }
-        let binds =
-            mount.kind == "bind" || mount.options.iter().any(|option| option == "bind" || option == "rbind");
-        if binds { clean(&mount.source) == "/proc" } else { mount.kind == "proc" }
+/// Something other than a procfs at `/proc` would take writes that are meant for the kernel, such as security labels
+/// (CVE-2019-16884). That no symbolic link leads there is up to init.
+fn allowed_in_proc(cleaned: &str, mount: &Mount) -> bool {
+    if cleaned != "/proc" {
+        return IN_PROC.contains(&cleaned);
     }
+    if is_bind(mount) { clean(&mount.source) == "/proc" } else { mount.kind == "proc" }
+}
+
+/// Whether a mount is a bind mount.
+pub(super) fn is_bind(mount: &Mount) -> bool {
+    mount.kind == "bind" || mount.options.iter().any(|option| option == "bind" || option == "rbind")
 }

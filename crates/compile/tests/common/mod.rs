@@ -1,5 +1,6 @@
 //! What the suites share: hosts, and how a compilation is shown.
 #![allow(dead_code, missing_docs)] // not every suite uses all of it
+#![allow(clippy::unwrap_used)] // helpers of tests
 
 use orlop_cgroups::{Controllers, Layout, Unified};
 use orlop_compile::{Compiled, Diagnostics, Host, Mode, Options, compile};
