@@ -28,7 +28,8 @@ pub fn disassemble(filter: &Filter) -> String {
 /// Any program as text. It need not be well-formed.
 pub fn disassemble_program(program: &[Insn]) -> String {
     let targets: BTreeSet<usize> = (0..program.len()).flat_map(|at| targets(program, at)).collect();
-    let labels: HashMap<usize, usize> = targets.iter().enumerate().map(|(name, &at)| (at, name + 1)).collect();
+    let labels: HashMap<usize, usize> =
+        targets.iter().enumerate().map(|(name, &at)| (at, name + 1)).collect();
     let label = |at: usize| labels.get(&at).map_or_else(|| "?".to_owned(), |name| format!("L{name}"));
     let held = follow(program);
     let mut text = String::new();
@@ -101,7 +102,9 @@ fn field(offset: u32) -> String {
 /// The system call that a number is compared with, or the architecture.
 fn comment(insn: &Insn, held: Held) -> Option<String> {
     match (insn.code, held) {
-        (op::JEQ, Held::Arch) => Arch::all().find(|arch| arch.token() == insn.k).map(|arch| arch.name().to_owned()),
+        (op::JEQ, Held::Arch) => {
+            Arch::all().find(|arch| arch.token() == insn.k).map(|arch| arch.name().to_owned())
+        }
         (op::JEQ | op::JGE | op::JGT, Held::Number(Some(arch))) => name(arch, insn.k),
         _ => None,
     }

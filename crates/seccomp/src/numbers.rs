@@ -89,9 +89,11 @@ fn leaves(ranges: &[Range]) -> Vec<Leaf> {
 /// Writes a balanced tree. The right half comes last in the program.
 fn tree(assembler: &mut Assembler, leaves: &[Leaf]) -> Target {
     match leaves {
-        [leaf] => {
-            leaf.holes.iter().rev().fold(leaf.below, |no, &(nr, yes)| Target::At(assembler.branch(op::JEQ, nr, yes, no)))
-        }
+        [leaf] => leaf
+            .holes
+            .iter()
+            .rev()
+            .fold(leaf.below, |no, &(nr, yes)| Target::At(assembler.branch(op::JEQ, nr, yes, no))),
         _ => {
             let (left, right) = leaves.split_at(leaves.len() / 2);
             let start = right[0].start;
@@ -116,8 +118,7 @@ mod tests {
     fn singles_split_ranges_and_equal_neighbours_join() {
         let ranges = [(0, to(Trap)), (10, to(Allow)), (11, to(Trap))];
         let singles = [(0, to(Allow)), (5, to(Trap)), (9, to(Allow)), (u32::MAX, to(Allow))];
-        let expected =
-            [(0, to(Allow)), (1, to(Trap)), (9, to(Allow)), (11, to(Trap)), (u32::MAX, to(Allow))];
+        let expected = [(0, to(Allow)), (1, to(Trap)), (9, to(Allow)), (11, to(Trap)), (u32::MAX, to(Allow))];
         assert_eq!(overlay(&ranges, &singles), expected);
     }
 

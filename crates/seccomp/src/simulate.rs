@@ -1,9 +1,9 @@
 //! A filter, run without a kernel.
 
+use crate::Action;
 use crate::arch::LITTLE_ENDIAN;
 use crate::bpf::{Insn, data};
 use crate::verify::{Malformed, verify};
-use crate::Action;
 
 /// What a filter sees of a system call (`struct seccomp_data`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -68,7 +68,8 @@ fn check_operation(at: usize, insn: &Insn, length: usize) -> Result<(), Malforme
     let k = insn.k;
     let constant = |good: bool| if good { Ok(()) } else { Err(Malformed::Constant { at, k }) };
     // A jump's target must exist; distances count from the next instruction.
-    let jump = |distance: usize| if distance < length - at - 1 { Ok(()) } else { Err(Malformed::Jump { at }) };
+    let jump =
+        |distance: usize| if distance < length - at - 1 { Ok(()) } else { Err(Malformed::Jump { at }) };
     match insn.code {
         // A = data[k]
         0x20 => constant(k < data::SIZE && k % 4 == 0),

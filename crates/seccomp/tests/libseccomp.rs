@@ -31,7 +31,9 @@ fn ours(profile: &Seccomp, native: Arch) -> Filter {
 fn numbers(arch: Arch) -> BTreeSet<u32> {
     let known = Name::all().filter_map(|name| name.number(arch));
     let near = known.flat_map(|number| [number.wrapping_sub(1), number, number + 1]);
-    let edges = [0, 0x4000_0000, 0x8000_0000, 0xc000_0000].into_iter().flat_map(|edge: u32| [edge, edge.wrapping_sub(1)]);
+    let edges = [0, 0x4000_0000, 0x8000_0000, 0xc000_0000]
+        .into_iter()
+        .flat_map(|edge: u32| [edge, edge.wrapping_sub(1)]);
     near.chain(edges).chain([2000, 0x4000_0800, u32::MAX - 1]).collect()
 }
 
@@ -41,7 +43,15 @@ fn values(profile: &Seccomp) -> Vec<u64> {
     let constants = args.flat_map(|arg| [arg.value, arg.value_two, arg.value & arg.value_two]);
     let near = constants.flat_map(|value| {
         let other_half = value ^ 1 << 32;
-        [value, value.wrapping_sub(1), value.wrapping_add(1), other_half, !value, value & 0xffff_ffff, value << 32]
+        [
+            value,
+            value.wrapping_sub(1),
+            value.wrapping_add(1),
+            other_half,
+            !value,
+            value & 0xffff_ffff,
+            value << 32,
+        ]
     });
     let multiplexed = 1..25;
     near.chain(multiplexed).chain([0, u64::MAX]).collect::<BTreeSet<_>>().into_iter().collect()
@@ -67,7 +77,12 @@ fn compare(profile: &Seccomp, program: &[Insn], witness: &[Insn], arches: &[Arch
             for args in arguments(&values, nr, count) {
                 let call = SeccompData { nr, arch: arch.token(), instruction_pointer: 0, args };
                 let (ours, theirs) = (simulate(program, &call), simulate(witness, &call));
-                assert_eq!(ours, theirs, "{arch:?} {:?} {call:x?}", Name::from_number(arch, nr).map(Name::name));
+                assert_eq!(
+                    ours,
+                    theirs,
+                    "{arch:?} {:?} {call:x?}",
+                    Name::from_number(arch, nr).map(Name::name)
+                );
             }
         }
     }
@@ -109,7 +124,9 @@ fn every_system_call_decides_as_libseccomp() {
     let mut profile = Seccomp { default_action: "SCMP_ACT_TRAP".into(), ..Seccomp::default() };
     profile.architectures = ARCHES.map(|arch| format!("SCMP_ARCH_{}", arch.name())).to_vec();
     for (at, name) in Name::all().enumerate() {
-        profile.syscalls.push(Syscall { errno_ret: Some(at as u32), ..common::rule(&[name.name()], "ERRNO", vec![]) });
+        profile
+            .syscalls
+            .push(Syscall { errno_ret: Some(at as u32), ..common::rule(&[name.name()], "ERRNO", vec![]) });
     }
     let mut profile = known_to_both(profile, &ARCHES);
     // libseccomp takes seconds for all at once.
@@ -160,9 +177,8 @@ const ACTIONS: [(&str, Option<u32>); 10] = [
 
 fn any_rule(action: impl Strategy<Value = (&'static str, Option<u32>)>) -> impl Strategy<Value = Syscall> {
     let args = prop_oneof![2 => Just(vec![]), 5 => prop::collection::vec(any_arg(), 1..4)];
-    (prop::collection::vec(any_name(), 1..5), action, args).prop_map(|(names, (action, errno_ret), args)| Syscall {
-        errno_ret,
-        ..common::rule(&names, action, args)
+    (prop::collection::vec(any_name(), 1..5), action, args).prop_map(|(names, (action, errno_ret), args)| {
+        Syscall { errno_ret, ..common::rule(&names, action, args) }
     })
 }
 
@@ -170,17 +186,19 @@ fn any_rule(action: impl Strategy<Value = (&'static str, Option<u32>)>) -> impl 
 fn any_profile(actions: usize) -> impl Strategy<Value = Seccomp> {
     let default = prop::sample::select(&ACTIONS).prop_filter("a listener", |action| action.0 != "NOTIFY");
     let chosen = prop::collection::vec(prop::sample::select(&ACTIONS), actions);
-    (default, chosen, prop::sample::subsequence(&ARCHES[1..], 0..4)).prop_flat_map(|(default, chosen, arches)| {
-        let rules = prop::collection::vec(any_rule(prop::sample::select(chosen)), 1..14);
-        rules.prop_map(move |syscalls| Seccomp {
-            default_action: format!("SCMP_ACT_{}", default.0),
-            default_errno_ret: default.1,
-            architectures: arches.iter().map(|arch| format!("SCMP_ARCH_{}", arch.name())).collect(),
-            listener_path: "/run/agent".into(),
-            syscalls,
-            ..Seccomp::default()
-        })
-    })
+    (default, chosen, prop::sample::subsequence(&ARCHES[1..], 0..4)).prop_flat_map(
+        |(default, chosen, arches)| {
+            let rules = prop::collection::vec(any_rule(prop::sample::select(chosen)), 1..14);
+            rules.prop_map(move |syscalls| Seccomp {
+                default_action: format!("SCMP_ACT_{}", default.0),
+                default_errno_ret: default.1,
+                architectures: arches.iter().map(|arch| format!("SCMP_ARCH_{}", arch.name())).collect(),
+                listener_path: "/run/agent".into(),
+                syscalls,
+                ..Seccomp::default()
+            })
+        },
+    )
 }
 
 fn check(profile: &Seccomp) {

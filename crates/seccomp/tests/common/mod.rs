@@ -123,7 +123,8 @@ fn export(filter: &ScmpFilterContext, native: Arch) -> Vec<Insn> {
 pub fn agreed(name: Name, arches: &[Arch]) -> bool {
     let Ok(_) = ScmpSyscall::from_name(name.name()) else { return false };
     arches.iter().all(|&on| {
-        let theirs = ScmpSyscall::from_name_by_arch(name.name(), arch(on)).map(|number| number.as_raw_syscall());
+        let theirs =
+            ScmpSyscall::from_name_by_arch(name.name(), arch(on)).map(|number| number.as_raw_syscall());
         match (theirs, name.number(on)) {
             (Ok(theirs), Some(ours)) if theirs >= 0 => {
                 assert_eq!(theirs as u32, ours, "{} on {on:?}", name.name());
@@ -146,14 +147,66 @@ pub fn arg(index: u32, op: &str, value: u64, value_two: u64) -> Arg {
 
 /// What an engine denies an ordinary container.
 const DENIED: [&str; 60] = [
-    "acct", "add_key", "bpf", "chroot", "clock_adjtime", "clock_adjtime64", "clock_settime", "clock_settime64", "clone",
-    "clone3", "create_module", "delete_module", "finit_module", "fsconfig", "fsmount", "fsopen", "fspick",
-    "get_kernel_syms", "get_mempolicy", "init_module", "io_uring_enter", "io_uring_register", "io_uring_setup", "ioperm",
-    "iopl", "kcmp", "kexec_file_load", "kexec_load", "keyctl", "lookup_dcookie", "mbind", "mount", "mount_setattr",
-    "move_mount", "move_pages", "nfsservctl", "open_by_handle_at", "open_tree", "perf_event_open", "personality",
-    "pivot_root", "process_madvise", "query_module", "quotactl", "quotactl_fd", "reboot", "request_key",
-    "set_mempolicy", "setdomainname", "sethostname", "setns", "settimeofday", "socket", "swapoff", "swapon", "sysfs",
-    "umount", "umount2", "unshare", "userfaultfd",
+    "acct",
+    "add_key",
+    "bpf",
+    "chroot",
+    "clock_adjtime",
+    "clock_adjtime64",
+    "clock_settime",
+    "clock_settime64",
+    "clone",
+    "clone3",
+    "create_module",
+    "delete_module",
+    "finit_module",
+    "fsconfig",
+    "fsmount",
+    "fsopen",
+    "fspick",
+    "get_kernel_syms",
+    "get_mempolicy",
+    "init_module",
+    "io_uring_enter",
+    "io_uring_register",
+    "io_uring_setup",
+    "ioperm",
+    "iopl",
+    "kcmp",
+    "kexec_file_load",
+    "kexec_load",
+    "keyctl",
+    "lookup_dcookie",
+    "mbind",
+    "mount",
+    "mount_setattr",
+    "move_mount",
+    "move_pages",
+    "nfsservctl",
+    "open_by_handle_at",
+    "open_tree",
+    "perf_event_open",
+    "personality",
+    "pivot_root",
+    "process_madvise",
+    "query_module",
+    "quotactl",
+    "quotactl_fd",
+    "reboot",
+    "request_key",
+    "set_mempolicy",
+    "setdomainname",
+    "sethostname",
+    "setns",
+    "settimeofday",
+    "socket",
+    "swapoff",
+    "swapon",
+    "sysfs",
+    "umount",
+    "umount2",
+    "unshare",
+    "userfaultfd",
 ];
 
 /// A profile like those that engines write: some 400 names allowed, a few by argument, the rest denied.
