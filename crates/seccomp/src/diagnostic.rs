@@ -140,7 +140,8 @@ mod tests {
 
     #[test]
     fn a_diagnostic_is_one_line_with_a_pointer() {
-        let diagnostic = Diagnostic { place: Place::Name(2, 5), problem: Problem::UnknownSyscall("opne".into()) };
+        let diagnostic =
+            Diagnostic { place: Place::Name(2, 5), problem: Problem::UnknownSyscall("opne".into()) };
         let text = r#"/linux/seccomp/syscalls/2/names/5: unknown system call "opne" is ignored"#;
         assert_eq!(diagnostic.to_string(), text);
     }

@@ -36,5 +36,5 @@ pub use bpf::{Insn, MAX_INSNS};
 pub use compile::{Filter, Options, compile};
 pub use diagnostic::{Diagnostic, Place, Problem};
 pub use disassemble::{disassemble, disassemble_program};
-pub use simulate::{SeccompData, simulate};
-pub use verify::{Malformed, verify};
+pub use simulate::{Outcome, SeccompData, simulate};
+pub use verify::{Malformed, Verified, verify};

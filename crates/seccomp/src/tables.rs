@@ -182,7 +182,8 @@ mod tests {
     #[test]
     fn multiplexers_are_where_the_kernel_has_them() {
         let with: Vec<_> = Arch::all().filter(|&arch| Multiplexer::Ipc.number(arch).is_some()).collect();
-        let both: Vec<_> = Arch::all().filter(|&arch| Multiplexer::Socketcall.number(arch).is_some()).collect();
+        let both: Vec<_> =
+            Arch::all().filter(|&arch| Multiplexer::Socketcall.number(arch).is_some()).collect();
         assert_eq!(with, both);
         assert!(with.contains(&Arch::X86) && with.contains(&Arch::Ppc64le) && !with.contains(&Arch::Arm));
         assert_eq!(multiplexed("shmctl"), Some((Multiplexer::Ipc, 24)));
