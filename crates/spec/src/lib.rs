@@ -11,6 +11,15 @@
 //! | [`seccomp`] | the system call filter, parsed only when asked | `config-linux.md#seccomp` |
 //! | [`state`] | what `state` prints and hooks read | `runtime.md#state` |
 //! | [`features`] | what `features` prints | `features.md` |
+//! | [`default`] | the config that `spec` writes | |
+//!
+//! | file | how a text becomes one of these, and how errors name a place in it |
+//! |---|---|
+//! | [`parse`](mod@parse) | [`Document::parse`]: the way in |
+//! | `strict` | what the plain parse must refuse |
+//! | `lenient` | the second look at what it refused: all errors, or none |
+//! | [`pointer`](mod@pointer) | [`Pointer`]: the name of a place |
+//! | [`locate`](mod@locate) | from a pointer to line and column, and back |
 //!
 //! Rules that hold for every type here:
 //!
@@ -25,24 +34,34 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod default;
 pub mod features;
 pub mod hooks;
+mod lenient;
 pub mod linux;
+pub mod locate;
 pub mod mounts;
 mod names;
+pub mod parse;
+pub mod pointer;
 pub mod process;
 pub mod resources;
 pub mod seccomp;
 pub mod state;
+mod strict;
 
 pub use config::{Root, Spec};
+pub use default::default_spec;
 pub use features::Features;
 pub use hooks::{Hook, Hooks};
 pub use linux::{
     Device, DeviceKind, IntelRdt, Linux, MemoryPolicy, MemoryPolicyMode, Namespace, NamespaceKind, NetDevice,
     Personality, PersonalityDomain, TimeOffset,
 };
+pub use locate::{Location, locate, locate_nearest, pointer_at};
 pub use mounts::{IdMapping, Mount};
+pub use parse::{Document, ParseError, ParseErrors, Parsed, ProcessDocument, ResourcesDocument};
+pub use pointer::Pointer;
 pub use process::{
     Capabilities, ConsoleSize, CpuAffinity, IoPriority, IoPriorityClass, Process, Rlimit, RlimitKind,
     Scheduler, SchedulerPolicy, User,

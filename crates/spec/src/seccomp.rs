@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::names::absent;
+use crate::parse::{ParseErrors, Parsed};
 
 /// A filter: a default action and rules.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -65,10 +66,11 @@ pub struct Arg {
     pub op: String,
 }
 
-/// Reads the filter that a config holds as text.
+/// Reads the filter that a config holds as text. [`Document::seccomp`](crate::Document::seccomp) does the same and
+/// places errors in the config.
 ///
 /// # Errors
-/// A value of the wrong type; line and column count from the start of the filter.
-pub fn parse(raw: &RawValue) -> Result<Seccomp, serde_json::Error> {
-    serde_json::from_str(raw.get())
+/// Everything that has the wrong type; pointers and lines count from the start of the filter.
+pub fn parse(raw: &RawValue) -> Result<Seccomp, ParseErrors<Seccomp>> {
+    Parsed::parse(raw.get()).map(|parsed| parsed.spec)
 }
