@@ -1,6 +1,6 @@
 //! OCI seccomp profiles to BPF: compiler, disassembler, simulator.
 //!
-//! [`compile`] turns the `linux.seccomp` block of a config into the program that `seccomp(2)` loads. It is pure:
+//! [`compile()`] turns the `linux.seccomp` block of a config into the program that `seccomp(2)` loads. It is pure:
 //! nothing is read but the profile, and nothing is loaded. Its decisions are libseccomp's (the tests compare the two
 //! on every system call), but it takes a fraction of the time, and its programs take a fraction of the kernel's.
 //!

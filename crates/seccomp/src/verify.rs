@@ -46,7 +46,7 @@ pub enum Malformed {
     NoReturn,
 }
 
-/// A program that the kernel would take; it can be run ([`crate::simulate`]).
+/// A program that the kernel would take; it can be run ([`crate::simulate()`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verified<'a>(&'a [Insn]);
 
