@@ -93,7 +93,7 @@ pub fn compile(seccomp: &Seccomp, options: &Options) -> Result<Filter, Vec<Diagn
     if program.len() > MAX_INSNS {
         return Err(too_long(program.len()));
     }
-    debug_assert_eq!(crate::verify::verify(&program), Ok(()));
+    debug_assert!(crate::verify::verify(&program).is_ok());
     let Profile { flags, notify, warnings, .. } = profile;
     Ok(Filter { program, flags, notify, warnings })
 }

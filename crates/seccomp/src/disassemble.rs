@@ -33,7 +33,7 @@ pub fn disassemble_program(program: &[Insn]) -> String {
     let label = |at: usize| labels.get(&at).map_or_else(|| "?".to_owned(), |name| format!("L{name}"));
     let held = follow(program);
     let mut text = String::new();
-    for (at, insn) in program.iter().enumerate() {
+    for (at, &insn) in program.iter().enumerate() {
         if targets.contains(&at) {
             // Writing to a string cannot fail.
             _ = writeln!(text, "{}:", label(at));
@@ -60,7 +60,7 @@ fn targets(program: &[Insn], at: usize) -> Vec<usize> {
     ends.filter(|&end| end < program.len() && (end != at + 1 || insn.code == op::JA)).collect()
 }
 
-fn instruction(insn: &Insn, at: usize, label: &impl Fn(usize) -> String) -> String {
+fn instruction(insn: Insn, at: usize, label: &impl Fn(usize) -> String) -> String {
     let k = insn.k;
     let jump = |name: &str| {
         let (yes, no) = (at + 1 + usize::from(insn.jt), at + 1 + usize::from(insn.jf));
@@ -100,7 +100,7 @@ fn field(offset: u32) -> String {
 }
 
 /// The system call that a number is compared with, or the architecture.
-fn comment(insn: &Insn, held: Held) -> Option<String> {
+fn comment(insn: Insn, held: Held) -> Option<String> {
     match (insn.code, held) {
         (op::JEQ, Held::Arch) => {
             Arch::all().find(|arch| arch.token() == insn.k).map(|arch| arch.name().to_owned())

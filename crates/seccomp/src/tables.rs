@@ -1,7 +1,7 @@
 //! System calls: names and numbers of every architecture.
 //!
 //! The data is generated (`hack/syscalls/generate`) from the kernel's own headers. Multiplexed calls (`socketcall`,
-//! `ipc`) have their direct numbers here, where an architecture has one; [`multiplexed`] knows the other way in.
+//! `ipc`) have their direct numbers here, where an architecture has one; `multiplexed` knows the other way in.
 
 mod generated;
 
