@@ -80,7 +80,7 @@ fn a_limit_of_tasks_holds() {
     }
     let json = r#"{"pids":{"limit":3},"devices":[{"allow":true,"access":"rwm"}]}"#;
     let cgroup = sandbox.create("c", &sandbox.plan(json));
-    let (done, text) = run(&cgroup, "sleep 9 & sleep 9 & sleep 9 & sleep 9 & wait");
+    let (done, text) = run(&cgroup, "sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait");
     assert!(!done && text.to_lowercase().contains("fork"), "{text}");
     cgroup.kill().unwrap();
 }
