@@ -143,7 +143,7 @@ fn check_usable(dir: &Dir) -> Result<()> {
 }
 
 /// Makes the directory in a version 1 hierarchy.
-fn create_v1(place: &Place, controllers: Controllers, undo: &mut Undo) -> Result<Dir> {
+pub(super) fn create_v1(place: &Place, controllers: Controllers, undo: &mut Undo) -> Result<Dir> {
     let mut parent: Option<Dir> = None;
     let mut inherit = |dir: &Dir| match parent.replace(dir.try_clone()?) {
         Some(parent) if controllers.contains(Controller::Cpuset) => inherit_cpuset(&parent, dir),

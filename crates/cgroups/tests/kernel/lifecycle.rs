@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -194,4 +195,18 @@ fn a_parent_with_processes_cannot_give_controllers() {
     assert!(error.contains("this cgroup has processes of its own"), "{error}");
     parent.kill().unwrap();
     process.wait().unwrap();
+}
+
+#[test]
+fn a_delegated_cgroup_belongs_to_the_user_and_its_limits_do_not() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let cgroup = sandbox.create("c", &sandbox.free());
+    cgroup.delegate(1234).unwrap();
+    let dir = cgroup.location().v2.path();
+    let owner = |file: &str| fs::metadata(dir.join(file)).unwrap().uid();
+    for (file, want) in
+        [("", 1234), ("cgroup.procs", 1234), ("cgroup.subtree_control", 1234), ("cgroup.freeze", 0)]
+    {
+        assert_eq!(owner(file), want, "{file}");
+    }
 }
