@@ -27,29 +27,27 @@ impl Cgroup {
         let known = self.v1.len();
         let written = self
             .add_v1(layout, Plan::controllers(settings, Hierarchy::V1), &mut undo)
-            .and_then(|()| self.write_or_restore(settings))
-            .and_then(|()| self.v1[known..].iter().try_for_each(|v1| self.move_all(v1)));
+            .and_then(|()| self.write_or_restore(settings));
         if written.is_err() {
-            // Closed before they are taken back; what has processes by now stays.
             self.v1.truncate(known);
             self.location.v1.truncate(known);
-            return written;
+            return written; // Dropping `undo` removes the directories.
         }
+        // From here on they have processes, and belong to the cgroup even if one of them cannot be moved.
         undo.keep();
-        Ok(())
+        self.v1[known..].iter().try_for_each(|v1| self.move_all(v1))
     }
 
     /// Makes directories in the version 1 hierarchies that were not in use so far, under the same path as in version 2.
     fn add_v1(&mut self, layout: &Layout, needed: Controllers, undo: &mut Undo) -> Result<()> {
         for mount in &layout.v1 {
             let wanted: Controllers = needed.iter().filter(|c| mount.controllers.contains(*c)).collect();
-            let in_use: Controllers = self.v1.iter().flat_map(|v1| v1.controllers.iter()).collect();
             let place = Place { mount: mount.mount.clone(), inner: self.location.v2.inner.clone() };
             if let Some(i) = self.location.v1.iter().position(|(_, known)| known.mount == mount.mount) {
                 // Mounted together with one that is in use, such as cpu with cpuacct.
                 let all: Controllers = self.v1[i].controllers.iter().chain(wanted.iter()).collect();
                 (self.v1[i].controllers, self.location.v1[i].0) = (all, all);
-            } else if !wanted.without(in_use).is_empty() {
+            } else if !wanted.is_empty() {
                 let dir = create_v1(&place, wanted, undo)?;
                 self.v1.push(V1 { controllers: wanted, dir });
                 self.location.v1.push((wanted, place));

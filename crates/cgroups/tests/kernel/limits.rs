@@ -202,3 +202,48 @@ fn a_refused_update_does_not_leave_new_directories() {
         assert!(!mount.mount.join(&before.v2.inner).exists(), "{}", mount.mount.display());
     }
 }
+
+#[test]
+fn rates_of_a_block_device() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let Some(file) = file(&sandbox, Controller::Io, "io.max", "blkio.throttle.read_bps_device") else {
+        return;
+    };
+    let devices = std::fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let numbers = devices.filter_map(|d| std::fs::read_to_string(d.path().join("dev")).ok());
+    let Some(number) = numbers.map(|n| n.trim().to_owned()).next() else {
+        return println!("skipped: no block devices");
+    };
+    let (major, minor) = number.split_once(':').unwrap();
+    let json = format!(
+        r#"{{"blockIO":{{"throttleReadBpsDevice":[{{"major":{major},"minor":{minor},"rate":1048576}}],
+            "throttleWriteIOPSDevice":[{{"major":{major},"minor":{minor},"rate":50}}]}}}}"#
+    );
+    let cgroup = sandbox.create("c", &sandbox.plan(&json));
+    let text = read(&cgroup, file).unwrap();
+    let want = if file == "io.max" {
+        format!("{number} rbps=1048576 wbps=max riops=max wiops=50")
+    } else {
+        format!("{number} 1048576")
+    };
+    assert_eq!(text, want);
+    cgroup.stats().unwrap();
+}
+
+#[test]
+fn a_weight_goes_to_the_scheduler_that_is_there() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let Some(_) = file(&sandbox, Controller::Io, "", "") else { return };
+    let plan = sandbox.plan(r#"{"blockIO":{"weight":300}}"#);
+    match Cgroup::create(&sandbox.layout, &sandbox.path("c"), &plan) {
+        Ok(cgroup) => {
+            let files = ["io.bfq.weight", "io.weight", "blkio.weight", "blkio.bfq.weight"];
+            let text: Vec<_> = files.iter().filter_map(|file| read(&cgroup, file)).collect();
+            assert!(text.iter().any(|t| t.ends_with("300") || t.ends_with("2930")), "{text:?}");
+        }
+        Err(e) => {
+            assert!(e.to_string().contains("weights need the BFQ scheduler"), "{e}");
+            println!("this kernel has no weights: {e}");
+        }
+    }
+}
