@@ -12,11 +12,13 @@
 //! | [`cred`] | users, groups, capabilities, `prctl` |
 //! | [`socket`] | messages with descriptors |
 //! | [`terminal`] | pseudo-terminals |
+//! | [`wait`] | how children ended |
 //! | [`seccomp`] | loading a filter |
 //! | [`bpf`] | device programs on a cgroup |
 //! | [`net`] | bringing the loopback interface up |
 //! | [`spawn`] | `clone3` and what runs between it and `execveat` |
 //! | [`memory`] | mapping a program, and scratch memory |
+//! | `command` | starting programs as the standard library does (feature `std`) |
 //! | [`names`] | names of calls and errors, for people |
 #![no_std]
 
@@ -24,6 +26,8 @@
 extern crate std;
 
 pub mod bpf;
+#[cfg(feature = "std")]
+pub mod command;
 pub mod cred;
 pub mod fd;
 pub mod file;
@@ -37,6 +41,7 @@ pub mod seccomp;
 pub mod socket;
 pub mod spawn;
 pub mod terminal;
+pub mod wait;
 
 pub use fd::{Fd, OwnedFd};
 pub use raw::{Error, Result};

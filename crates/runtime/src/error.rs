@@ -1,0 +1,380 @@
+//! The one error of this crate: what was being done, to what, what the kernel said, which line of the config asked
+//! for it, and what could help.
+//!
+//! [`Display`](fmt::Display) is one line, for logs and for engines, some of which look for words in it: the words that
+//! they look for are tested below. [`Error::help`] is the block that a person reads. [`Error::code`] never changes its
+//! meaning.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::PathBuf;
+
+use nix::errno::Errno;
+use orlop_spec::Status;
+
+mod text;
+
+use text::{At, Detail, Problems, advice, exec_hint, not_executable, words};
+pub use text::{Line, Problem};
+
+/// The result of everything that this crate does.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why something could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Options that contradict each other or make no sense.
+    #[error("{}", Line(what))]
+    Usage {
+        /// What is wrong with them.
+        what: String,
+    },
+    /// Something of the spec or of runc's options that is not built yet. Refused, never ignored.
+    #[error("{} is not supported yet{}", Line(what), At(pointer))]
+    Unsupported {
+        /// The thing.
+        what: String,
+        /// Where `config.json` asks for it.
+        pointer: Option<String>,
+    },
+    /// A container id that cannot be one.
+    #[error("invalid container id {id:?}: {why}")]
+    InvalidId {
+        /// The id, as given.
+        id: String,
+        /// The rule that it breaks.
+        why: &'static str,
+    },
+    /// No container has this id.
+    #[error("container {id:?} does not exist")]
+    NotExist {
+        /// The id.
+        id: String,
+    },
+    /// A container has this id already.
+    #[error("container with given ID already exists: {id:?}")]
+    Exists {
+        /// The id.
+        id: String,
+    },
+    /// The container is not in a state in which this can be done.
+    #[error("{}", action.refusal(id, status))]
+    WrongState {
+        /// The container's id.
+        id: String,
+        /// What it was asked to do.
+        action: Action,
+        /// The state it is in.
+        status: Status,
+    },
+    /// The saved state of a container cannot be understood.
+    #[error("{}: {}", Line(&path.to_string_lossy()), Line(why))]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// `config.json` (or a process document) cannot be used; every problem of it.
+    #[error("{}: {}", Line(&path.to_string_lossy()), Problems(problems))]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// At least one.
+        problems: Vec<Problem>,
+    },
+    /// Something failed on the host's side.
+    #[error("{}{}: {answer}", Line(doing), At(pointer))]
+    Kernel {
+        /// What was being done, and to what: "make the state directory /run/orlop/web".
+        doing: String,
+        /// What the kernel answered.
+        answer: Answer,
+        /// Where `config.json` asks for it.
+        pointer: Option<String>,
+        /// What could help.
+        hint: Option<Cow<'static, str>>,
+    },
+    /// A step failed inside the container.
+    #[error("{}{}: {answer}{}", Line(step), At(pointer), Detail(detail))]
+    Step {
+        /// The step, and its object: "mount proc at /proc".
+        step: String,
+        /// What the kernel answered.
+        answer: Answer,
+        /// Where `config.json` asks for it.
+        pointer: Option<String>,
+        /// What the kernel said beyond the answer (a file system's own words), or nothing.
+        detail: String,
+        /// What could help.
+        hint: Option<Cow<'static, str>>,
+    },
+    /// The container's program could not be executed.
+    #[error("exec: {program:?}: {}{}", not_executable(program, *errno), At(pointer))]
+    Exec {
+        /// The program, as the config names it.
+        program: String,
+        /// Why not, as errno(3).
+        errno: i32,
+        /// Where `config.json` names it.
+        pointer: Option<String>,
+    },
+    /// A hook failed.
+    #[error("hook {pointer} ({}): {}{}", Line(path), Line(why), Detail(stderr))]
+    Hook {
+        /// Where `config.json` has it: `/hooks/createRuntime/0`.
+        pointer: String,
+        /// The program.
+        path: String,
+        /// How it failed: "exit status 3", "killed by SIGTERM", "not done within 5 s".
+        why: String,
+        /// The end of what it wrote to standard error.
+        stderr: String,
+    },
+    /// A container process ended before it could execute its program, without saying why.
+    #[error("{} ended while it was being set up: {}", Line(what), Line(how))]
+    Died {
+        /// Which process: "the container process".
+        what: String,
+        /// How it ended, as far as known: "killed by SIGKILL", or the memory limit that it ran into.
+        how: String,
+    },
+    /// The cgroups crate's own error.
+    #[error("cgroup: {}", Line(what))]
+    Cgroup {
+        /// Its text.
+        what: String,
+        /// What could help.
+        hint: Option<Cow<'static, str>>,
+    },
+}
+
+impl Error {
+    /// The stable code of this kind of error, for programs: `ORL-` and four digits.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Usage { .. } => "ORL-1001",
+            Self::Unsupported { .. } => "ORL-1002",
+            Self::InvalidId { .. } => "ORL-1101",
+            Self::NotExist { .. } => "ORL-1102",
+            Self::Exists { .. } => "ORL-1103",
+            Self::WrongState { .. } => "ORL-1104",
+            Self::State { .. } => "ORL-1105",
+            Self::Config { .. } => "ORL-1201",
+            Self::Kernel { .. } => "ORL-1301",
+            Self::Step { .. } => "ORL-1302",
+            Self::Exec { .. } => "ORL-1303",
+            Self::Hook { .. } => "ORL-1304",
+            Self::Died { .. } => "ORL-1305",
+            Self::Cgroup { .. } => "ORL-1401",
+        }
+    }
+
+    /// The block for people: what the line does not say, a few lines long, without a final newline; `None` when the
+    /// line says everything.
+    pub fn help(&self) -> Option<String> {
+        match self {
+            Self::Config { problems, .. } => Some(Problem::block(problems)),
+            Self::NotExist { .. } => {
+                Some("hint: `orlop list` shows the containers of this --root".to_owned())
+            }
+            Self::Exists { id } => {
+                Some(format!("hint: `orlop delete {id}` removes it, `orlop state {id}` shows it"))
+            }
+            Self::InvalidId { .. } => Some("hint: ids are made of A-Z a-z 0-9 _ + - .".to_owned()),
+            Self::Unsupported { .. } => Some(
+                "hint: orlop refuses what it cannot honour; `orlop features` lists what works".to_owned(),
+            ),
+            Self::Kernel { hint, pointer, .. } | Self::Step { hint, pointer, .. } => {
+                advice(pointer.as_deref(), hint.as_deref())
+            }
+            Self::Exec { pointer, errno, .. } => advice(pointer.as_deref(), exec_hint(*errno)),
+            Self::Hook { pointer, .. } => advice(Some(pointer), None),
+            Self::Cgroup { hint, .. } => advice(None, hint.as_deref()),
+            Self::Usage { .. } | Self::WrongState { .. } | Self::State { .. } | Self::Died { .. } => None,
+        }
+    }
+
+    /// Adds what could help, where a hint has a place and there is none yet.
+    #[must_use]
+    pub fn with_hint(mut self, text: impl Into<Cow<'static, str>>) -> Self {
+        if let Self::Kernel { hint, .. } | Self::Step { hint, .. } | Self::Cgroup { hint, .. } = &mut self {
+            hint.get_or_insert(text.into());
+        }
+        self
+    }
+
+    /// Adds where `config.json` asks for what failed, where a pointer has a place and there is none yet.
+    #[must_use]
+    pub fn at(mut self, place: impl Into<String>) -> Self {
+        if let Self::Kernel { pointer, .. }
+        | Self::Step { pointer, .. }
+        | Self::Exec { pointer, .. }
+        | Self::Unsupported { pointer, .. } = &mut self
+        {
+            pointer.get_or_insert(place.into());
+        }
+        self
+    }
+
+    /// What the kernel answered, as errno(3), where it was asked.
+    pub const fn errno(&self) -> Option<i32> {
+        match self {
+            Self::Kernel { answer, .. } | Self::Step { answer, .. } => Some(answer.errno),
+            Self::Exec { errno, .. } => Some(*errno),
+            _ => None,
+        }
+    }
+
+    /// Options that make no sense.
+    pub fn usage(what: impl Into<String>) -> Self {
+        Self::Usage { what: what.into() }
+    }
+
+    /// Something that is not built yet.
+    pub fn unsupported(what: impl Into<String>) -> Self {
+        Self::Unsupported { what: what.into(), pointer: None }
+    }
+}
+
+/// What a container can be asked to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// `start`.
+    Start,
+    /// `exec`.
+    Exec,
+    /// `kill`.
+    Kill,
+    /// `delete` without force.
+    Delete,
+    /// `pause`.
+    Pause,
+    /// `resume`.
+    Resume,
+}
+
+impl Action {
+    /// Why it cannot be done to a container in this state, in the words that engines know from runc.
+    fn refusal(self, id: &str, status: &Status) -> String {
+        match (self, status) {
+            (Self::Start, Status::Running) => format!("cannot start an already running container: {id:?}"),
+            (Self::Start, Status::Stopped) => format!("cannot start a container that has stopped: {id:?}"),
+            (Self::Start, Status::Paused) => format!("cannot start a paused container: {id:?}"),
+            (Self::Start, _) => format!("cannot start a container in the {status} state: {id:?}"),
+            (Self::Exec, Status::Stopped) => format!("cannot exec in a stopped container: {id:?}"),
+            (Self::Exec, Status::Paused) => {
+                format!("cannot exec in a paused container (use --ignore-paused to override): {id:?}")
+            }
+            (Self::Exec, _) => format!("cannot exec in a {status} container: {id:?}"),
+            (Self::Kill, _) => format!("container not running: {id:?} is {status}"),
+            (Self::Delete, _) => format!("cannot delete container {id} that is not stopped: {status}"),
+            (Self::Pause, _) => format!("container not running or created: {id:?} is {status}"),
+            (Self::Resume, _) => format!("container not paused: {id:?} is {status}"),
+        }
+    }
+}
+
+/// What the kernel answered: the call, where it is known, and the errno.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// The name of the call, or nothing.
+    pub call: &'static str,
+    /// As in errno(3).
+    pub errno: i32,
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.call.is_empty() {
+            write!(f, "{}: ", self.call)?;
+        }
+        write!(f, "{} ({})", words(self.errno), orlop_sys::names::errno(self.errno))
+    }
+}
+
+impl From<orlop_sys::Error> for Answer {
+    fn from(e: orlop_sys::Error) -> Self {
+        Self { call: e.call_name(), errno: e.errno() }
+    }
+}
+
+impl From<Errno> for Answer {
+    fn from(e: Errno) -> Self {
+        Self { call: "", errno: e as i32 }
+    }
+}
+
+impl From<std::io::Error> for Answer {
+    fn from(e: std::io::Error) -> Self {
+        Self { call: "", errno: e.raw_os_error().unwrap_or(libc::EIO) }
+    }
+}
+
+/// Says what was being done when a call failed.
+pub trait Doing<T> {
+    /// The error becomes [`Error::Kernel`] with this text: what was being done, and to what.
+    ///
+    /// # Errors
+    ///
+    /// As before, with the text.
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T, E: Into<Answer>> Doing<T> for std::result::Result<T, E> {
+    fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|e| Error::Kernel { doing: what(), answer: e.into(), pointer: None, hint: None })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wrong(action: Action, status: Status) -> String {
+        Error::WrongState { id: "web".into(), action, status }.to_string()
+    }
+
+    #[test]
+    fn engines_find_the_words_they_look_for() {
+        assert!(Error::NotExist { id: "web".into() }.to_string().contains("does not exist"));
+        assert!(wrong(Action::Kill, Status::Stopped).contains("container not running"));
+        assert!(wrong(Action::Resume, Status::Running).contains("container not paused"));
+        let exists = Error::Exists { id: "web".into() }.to_string();
+        assert!(exists.contains("container with given ID already exists"), "{exists}");
+        let exec =
+            |program: &str, errno| Error::Exec { program: program.into(), errno, pointer: None }.to_string();
+        assert_eq!(exec("foo", libc::ENOENT), r#"exec: "foo": executable file not found in $PATH"#);
+        assert_eq!(exec("/foo", libc::ENOENT), r#"exec: "/foo": no such file or directory"#);
+        assert_eq!(exec("/etc", libc::EACCES), r#"exec: "/etc": permission denied"#);
+    }
+
+    #[test]
+    fn a_line_is_one_line_whatever_is_in_it() {
+        let error = Error::Kernel {
+            doing: "open /tmp/a\nb\u{1b}[31m".into(),
+            answer: Answer { call: "openat", errno: libc::ENOENT },
+            pointer: Some("/mounts/0".into()),
+            hint: None,
+        };
+        assert_eq!(
+            error.to_string(),
+            "open /tmp/a\\nb\\u{1b}[31m (/mounts/0): openat: no such file or directory (ENOENT)"
+        );
+    }
+
+    #[test]
+    fn every_problem_of_a_config_is_told() {
+        let problem = |pointer: &str, what: &str| Problem {
+            pointer: pointer.into(),
+            what: what.into(),
+            ..Problem::default()
+        };
+        let error = Error::Config {
+            path: "config.json".into(),
+            problems: vec![problem("/mounts/0", "no destination"), problem("", "no process")],
+        };
+        assert_eq!(error.to_string(), "config.json: /mounts/0: no destination; no process");
+        assert_eq!(error.help().as_deref(), Some("  /mounts/0: no destination\n  no process"));
+    }
+}

@@ -1,0 +1,141 @@
+//! How errors read: pieces of a line that stay on it, and the block for people.
+
+use std::fmt;
+
+use nix::errno::Errno;
+
+/// One thing that is wrong with a document.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problem {
+    /// Where: a JSON pointer such as `/mounts/3/options/1`; empty for the document as a whole.
+    pub pointer: String,
+    /// Line and column, from 1, where they are known.
+    pub position: Option<(usize, usize)>,
+    /// What is wrong.
+    pub what: String,
+    /// What could help, or nothing.
+    pub hint: String,
+}
+
+impl Problem {
+    pub(super) fn block(problems: &[Self]) -> String {
+        let mut out = String::new();
+        for problem in problems {
+            if !out.is_empty() {
+                out.push('\n');
+            }
+            out.push_str("  ");
+            out.push_str(&problem.to_string());
+            if !problem.hint.is_empty() {
+                out.push_str("\n    hint: ");
+                out.push_str(&problem.hint);
+            }
+        }
+        out
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some((line, column)) = self.position {
+            write!(f, "line {line} column {column}: ")?;
+        }
+        if !self.pointer.is_empty() {
+            write!(f, "{}: ", Line(&self.pointer))?;
+        }
+        write!(f, "{}", Line(&self.what))
+    }
+}
+
+/// Text that stays on its line: control characters are shown as escapes.
+pub struct Line<'a>(pub &'a str);
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = rest.find(char::is_control) {
+            f.write_str(&rest[..at])?;
+            let mut chars = rest[at..].chars();
+            if let Some(c) = chars.next() {
+                write!(f, "{}", c.escape_default())?;
+            }
+            rest = chars.as_str();
+        }
+        f.write_str(rest)
+    }
+}
+
+pub(super) struct At<'a>(pub(super) &'a Option<String>);
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(pointer) => write!(f, " ({})", Line(pointer)),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(super) struct Detail<'a>(pub(super) &'a str);
+
+impl fmt::Display for Detail<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = self.0.trim();
+        if text.is_empty() { Ok(()) } else { write!(f, ": {}", Line(text)) }
+    }
+}
+
+pub(super) struct Problems<'a>(pub(super) &'a [Problem]);
+
+impl fmt::Display for Problems<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, problem) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("; ")?;
+            }
+            problem.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// The words of an errno as the C library writes them, beginning in lower case: engines look for them so.
+pub(super) fn words(errno: i32) -> String {
+    let text = Errno::from_raw(errno).desc();
+    let mut chars = text.chars();
+    match chars.next() {
+        // "I/O error" and the like stay as they are.
+        Some(first) if chars.as_str().starts_with(char::is_lowercase) => {
+            first.to_lowercase().chain(chars).collect()
+        }
+        _ => text.to_owned(),
+    }
+}
+
+/// Why a program cannot be executed, in runc's words: Docker and Podman derive the exit statuses 126 and 127 from them.
+pub(super) fn not_executable(program: &str, errno: i32) -> String {
+    match errno {
+        libc::ENOENT if !program.contains('/') => "executable file not found in $PATH".to_owned(),
+        _ => words(errno),
+    }
+}
+
+pub(super) fn exec_hint(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        libc::ENOENT => "the file, or the interpreter that it names, is not inside the container",
+        libc::EACCES => "the file is not executable for this user, or its mount is noexec",
+        libc::ENOEXEC => {
+            "the file is neither an ELF program of this architecture nor a script with a #! line"
+        }
+        _ => return None,
+    })
+}
+
+pub(super) fn advice(pointer: Option<&str>, hint: Option<&str>) -> Option<String> {
+    let origin = pointer.map(|p| format!("asked for by {p} in config.json"));
+    let hint = hint.map(|h| format!("hint: {h}"));
+    match (origin, hint) {
+        (Some(origin), Some(hint)) => Some(format!("{origin}\n{hint}")),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,155 @@
+//! Whether a container's process still is what it was: a process id alone may have been given to another process.
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use orlop_spec::Status;
+use orlop_sys::process::pidfd_open;
+use serde::{Deserialize, Serialize};
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::error::{Doing, Error, Result};
+use crate::state::StateFile;
+use crate::store::StateDir;
+
+/// A process that cannot be mistaken for another: its id, and when it started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Process {
+    /// Its id, in this PID namespace.
+    pub pid: i32,
+    /// When it started, in clock ticks after boot: field 22 of `/proc/PID/stat`
+    /// ([proc_pid_stat(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html)).
+    pub start_time: u64,
+}
+
+impl Process {
+    /// The process that has this id now, which must be one that the caller has not waited for, or holds a pidfd of.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`] if there is none.
+    pub fn of(pid: i32) -> Result<Self> {
+        match stat(pid)? {
+            Some((_, start_time)) => Ok(Self { pid, start_time }),
+            None => Err(nix::errno::Errno::ESRCH).doing(|| format!("read when process {pid} started")),
+        }
+    }
+
+    /// A pidfd of this process, or `None` if it has ended, even if nobody has waited for it yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`]: the kernel did not let us look.
+    pub fn open(&self) -> Result<Option<OwnedFd>> {
+        let pidfd: OwnedFd = match pidfd_open(self.pid) {
+            Ok(pidfd) => pidfd.into(),
+            // EINVAL: the number now is that of a thread.
+            Err(e) if e.is(libc::ESRCH) || e.is(libc::EINVAL) => return Ok(None),
+            Err(e) => return Err(e).doing(|| format!("open process {}", self.pid)),
+        };
+        // The pidfd came first: if the process that has the number now started when ours did, it is ours, and so it was
+        // when the pidfd was made, because a number does not come back to the same process.
+        match stat(self.pid)? {
+            Some((state, start_time)) if start_time == self.start_time && !matches!(state, b'Z' | b'X') => {
+                Ok(Some(pidfd))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Whether it has not ended.
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::open`].
+    pub fn is_alive(&self) -> Result<bool> {
+        self.open().map(|pidfd| pidfd.is_some())
+    }
+}
+
+/// Whether the process of a pidfd has ended, waited for or not.
+///
+/// # Errors
+///
+/// [`Error::Kernel`]: not a pidfd.
+pub fn has_ended(pidfd: &impl AsFd) -> Result<bool> {
+    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO).map(|ready| ready > 0).doing(|| "poll a pidfd".to_owned())
+}
+
+/// Where a container is in its life, except that a paused one counts as running: its cgroup knows.
+///
+/// # Errors
+///
+/// As [`Process::open`].
+pub fn status(saved: &StateFile, dir: &StateDir) -> Result<Status> {
+    let Some(process) = saved.process else {
+        return Ok(if saved.status == Status::Creating { Status::Creating } else { Status::Stopped });
+    };
+    Ok(if !process.is_alive()? {
+        Status::Stopped
+    } else if saved.status == Status::Creating {
+        Status::Creating
+    } else if dir.is_created()? {
+        Status::Created
+    } else {
+        Status::Running
+    })
+}
+
+/// State letter and start time of a process, or `None` if there is none with this id.
+fn stat(pid: i32) -> Result<Option<(u8, u64)>> {
+    let path = format!("/proc/{pid}/stat");
+    let text = match std::fs::read(&path) {
+        Ok(text) => text,
+        Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => return Ok(None),
+        Err(e) => return Err(e).doing(|| format!("read {path}")),
+    };
+    parse_stat(&text).map(Some).ok_or_else(|| Error::State {
+        path: path.into(),
+        why: "not as proc_pid_stat(5) describes it".to_owned(),
+    })
+}
+
+/// Fields 3 and 22. Field 2 is the program's name in parentheses, and may hold spaces and parentheses itself.
+fn parse_stat(text: &[u8]) -> Option<(u8, u64)> {
+    let after_name = text.iter().rposition(|b| *b == b')')? + 1;
+    let mut fields = text[after_name..].split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
+    let state = *fields.next()?.first()?;
+    let start_time = std::str::from_utf8(fields.nth(18)?).ok()?.parse().ok()?;
+    Some((state, start_time))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::{Command, Stdio};
+
+    #[test]
+    fn a_name_with_parentheses_and_spaces_misleads_nobody() {
+        let text = b"12 (a) R 1 (b) S 1 12 12 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 123456 7 8\n";
+        assert_eq!(parse_stat(text), Some((b'S', 123_456)));
+        assert_eq!(parse_stat(b"12 (x) S 1 2"), None);
+        assert_eq!(parse_stat(b""), None);
+    }
+
+    #[test]
+    fn this_process_is_alive_and_one_with_another_start_time_is_not_it() {
+        let me = Process::of(std::process::id() as i32).unwrap();
+        assert!(me.is_alive().unwrap());
+        let other = Process { start_time: me.start_time + 1, ..me };
+        assert!(!other.is_alive().unwrap());
+    }
+
+    #[test]
+    fn a_zombie_has_ended() {
+        let mut child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
+        let process = Process::of(child.id() as i32).unwrap();
+        let pidfd = process.open().unwrap().unwrap();
+        assert!(!has_ended(&pidfd).unwrap());
+        child.kill().unwrap();
+        while !has_ended(&pidfd).unwrap() {}
+        assert!(!process.is_alive().unwrap(), "nobody has waited for it, but it has ended");
+        child.wait().unwrap();
+        assert!(!process.is_alive().unwrap());
+    }
+}

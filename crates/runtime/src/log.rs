@@ -1,0 +1,230 @@
+//! Logs as engines read them: lines like those of runc, as text or JSON, into a file or to standard error.
+//!
+//! This is a small subscriber for `tracing`: events become lines, spans nothing. What is below the level costs one
+//! comparison where it is written. Errors are returned, not logged, and `main` writes the last one here, once.
+
+use std::fmt::{self, Write as _};
+use std::fs::{File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+use tracing::field::{Field, Visit};
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+use crate::error::{Doing, Error, Result};
+use crate::state::rfc3339;
+
+/// How lines look (`--log-format`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// `time="…" level=error msg="…"`
+    #[default]
+    Text,
+    /// `{"level":"error","msg":"…","time":"…"}`
+    Json,
+}
+
+/// Where lines go.
+#[derive(Debug)]
+pub struct Log {
+    /// Standard error if absent.
+    file: Option<File>,
+    format: Format,
+    level: Level,
+}
+
+impl Log {
+    /// Opens the log: a file, which is made if need be and appended to, or standard error. `debug` also lets debug lines
+    /// through; otherwise warnings are the least that is written.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`]: the file cannot be opened.
+    pub fn open(path: Option<&Path>, format: Format, debug: bool) -> Result<Self> {
+        let open = |path: &Path| {
+            let mut options = OpenOptions::new();
+            options.append(true).create(true).mode(0o644);
+            options.open(path).doing(|| format!("open the log {}", path.display()))
+        };
+        let level = if debug { Level::DEBUG } else { Level::WARN };
+        Ok(Self { file: path.map(open).transpose()?, format, level })
+    }
+
+    /// Sends the events of this process here from now on. The first log that does so stays the one.
+    pub fn install(&'static self) {
+        tracing::subscriber::set_global_default(Sink(self)).ok();
+    }
+
+    /// Whether lines go to standard error.
+    pub const fn is_stderr(&self) -> bool {
+        self.file.is_none()
+    }
+
+    /// How lines look.
+    pub const fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Writes the error that ends this process, with its code.
+    pub fn error(&self, error: &Error) {
+        let code = [("code", Value::from(error.code()))];
+        self.write("error", &error.to_string(), &code);
+    }
+
+    /// Writes one line, with one system call, so that lines of several processes do not mix. A log that cannot be
+    /// written to is no reason to fail.
+    fn write(&self, level: &str, message: &str, fields: &[(&str, Value)]) {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let line = line(self.format, &rfc3339(since.as_secs(), 0), level, message, fields);
+        match &self.file {
+            Some(file) => (&mut &*file).write_all(line.as_bytes()).ok(),
+            None => std::io::stderr().write_all(line.as_bytes()).ok(),
+        };
+    }
+}
+
+fn line(format: Format, time: &str, level: &str, message: &str, fields: &[(&str, Value)]) -> String {
+    let mut line = String::new();
+    // Writing to a string does not fail.
+    let mut put = |arguments: fmt::Arguments<'_>| line.write_fmt(arguments).unwrap_or_default();
+    match format {
+        Format::Text => {
+            put(format_args!("time={time:?} level={level} msg={}", Value::from(message)));
+            for (name, value) in fields {
+                put(format_args!(" {name}={value}"));
+            }
+        }
+        Format::Json => {
+            put(format_args!("{{\"level\":\"{level}\",\"msg\":{}", Value::from(message)));
+            put(format_args!(",\"time\":{time:?}"));
+            for (name, value) in fields {
+                put(format_args!(",\"{name}\":{value}"));
+            }
+            put(format_args!("}}"));
+        }
+    }
+    line.push('\n');
+    line
+}
+
+struct Sink(&'static Log);
+
+impl Subscriber for Sink {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && *metadata.level() <= self.0.level
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::from_level(self.0.level))
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let level = match *event.metadata().level() {
+            Level::ERROR => "error",
+            Level::WARN => "warning",
+            Level::INFO => "info",
+            _ => "debug",
+        };
+        self.0.write(level, &fields.message, &fields.others);
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+/// What an event says.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: Vec<(&'static str, Value)>,
+}
+
+impl Fields {
+    fn put(&mut self, field: &Field, value: Value) {
+        if field.name() == "message" {
+            self.message = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        } else {
+            self.others.push((field.name(), value));
+        }
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, Value::from(format!("{value:?}")));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, Value::from(value));
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, Value::from(value));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, Value::from(value));
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, Value::from(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_as_runc_writes_them() {
+        let fields = [("pid", Value::from(7))];
+        assert_eq!(
+            line(Format::Text, "2026-01-01T00:00:00Z", "error", "a \"b\"\nc", &fields),
+            "time=\"2026-01-01T00:00:00Z\" level=error msg=\"a \\\"b\\\"\\nc\" pid=7\n"
+        );
+        assert_eq!(
+            line(Format::Json, "2026-01-01T00:00:00Z", "error", "a \"b\"\nc", &fields),
+            "{\"level\":\"error\",\"msg\":\"a \\\"b\\\"\\nc\",\"time\":\"2026-01-01T00:00:00Z\",\"pid\":7}\n"
+        );
+    }
+
+    #[test]
+    fn errors_carry_their_code_and_events_their_fields() {
+        let temporary = tempfile::tempdir().unwrap();
+        let path = temporary.path().join("log");
+        let log: &'static Log = Box::leak(Box::new(Log::open(Some(&path), Format::Json, false).unwrap()));
+        let web = "web";
+        tracing::subscriber::with_default(Sink(log), || {
+            tracing::debug!("not written");
+            tracing::warn!(index = 3, id = web, how = ?web, "careful {}", 1);
+        });
+        Log::open(Some(&path), Format::Json, false).unwrap().error(&Error::NotExist { id: web.into() });
+        let text = std::fs::read_to_string(&path).unwrap();
+        let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[0]["level"], "warning");
+        assert_eq!(lines[0]["msg"], "careful 1");
+        assert_eq!(
+            (&lines[0]["index"], &lines[0]["id"], &lines[0]["how"]),
+            (&3.into(), &web.into(), &"\"web\"".into())
+        );
+        assert_eq!((&lines[1]["level"], &lines[1]["code"]), (&"error".into(), &"ORL-0102".into()));
+        assert_eq!(lines[1]["msg"], "container \"web\" does not exist");
+    }
+}

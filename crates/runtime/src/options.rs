@@ -1,0 +1,138 @@
+//! What callers of this library can ask for.
+
+use std::path::PathBuf;
+
+/// How this runtime works, for all containers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Where the state directories are; absent is [`Store::open`](crate::store::Store::open)'s default.
+    pub root: Option<PathBuf>,
+    /// Who makes cgroups.
+    pub cgroup_manager: CgroupManager,
+    /// Whether a lack of rights over cgroups is forgiven; absent finds out (forgiven unless the caller is the host's root).
+    pub rootless: Option<bool>,
+}
+
+/// Who makes the cgroup of a container.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CgroupManager {
+    /// We do, by making directories.
+    #[default]
+    Cgroupfs,
+    /// systemd does, asked over D-Bus.
+    Systemd,
+    /// Nobody: the container stays in the cgroup of its creator, and limits are errors.
+    Disabled,
+}
+
+/// What `create` and `run` take.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CreateOptions {
+    /// The bundle directory.
+    pub bundle: PathBuf,
+    /// The config, if it is not the bundle's `config.json`.
+    pub config: Option<PathBuf>,
+    /// Where to write the container's process id, as the caller sees it.
+    pub pid_file: Option<PathBuf>,
+    /// A listening Unix socket that is sent the master end of the container's terminal.
+    pub console_socket: Option<PathBuf>,
+    /// Do not use `pivot_root(2)`: needed where the root file system is the initial ramfs.
+    pub no_pivot: bool,
+    /// Keep the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// How many descriptors from 3 on the container inherits, besides those of `LISTEN_FDS`.
+    pub preserve_fds: u32,
+}
+
+/// What `run` takes besides.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RunOptions {
+    /// Return once the container runs.
+    pub detach: bool,
+    /// Do not delete the container when it has ended.
+    pub keep: bool,
+    /// Do not become the parent of the container's orphaned processes (`PR_SET_CHILD_SUBREAPER`).
+    pub no_subreaper: bool,
+}
+
+/// What `exec` takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExecOptions {
+    /// What to execute.
+    pub process: ProcessSource,
+    /// Where to write its process id, as the caller sees it.
+    pub pid_file: Option<PathBuf>,
+    /// A listening Unix socket that is sent the master end of its terminal.
+    pub console_socket: Option<PathBuf>,
+    /// Return once it runs.
+    pub detach: bool,
+    /// How many descriptors from 3 on it inherits.
+    pub preserve_fds: u32,
+    /// Do it in a paused container too, where it will freeze until `resume`.
+    pub ignore_paused: bool,
+}
+
+/// Where the description of a process for `exec` comes from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ProcessSource {
+    /// A file with the JSON of a `process` object of the spec.
+    File(PathBuf),
+    /// The container's own process, changed by arguments.
+    Args(Box<ExecArgs>),
+}
+
+/// How an additional process differs from the container's own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExecArgs {
+    /// The program and its arguments; at least one.
+    pub args: Vec<String>,
+    /// The working directory inside the container.
+    pub cwd: Option<String>,
+    /// Added to the environment, each `NAME=value`.
+    pub env: Vec<String>,
+    /// User id and, if given, group id inside the container.
+    pub user: Option<(u32, Option<u32>)>,
+    /// Added to the supplementary groups.
+    pub additional_gids: Vec<u32>,
+    /// Whether it has a terminal.
+    pub tty: bool,
+    /// Added to the capabilities, such as `CAP_KILL`.
+    pub caps: Vec<String>,
+    /// Whether `execve(2)` may no longer grant privileges; absent as in the container's config.
+    pub no_new_privs: Option<bool>,
+}
+
+/// What `try` takes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TryOptions {
+    /// The program and its arguments; empty for an interactive shell.
+    pub command: Vec<String>,
+    /// The root file system; absent for a throw-away layer over the host's own.
+    pub rootfs: Option<PathBuf>,
+    /// Memory limit in bytes.
+    pub memory: Option<u64>,
+    /// CPU time per time: 0.5 is half a CPU.
+    pub cpus: Option<f64>,
+    /// How many processes there may be.
+    pub pids: Option<i64>,
+    /// Whether the root file system is read-only.
+    pub read_only: bool,
+    /// User and group to run as.
+    pub user: Option<(u32, u32)>,
+    /// The network.
+    pub net: NetMode,
+    /// The hostname; absent for `orlop`.
+    pub hostname: Option<String>,
+    /// The environment, each `NAME=value`, added to the default one.
+    pub env: Vec<String>,
+}
+
+/// The network of a container made by `try`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NetMode {
+    /// Only a loopback interface.
+    #[default]
+    None,
+    /// The host's.
+    Host,
+}

@@ -1,0 +1,218 @@
+//! What is remembered of a container between two calls of `orlop`, and what `state` and `list` show of it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use orlop_spec::Status;
+use serde::{Deserialize, Serialize};
+
+use crate::liveness::Process;
+
+/// The content of `state.json` in a state directory.
+///
+/// What the config says is not repeated here: a copy of the config is beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateFile {
+    /// The version of this format: [`StateFile::FORMAT`].
+    pub format: u32,
+    /// The version of the spec that the config follows, as it says.
+    pub oci_version: String,
+    /// The container's id.
+    pub id: String,
+    /// The container process; absent until there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+    /// `creating` until `create` is done, then `created`; what it is later is found out, not remembered.
+    pub status: Status,
+    /// The bundle directory, absolute.
+    pub bundle: PathBuf,
+    /// The root file system, absolute, on the host.
+    pub rootfs: PathBuf,
+    /// When it was made: [`now`].
+    pub created: String,
+    /// Who made it: the user id of the caller.
+    pub owner: u32,
+    /// The annotations of the config.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Its cgroups.
+    #[serde(default)]
+    pub cgroups: CgroupPaths,
+    /// Whether it was made without the rights of the host's root.
+    #[serde(default)]
+    pub rootless: bool,
+    /// Whether its process has a terminal.
+    #[serde(default)]
+    pub terminal: bool,
+}
+
+impl StateFile {
+    /// The version of this format that this version of orlop writes and understands.
+    pub const FORMAT: u32 = 1;
+}
+
+/// The cgroups of a container, as absolute paths on the host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CgroupPaths {
+    /// In the cgroup v2 hierarchy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub v2: Option<PathBuf>,
+    /// In cgroup v1 hierarchies, by controller.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub v1: BTreeMap<String, PathBuf>,
+}
+
+/// What `orlop state` and `orlop list` print of a container: the fields of runc, in its order.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerState {
+    /// The version of the spec that its config follows.
+    pub oci_version: String,
+    /// Its id.
+    pub id: String,
+    /// Its process as the caller sees it; 0 when it is stopped.
+    pub pid: i32,
+    /// Where it is in its life.
+    pub status: Status,
+    /// The bundle directory, absolute.
+    pub bundle: PathBuf,
+    /// The root file system, absolute, on the host.
+    pub rootfs: PathBuf,
+    /// When it was made, as RFC 3339.
+    pub created: String,
+    /// The annotations of its config.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Who made it: a user's name, or `#` and a number; `state` leaves it empty, as runc does.
+    pub owner: String,
+}
+
+impl ContainerState {
+    /// What is shown of a container whose state is now `status`.
+    pub fn new(saved: StateFile, status: Status) -> Self {
+        let pid = match (&status, saved.process) {
+            (Status::Stopped, _) | (_, None) => 0,
+            (_, Some(process)) => process.pid,
+        };
+        Self {
+            oci_version: saved.oci_version,
+            id: saved.id,
+            pid,
+            status,
+            bundle: saved.bundle,
+            rootfs: saved.rootfs,
+            created: saved.created,
+            annotations: saved.annotations,
+            owner: String::new(),
+        }
+    }
+
+    /// With the owner's name, as `list` shows it.
+    #[must_use]
+    pub fn with_owner(mut self, uid: u32) -> Self {
+        self.owner = user_name(uid).unwrap_or_else(|| format!("#{uid}"));
+        self
+    }
+
+    /// The state as hooks read it (`runtime.md#state`).
+    pub fn to_oci(&self) -> orlop_spec::State {
+        orlop_spec::State {
+            oci_version: self.oci_version.clone(),
+            id: self.id.clone(),
+            status: self.status.clone(),
+            pid: i64::from(self.pid),
+            bundle: self.bundle.to_string_lossy().into_owned(),
+            annotations: self.annotations.clone(),
+        }
+    }
+}
+
+/// The name of a user as `/etc/passwd` has it. Other sources of names would need the C library's plug-ins, which a
+/// static program does not have.
+fn user_name(uid: u32) -> Option<String> {
+    let users = std::fs::read_to_string("/etc/passwd").ok()?;
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    })
+}
+
+/// The time now in UTC, as RFC 3339 with nanoseconds, trailing zeros left out as Go does.
+pub fn now() -> String {
+    // A clock before 1970 is one that was never set.
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    rfc3339(since.as_secs(), since.subsec_nanos())
+}
+
+/// Seconds and nanoseconds since 1970 as RFC 3339.
+pub(crate) fn rfc3339(seconds: u64, nanoseconds: u32) -> String {
+    let (year, month, day) = date(seconds / 86_400);
+    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+    let fraction = format!(".{nanoseconds:09}");
+    let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+}
+
+/// The Gregorian date of a day, counted from 1 January 1970.
+const fn date(day: u64) -> (u64, u64, u64) {
+    // Years begin in March here, so that the leap day is a year's last; an era is the 400 years after which everything
+    // repeats, and 719468 days lie between 1 March of year 0 and 1970.
+    let day = day + 719_468;
+    let era = day / 146_097;
+    let of_era = day % 146_097;
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day_of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (year_of_era + era * 400 + (month <= 2) as u64, month, day_of_month)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_as_go_writes_them() {
+        assert_eq!(rfc3339(0, 0), "1970-01-01T00:00:00Z");
+        assert_eq!(rfc3339(951_782_399, 999_999_999), "2000-02-28T23:59:59.999999999Z");
+        assert_eq!(rfc3339(951_782_400, 120_000_000), "2000-02-29T00:00:00.12Z");
+        assert_eq!(rfc3339(1_767_225_599, 1), "2025-12-31T23:59:59.000000001Z");
+        assert_eq!(rfc3339(4_107_542_400, 0), "2100-03-01T00:00:00Z");
+    }
+
+    #[test]
+    fn state_prints_the_fields_in_the_order_of_runc() {
+        let saved = StateFile {
+            format: StateFile::FORMAT,
+            oci_version: "1.3.0".into(),
+            id: "web".into(),
+            process: Some(Process { pid: 7, start_time: 9 }),
+            status: Status::Created,
+            bundle: "/b".into(),
+            rootfs: "/b/rootfs".into(),
+            created: "2026-01-01T00:00:00Z".into(),
+            owner: 0,
+            annotations: BTreeMap::new(),
+            cgroups: CgroupPaths::default(),
+            rootless: false,
+            terminal: false,
+        };
+        let json = serde_json::to_string(&ContainerState::new(saved.clone(), Status::Running)).unwrap();
+        assert_eq!(
+            json,
+            r#"{"ociVersion":"1.3.0","id":"web","pid":7,"status":"running","bundle":"/b","rootfs":"/b/rootfs","created":"2026-01-01T00:00:00Z","owner":""}"#
+        );
+        assert_eq!(ContainerState::new(saved, Status::Stopped).pid, 0);
+    }
+
+    #[test]
+    fn owners_have_names() {
+        assert_eq!(user_name(0).as_deref(), Some("root"));
+        assert_eq!(user_name(4_000_000_001), None);
+    }
+}

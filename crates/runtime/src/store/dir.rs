@@ -1,0 +1,254 @@
+//! The state directory of one container.
+
+use std::ffi::OsStr;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat, renameat};
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
+
+use super::DIRECTORY;
+use crate::error::{Doing, Error, Result};
+use crate::state::StateFile;
+
+const STATE: &str = "state.json";
+const CONFIG: &str = "config.json";
+const START: &str = "start.sock";
+
+/// The state directory of one container.
+#[derive(Debug)]
+pub struct StateDir {
+    pub(super) fd: OwnedFd,
+    pub(super) path: PathBuf,
+    pub(super) id: String,
+}
+
+/// Nobody else holds the lock of the state directory while this lives.
+#[derive(Debug)]
+pub struct StateLock(#[expect(dead_code, reason = "dropping it unlocks")] Flock<OwnedFd>);
+
+impl StateDir {
+    /// Where it is, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The directory itself.
+    pub const fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
+
+    /// Waits until nobody else holds the lock, and holds it ([flock(2)](https://man7.org/linux/man-pages/man2/flock.2.html)):
+    /// for steps that two commands must not take at once. A process that dies lets go.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotExist`]: the container was deleted meanwhile.
+    pub fn lock(&self) -> Result<StateLock> {
+        let doing = || format!("lock {}", self.path.display());
+        let own = match openat(&self.fd, ".", DIRECTORY, Mode::empty()) {
+            Ok(own) => own,
+            Err(Errno::ENOENT) => return Err(self.not_exist()),
+            Err(e) => return Err(e).doing(doing),
+        };
+        let lock = Flock::lock(own, FlockArg::LockExclusive).map_err(|(_, e)| e).doing(doing)?;
+        if fstat(&self.fd).doing(doing)?.st_nlink == 0 {
+            return Err(self.not_exist());
+        }
+        Ok(StateLock(lock))
+    }
+
+    /// Saves the state: readers see the old one or the new one, never a part.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub fn write_state(&self, state: &StateFile) -> Result<()> {
+        let text = serde_json::to_vec(state)
+            .map_err(|e| Error::State { path: self.path.join(STATE), why: e.to_string() })?;
+        self.write(STATE, &text)
+    }
+
+    /// Reads the state back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotExist`]: there is none, because `create` was killed early or `delete` is at work. [`Error::State`]: it
+    /// is not ours.
+    pub fn read_state(&self) -> Result<StateFile> {
+        let text = self.read(STATE)?.ok_or_else(|| self.not_exist())?;
+        let bad = |why: String| Error::State { path: self.path.join(STATE), why };
+        let state: StateFile = serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))?;
+        if state.format == StateFile::FORMAT {
+            Ok(state)
+        } else {
+            Err(bad(format!(
+                "format {} of another version of orlop (this one has {})",
+                state.format,
+                StateFile::FORMAT
+            )))
+        }
+    }
+
+    /// Saves a copy of the config.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub fn write_config(&self, text: &[u8]) -> Result<()> {
+        self.write(CONFIG, text)
+    }
+
+    /// Reads the copy of the config.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotExist`]: there is none, as with [`StateDir::read_state`].
+    pub fn read_config(&self) -> Result<Vec<u8>> {
+        self.read(CONFIG)?.ok_or_else(|| self.not_exist())
+    }
+
+    /// Where the copy of the config is, for messages.
+    pub fn config_path(&self) -> PathBuf {
+        self.path.join(CONFIG)
+    }
+
+    /// Makes the socket on which a created container waits for `start`
+    /// ([unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html), packets, listening, close-on-exec).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub fn listen_start(&self) -> Result<OwnedFd> {
+        let doing = || format!("listen on {}", self.path.join(START).display());
+        let listener = packets().doing(doing)?;
+        bind(listener.as_raw_fd(), &self.start_address().doing(doing)?).doing(doing)?;
+        listen(&listener, Backlog::new(1).doing(doing)?).doing(doing)?;
+        Ok(listener)
+    }
+
+    /// Connects to the created container, or `None` if nothing waits for `start` any more.
+    ///
+    /// Who connects unlinks the socket with [`StateDir::remove_start`] before letting the container go, so that nobody
+    /// takes a running container for a created one even if this process is killed in between.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub fn connect_start(&self) -> Result<Option<OwnedFd>> {
+        let doing = || format!("connect to {}", self.path.join(START).display());
+        let stream = packets().doing(doing)?;
+        match connect(stream.as_raw_fd(), &self.start_address().doing(doing)?) {
+            Ok(()) => Ok(Some(stream)),
+            Err(Errno::ENOENT | Errno::ECONNREFUSED) => Ok(None),
+            Err(e) => Err(e).doing(doing),
+        }
+    }
+
+    /// Whether the container has not been started yet: its socket exists.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub fn is_created(&self) -> Result<bool> {
+        match faccessat(&self.fd, START, AccessFlags::F_OK, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(e) => Err(e).doing(|| format!("look at {}", self.path.join(START).display())),
+        }
+    }
+
+    /// Removes the socket; one that is gone is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub fn remove_start(&self) -> Result<()> {
+        self.unlink(OsStr::new(START), UnlinkatFlags::NoRemoveDir)
+    }
+
+    /// Removes the directory and what is in it, the state last but one and the directory last. Repeating it, or doing it
+    /// twice at once, does no harm: a container that was made with the same id since then is not touched.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub fn remove(&self) -> Result<()> {
+        let _lock = match self.lock() {
+            Ok(lock) => lock,
+            Err(Error::NotExist { .. }) => return Ok(()),
+            Err(e) => return Err(e),
+        };
+        let doing = || format!("remove {}", self.path.display());
+        let mut dir = Dir::openat(&self.fd, ".", DIRECTORY, Mode::empty()).doing(doing)?;
+        for entry in dir.iter() {
+            let entry = entry.doing(doing)?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name != "." && name != ".." && name != STATE {
+                self.unlink(name, UnlinkatFlags::NoRemoveDir)?;
+            }
+        }
+        self.unlink(OsStr::new(STATE), UnlinkatFlags::NoRemoveDir)?;
+        // While our directory exists its name cannot mean another, and the lock keeps others from removing ours.
+        match unlinkat(AT_FDCWD, &self.path, UnlinkatFlags::RemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(e) => Err(e).doing(doing),
+        }
+    }
+
+    fn unlink(&self, name: &OsStr, how: UnlinkatFlags) -> Result<()> {
+        match unlinkat(&self.fd, name, how) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(e) => Err(e).doing(|| format!("remove {}", self.path.join(name).display())),
+        }
+    }
+
+    fn write(&self, name: &str, text: &[u8]) -> Result<()> {
+        let doing = || format!("write {}", self.path.join(name).display());
+        // Another process writes under another name; what a killed one left behind goes with the directory.
+        let draft = format!(".{name}.{}", std::process::id());
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = openat(&self.fd, draft.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR).doing(doing)?;
+        std::fs::File::from(fd).write_all(text).doing(doing)?;
+        renameat(&self.fd, draft.as_str(), &self.fd, name).doing(doing)
+    }
+
+    /// The content of a file, or `None` if there is none.
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+        let doing = || format!("read {}", self.path.join(name).display());
+        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = match openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(e) => return Err(e).doing(doing),
+        };
+        let mut text = Vec::new();
+        std::fs::File::from(fd).read_to_end(&mut text).doing(doing)?;
+        Ok(Some(text))
+    }
+
+    /// A socket address holds 107 bytes of a path; through our descriptor any directory fits.
+    fn start_address(&self) -> nix::Result<UnixAddr> {
+        UnixAddr::new(format!("/proc/self/fd/{}/{START}", self.fd.as_raw_fd()).as_str())
+    }
+
+    fn not_exist(&self) -> Error {
+        Error::NotExist { id: self.id.clone() }
+    }
+}
+
+impl AsFd for StateDir {
+    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+fn packets() -> nix::Result<OwnedFd> {
+    socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)
+}
