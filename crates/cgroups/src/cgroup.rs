@@ -24,7 +24,7 @@ mod undo;
 mod update;
 mod write;
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -78,6 +78,19 @@ impl Cgroup {
     /// cgroup never migrates, and migration is what is slow.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.v2.as_fd()
+    }
+
+    /// The directory of a cgroup that the container made below its own, for a further process that shall be born there.
+    /// The empty path and `/` are the container's own.
+    ///
+    /// # Errors
+    /// [`Error::Path`] for a path that does not only go down; [`Error::Call`] where there is no such cgroup.
+    pub fn sub(&self, path: &str) -> Result<OwnedFd> {
+        let mut dir = self.v2.try_clone()?;
+        for name in &crate::path::components(path)? {
+            dir = dir.child(name)?;
+        }
+        Ok(dir.into_fd())
     }
 
     /// The directories that [`Cgroup::create`] made, parents before children, in all hierarchies.

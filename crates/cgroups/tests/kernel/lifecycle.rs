@@ -210,3 +210,18 @@ fn a_delegated_cgroup_belongs_to_the_user_and_its_limits_do_not() {
         assert_eq!(owner(file), want, "{file}");
     }
 }
+
+#[test]
+fn a_sub_cgroup_is_found_and_a_path_that_leaves_the_container_is_refused() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let cgroup = sandbox.create("c", &sandbox.free());
+    sandbox.create("c/a/b", &sandbox.free());
+    let fd = cgroup.sub("/a/b").unwrap();
+    let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap();
+    assert!(path.ends_with("c/a/b"), "{}", path.display());
+    cgroup.sub("").unwrap();
+    for bad in ["../x", "a/../../x", "/.."] {
+        assert!(matches!(cgroup.sub(bad), Err(Error::Path(_))), "{bad}");
+    }
+    assert!(matches!(cgroup.sub("missing"), Err(Error::Call { .. })));
+}
