@@ -45,11 +45,8 @@ impl Cgroup {
         Ok(cgroup)
     }
 
-    /// Enables controllers for an existing cgroup, for instance so that usage is accounted where nothing is limited.
-    ///
-    /// # Errors
-    /// As [`Cgroup::create`].
-    pub fn enable(&self, controllers: Controllers) -> Result<()> {
+    /// Enables controllers of version 2 in the parents of an existing cgroup.
+    pub(super) fn enable_v2(&self, controllers: Controllers) -> Result<()> {
         let mut undo = Undo::default();
         descend(&self.location.v2, &mut undo, |dir, undo| enable(dir, controllers, undo))?;
         undo.keep();

@@ -4,7 +4,7 @@ use super::create::create_v1;
 use super::undo::Undo;
 use super::{Cgroup, V1};
 use crate::controller::Controllers;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layout::{Hierarchy, Layout, Place};
 use crate::plan::Plan;
 use crate::setting::{Absent, Setting};
@@ -20,18 +20,48 @@ impl Cgroup {
     /// processes are moved, so [`Cgroup::location`] has to be stored again afterwards.
     ///
     /// # Errors
-    /// [`crate::Error::Write`] names file, value and the place in the config; [`crate::Error::BelowUsage`] with `checkBeforeUpdate`.
+    /// [`Error::Write`] names file, value and the place in the config; [`Error::BelowUsage`] with `checkBeforeUpdate`.
     pub fn update(&mut self, layout: &Layout, settings: &[Setting]) -> Result<()> {
-        self.enable(Plan::controllers(settings, Hierarchy::V2))?;
+        self.enable_v2(Plan::controllers(settings, Hierarchy::V2))?;
+        let needed = Plan::controllers(settings, Hierarchy::V1);
+        self.use_v1(layout, needed, |cgroup| cgroup.write_or_restore(settings))
+    }
+
+    /// Has controllers work on the cgroup though nothing is limited, so that usage is accounted: see [`Cgroup::stats`].
+    ///
+    /// As with [`Cgroup::update`], [`Cgroup::location`] has to be stored again afterwards.
+    ///
+    /// # Errors
+    /// [`Error::NoController`] for one that this host does not have ([`Layout::hierarchy_of`] tells before), and as
+    /// [`Cgroup::create`].
+    pub fn enable(&mut self, layout: &Layout, controllers: Controllers) -> Result<()> {
+        let on = |wanted: Option<Hierarchy>| -> Controllers {
+            controllers.iter().filter(|c| layout.hierarchy_of(*c) == wanted).collect()
+        };
+        let missing = on(None);
+        if !missing.is_empty() {
+            let available = layout.unified.as_ref().map_or(Controllers::NONE, |u| u.controllers);
+            return Err(Error::NoController { path: self.location.v2.mount.clone(), missing, available });
+        }
+        self.enable_v2(on(Some(Hierarchy::V2)))?;
+        self.use_v1(layout, on(Some(Hierarchy::V1)), |_| Ok(()))
+    }
+
+    /// Makes what is missing in version 1 hierarchies, does `work`, and moves the processes there. If `work` fails,
+    /// the directories are removed again.
+    fn use_v1(
+        &mut self,
+        layout: &Layout,
+        needed: Controllers,
+        work: impl FnOnce(&Self) -> Result<()>,
+    ) -> Result<()> {
         let mut undo = Undo::default();
         let known = self.v1.len();
-        let written = self
-            .add_v1(layout, Plan::controllers(settings, Hierarchy::V1), &mut undo)
-            .and_then(|()| self.write_or_restore(settings));
-        if written.is_err() {
+        let done = self.add_v1(layout, needed, &mut undo).and_then(|()| work(self));
+        if done.is_err() {
             self.v1.truncate(known);
             self.location.v1.truncate(known);
-            return written; // Dropping `undo` removes the directories.
+            return done; // Dropping `undo` removes the directories.
         }
         // From here on they have processes, and belong to the cgroup even if one of them cannot be moved.
         undo.keep();

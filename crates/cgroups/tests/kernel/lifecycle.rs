@@ -171,9 +171,9 @@ fn controllers_are_enabled_only_where_they_are_needed() {
         return println!("skipped: no controllers in {}", unified.mount.display());
     };
     let enabled = |dir: &Path| fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap();
-    let cgroup = sandbox.create("p/c", &sandbox.free());
+    let mut cgroup = sandbox.create("p/c", &sandbox.free());
     assert_eq!(enabled(&sandbox.dir()).trim(), "");
-    cgroup.enable(std::iter::once(controller).collect()).unwrap();
+    cgroup.enable(&sandbox.layout, std::iter::once(controller).collect()).unwrap();
     for dir in [sandbox.dir(), sandbox.dir().join("p")] {
         assert_eq!(enabled(&dir).trim(), controller.name());
     }
@@ -188,9 +188,9 @@ fn a_parent_with_processes_cannot_give_controllers() {
         return println!("skipped: no domain controllers in {}", unified.mount.display());
     };
     let parent = sandbox.create("p", &sandbox.free());
-    let child = sandbox.create("p/c", &sandbox.free());
+    let mut child = sandbox.create("p/c", &sandbox.free());
     let mut process = sleeper(&parent);
-    let error = child.enable(std::iter::once(controller).collect()).unwrap_err().to_string();
+    let error = child.enable(&sandbox.layout, std::iter::once(controller).collect()).unwrap_err().to_string();
     assert!(error.contains("p/cgroup.subtree_control: EBUSY"), "{error}");
     assert!(error.contains("this cgroup has processes of its own"), "{error}");
     parent.kill().unwrap();

@@ -89,3 +89,23 @@ fn throttling_huge_pages_and_pressure_where_the_host_has_them() {
         None => println!("this kernel measures no pressure"),
     }
 }
+
+#[test]
+fn memory_is_accounted_without_a_limit_when_asked_for() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let mut cgroup = sandbox.create("c", &sandbox.free());
+    assert_eq!(cgroup.stats().unwrap().memory, None);
+    let memory = std::iter::once(Controller::Memory).collect();
+    if sandbox.layout.hierarchy_of(Controller::Memory).is_none() {
+        let error = cgroup.enable(&sandbox.layout, memory).unwrap_err().to_string();
+        return assert!(error.contains("the memory controller is not available"), "{error}");
+    }
+    let mut child = sleeper(&cgroup);
+    cgroup.enable(&sandbox.layout, memory).unwrap();
+    let stats = cgroup.stats().unwrap().memory.unwrap();
+    assert_eq!(stats.memory.limit, None);
+    run(&cgroup, "true");
+    until("memory is charged", || cgroup.stats().unwrap().memory.unwrap().memory.current > 0);
+    cgroup.kill().unwrap();
+    child.wait().unwrap();
+}
