@@ -17,6 +17,7 @@
 //! | [`net`] | bringing the loopback interface up |
 //! | [`spawn`] | `clone3` and what runs between it and `execveat` |
 //! | [`memory`] | mapping a program, and scratch memory |
+//! | [`arena`] | the allocator of the one-shot command |
 //! | `command` | starting programs as the standard library does (feature `std`) |
 //! | [`names`] | names of calls and errors, for people |
 #![no_std]
@@ -24,6 +25,7 @@
 #[cfg(feature = "std")]
 extern crate std;
 
+pub mod arena;
 #[cfg(feature = "std")]
 pub mod command;
 pub mod cred;
