@@ -65,7 +65,7 @@ fn stopped(log: Option<&Log>, stop: Stop) -> u8 {
         Stop::Print(text) => output::write(text).map_or_else(|e| report(log, &e, 1), |()| 0),
         Stop::Wrong(e, usage) => {
             let status = report(log, &e, 1);
-            writeln!(std::io::stderr(), "\n{usage}").ok();
+            std::io::stderr().write_all(format!("\n{usage}\n").as_bytes()).ok();
             status
         }
     }
@@ -82,12 +82,14 @@ fn report(log: Option<&Log>, error: &Error, status: u8) -> u8 {
         Some(log) if !log.is_stderr() => log.error(error),
         _ => {}
     }
-    // Where standard error is closed nobody is left to be told.
-    writeln!(stderr, "orlop: {error}").ok();
+    let mut text = format!("orlop: {error}\n");
     if stderr.is_terminal()
         && let Some(help) = error.help()
     {
-        writeln!(stderr, "{help}").ok();
+        text.push_str(&help);
+        text.push('\n');
     }
+    // Where standard error is closed nobody is left to be told.
+    stderr.write_all(text.as_bytes()).ok();
     status
 }
