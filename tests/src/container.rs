@@ -232,6 +232,16 @@ impl Drop for Container {
     }
 }
 
+/// What a shell script prints in a container with these changes (pointer, value) to the configuration.
+#[track_caller]
+pub fn printed(script: &str, changes: &[(&str, Value)]) -> String {
+    let mut container = Container::sh(script);
+    for (pointer, value) in changes {
+        container.set(pointer, value.clone());
+    }
+    container.run().ok().stdout
+}
+
 /// Makes this process the parent of containers whose runtime has gone, so that their exit codes arrive here
 /// as they would at an engine's shim.
 fn adopt_orphans() {
