@@ -28,6 +28,8 @@ pub struct Invocation {
     argv: Vec<OsString>,
     env: Vec<(OsString, OsString)>,
     stdin: Option<Stdio>,
+    stdout: Option<Stdio>,
+    stderr: Option<Stdio>,
     io: PathBuf,
     directory: Option<PathBuf>,
 }
@@ -61,6 +63,8 @@ impl Invocation {
             argv: vec![program.as_ref().to_owned()],
             env: vec![],
             stdin: None,
+            stdout: None,
+            stderr: None,
             io: io.to_owned(),
             directory: None,
         }
@@ -90,6 +94,20 @@ impl Invocation {
     #[must_use]
     pub fn stdin(mut self, stdin: impl Into<Stdio>) -> Self {
         self.stdin = Some(stdin.into());
+        self
+    }
+
+    /// Sends standard output elsewhere than to the output file.
+    #[must_use]
+    pub fn stdout(mut self, stdout: impl Into<Stdio>) -> Self {
+        self.stdout = Some(stdout.into());
+        self
+    }
+
+    /// Sends standard error elsewhere than to the output file.
+    #[must_use]
+    pub fn stderr(mut self, stderr: impl Into<Stdio>) -> Self {
+        self.stderr = Some(stderr.into());
         self
     }
 
@@ -135,7 +153,9 @@ impl Invocation {
         let [out, err] = files.each_ref().map(|path| File::create(path).expect("an output file"));
         let command = format!("{:?}", self.argv);
         let mut builder = Command::new(&self.argv[0]);
-        builder.args(&self.argv[1..]).envs(self.env).stdout(out).stderr(err);
+        builder.args(&self.argv[1..]).envs(self.env);
+        builder.stdout(self.stdout.unwrap_or_else(|| out.into()));
+        builder.stderr(self.stderr.unwrap_or_else(|| err.into()));
         builder.stdin(self.stdin.unwrap_or_else(Stdio::null));
         if let Some(directory) = &self.directory {
             builder.current_dir(directory);

@@ -4,8 +4,10 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::OnceLock;
 
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -22,6 +24,8 @@ pub struct Container {
     pub bundle: Bundle,
     home: TempDir,
     init: RefCell<Option<ProcessHandle>>,
+    // Processes of `exec --detach`: ours to reap, and until then the first process cannot end.
+    detached: RefCell<Vec<Rc<ProcessHandle>>>,
 }
 
 impl Container {
@@ -37,7 +41,7 @@ impl Container {
         for directory in ["io", "state"] {
             fs::create_dir(home.path().join(directory)).expect("a new directory");
         }
-        Self { id, bundle, home, init: RefCell::new(None) }
+        Self { id, bundle, home, init: RefCell::new(None), detached: RefCell::default() }
     }
 
     /// A container that will run a shell script.
@@ -150,6 +154,20 @@ impl Container {
         self.exec_command(&[], args).output()
     }
 
+    /// `exec --detach FLAGS… ID ARGS…`, which must succeed; the process is ours to wait for.
+    #[track_caller]
+    pub fn exec_detached(&self, flags: &[&str], args: &[&str]) -> Rc<ProcessHandle> {
+        let file = self.home.path().join(format!("exec-{}", self.detached.borrow().len()));
+        let path = file.to_string_lossy();
+        let flags = [&["--detach", "--pid-file", &path], flags].concat();
+        self.exec_command(&flags, args).ok();
+        let text = fs::read_to_string(&file).expect("exec wrote the pid file");
+        let pid = text.parse().unwrap_or_else(|_| panic!("the pid file holds {text:?}"));
+        let process = Rc::new(ProcessHandle::open(pid).expect("the process is our child"));
+        self.detached.borrow_mut().push(Rc::clone(&process));
+        process
+    }
+
     /// `kill ID SIGNAL`, which must succeed.
     #[track_caller]
     pub fn kill(&self, signal: &str) {
@@ -210,23 +228,31 @@ impl Container {
     }
 }
 
-impl Drop for Container {
-    fn drop(&mut self) {
-        let state = self.state_root().join(&self.id);
-        let left = state.exists() || !ledger::processes(&self.id).is_empty();
-        if left && !std::thread::panicking() {
-            drop(self.command("delete", &["--force"]).output());
-        } else if left {
-            // Do not panic while panicking: whatever happens here, the first failure is the one to report.
-            let delete = std::panic::AssertUnwindSafe(|| self.command("delete", &["--force"]).output());
-            drop(std::panic::catch_unwind(delete));
+impl Container {
+    /// Ends everything, whatever state the test left it in.
+    fn clean_up(&self) {
+        for process in self.detached.take() {
+            // It has usually ended: then this does nothing.
+            process.signal(Signal::KILL).ok();
+            process.reap();
+        }
+        if self.state_root().join(&self.id).exists() || !ledger::processes(&self.id).is_empty() {
+            self.command("delete", &["--force"]).output();
         }
         if let Some(init) = self.init.take() {
-            // It has usually ended: then this does nothing.
-            init.signal(rustix::process::Signal::KILL).ok();
+            init.signal(Signal::KILL).ok();
             init.reap();
         }
-        if !std::thread::panicking() {
+    }
+}
+
+impl Drop for Container {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // The first failure is the one to report: what goes wrong from here on is its consequence.
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.clean_up())).ok();
+        } else {
+            self.clean_up();
             self.assert_no_leaks();
         }
     }

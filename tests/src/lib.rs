@@ -12,6 +12,7 @@
 //! | [`events`] | wait for things to happen (processes, fifos, files); nothing here sleeps |
 //! | [`cgroup`] | where a process's limits are: version 1 or 2, whichever has the controller |
 //! | [`ledger`] | what a container left behind on the machine |
+//! | [`seccomp`] | a profile of the kind that container engines use |
 //! | [`terminal`] | pseudo-terminals and console sockets |
 //! | [`unprivileged`] | a user without privileges, with subordinate ids, made without touching `/etc` |
 //! | [`need`] | say SKIP, with the reason, where something a test needs is missing |
@@ -39,6 +40,7 @@ pub mod ledger;
 pub mod need;
 pub mod rootfs;
 pub mod runtime;
+pub mod seccomp;
 pub mod spec;
 pub mod terminal;
 pub mod unprivileged;

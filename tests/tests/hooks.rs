@@ -63,7 +63,10 @@ fn hooks_run_at_their_points_of_the_lifecycle_in_order_with_args_and_env() {
     assert_eq!(rest.remove(0), said(&KINDS[3..4])[0], "before the program");
     // The program runs while `start` still calls poststart: either may come first.
     rest.sort();
-    assert_eq!(rest, if runtime::is_orlop() { &["poststart first given 1", "program"][..] } else { &["program"] });
+    assert_eq!(
+        rest,
+        if runtime::is_orlop() { &["poststart first given 1", "program"][..] } else { &["program"] }
+    );
     container.delete();
     assert_eq!(log(&logs).last(), said(&KINDS[5..]).last(), "delete runs poststop");
 }
