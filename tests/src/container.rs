@@ -168,6 +168,11 @@ impl Container {
         process
     }
 
+    /// The processes of [`Container::exec_detached`], to be waited for by the test itself.
+    pub fn take_detached(&self) -> Vec<Rc<ProcessHandle>> {
+        self.detached.take()
+    }
+
     /// `kill ID SIGNAL`, which must succeed.
     #[track_caller]
     pub fn kill(&self, signal: &str) {

@@ -163,6 +163,13 @@ pub fn when_file(path: &Path, done: impl Fn(&str) -> bool) -> String {
     }
 }
 
+/// Whether the file at `path` is modified within a time.
+pub fn changes(path: &Path, limit: Duration) -> bool {
+    let watch = inotify::init(inotify::CreateFlags::CLOEXEC).expect("inotify is there");
+    inotify::add_watch(&watch, path, inotify::WatchFlags::MODIFY).expect("the file is there");
+    readable(&watch, limit)
+}
+
 fn drain_inotify(watch: &OwnedFd) {
     let mut space = [0; 4096];
     while rustix::io::read(watch, &mut space[..]).is_ok_and(|n| n > 0) {}

@@ -50,6 +50,9 @@ fn is_zombie(process: &Path) -> bool {
 fn mentions(process: &Path, id: &str) -> bool {
     let texts = ["cmdline", "environ", "cgroup", "mountinfo"];
     let links = ["cwd", "root", "exe"];
+    // Mounts of our own namespace are looked at once, not for each process that shares them.
+    let own_mounts = fs::read_link(process.join("ns/mnt")).ok() == fs::read_link("/proc/self/ns/mnt").ok();
+    let texts = if own_mounts { &texts[..3] } else { &texts };
     texts.iter().any(|name| fs::read(process.join(name)).is_ok_and(|bytes| contains(&bytes, id)))
         || links.iter().any(|name| {
             fs::read_link(process.join(name)).is_ok_and(|path| path.to_string_lossy().contains(id))
@@ -63,7 +66,7 @@ fn contains(bytes: &[u8], id: &str) -> bool {
 fn describe(pid: i32, process: &Path) -> String {
     let cmdline = fs::read(process.join("cmdline")).unwrap_or_default();
     let comm = fs::read_to_string(process.join("comm")).unwrap_or_default();
-    let words = String::from_utf8_lossy(&cmdline).replace('\0', " ");
+    let words: String = String::from_utf8_lossy(&cmdline).replace('\0', " ").chars().take(200).collect();
     format!("{pid} ({}) {words}", comm.trim())
 }
 

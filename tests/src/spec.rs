@@ -81,14 +81,18 @@ pub fn make_rootless(config: &mut Value, uid: u32, gid: u32) {
     config["linux"]["namespaces"] =
         json!([{"type": "pid"}, {"type": "ipc"}, {"type": "uts"}, {"type": "mount"}, {"type": "user"}]);
     config["linux"].as_object_mut().expect("an object").remove("resources");
-    let mounts = config["mounts"].as_array_mut().expect("a list of mounts");
-    // Without a network namespace of its own the user may not mount sysfs, only bind the host's.
-    mounts.retain(|mount| !mount["destination"].as_str().unwrap_or_default().starts_with("/sys"));
-    mounts.push(json!({"destination": "/sys", "type": "none", "source": "/sys",
-                       "options": ["rbind", "nosuid", "noexec", "nodev", "ro"]}));
-    for mount in mounts {
+    bind_sys(config);
+    for mount in config["mounts"].as_array_mut().expect("a list of mounts") {
         if let Some(options) = mount["options"].as_array_mut() {
             options.retain(|option| !option.as_str().is_some_and(|text| text.starts_with("gid=")));
         }
     }
+}
+
+/// Binds the host's `/sys` instead of mounting a new one: only who owns the network namespace may do that.
+pub fn bind_sys(config: &mut Value) {
+    let mounts = config["mounts"].as_array_mut().expect("a list of mounts");
+    mounts.retain(|mount| !mount["destination"].as_str().unwrap_or_default().starts_with("/sys"));
+    mounts.push(json!({"destination": "/sys", "type": "none", "source": "/sys",
+                       "options": ["rbind", "nosuid", "noexec", "nodev", "ro"]}));
 }
