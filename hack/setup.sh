@@ -18,8 +18,8 @@ packages() {
         # Root file systems; what the tests ask the kernel and servers with; a runtime to prove the tests with.
         echo busybox-static mmdebstrap uidmap util-linux iproute2 redis-tools curl jq strace runc
         ;;
-    vm) echo qemu-system-x86 qemu-system-common busybox-static cpio kmod xz-utils zstd python3-minimal jq dbus ;;
-    bench) echo runc crun strace busybox-static python3-minimal util-linux ;;
+    vm) echo qemu-system-x86 qemu-system-common busybox-static cpio kmod xz-utils zstd python3 jq dbus ;;
+    bench) echo runc crun strace busybox-static python3 util-linux ;;
     *) echo "setup: unknown purpose $1 (build, lint, test, vm, bench)" >&2 && exit 2 ;;
     esac
 }
