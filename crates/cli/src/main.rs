@@ -1,2 +1,95 @@
-//! The `orlop` command.
-fn main() {}
+//! The `orlop` command: arguments in, output and an exit status out. What happens in between is `orlop-runtime`'s.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | [`argv`] | finding the command in the arguments, and Go's way of writing options |
+//! | [`globals`] | the options before the command |
+//! | [`commands`] | one file per command: its arguments, and what it prints |
+//! | [`flags`], [`values`] | options that several commands share, and how their values are read |
+//! | [`output`] | writing to standard output |
+//!
+//! A command is run hundreds of times where others are run once, so only the one that was asked for is defined.
+#![forbid(unsafe_code)]
+
+mod argv;
+mod commands;
+mod flags;
+mod globals;
+mod output;
+mod stub;
+mod values;
+
+use std::ffi::OsString;
+use std::io::{IsTerminal as _, Write as _};
+use std::process::ExitCode;
+
+use orlop_runtime::Error;
+use orlop_runtime::log::{Format, Log};
+
+use crate::argv::{Split, Stop};
+use crate::globals::Globals;
+
+/// One-shot processes need no memory back: nothing is freed but at the end.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ARENA: orlop_sys::arena::Arena = orlop_sys::arena::Arena::new();
+
+fn main() -> ExitCode {
+    ExitCode::from(run(std::env::args_os()))
+}
+
+/// Runs the command that the arguments ask for; the exit status.
+fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let split = Split::new(arguments);
+    let globals = match split.globals() {
+        Ok(globals) => globals,
+        Err(stop) => return stopped(None, stop),
+    };
+    let globals = match Globals::read(&globals) {
+        Ok(globals) => globals,
+        Err(e) => return report(None, &e, 1),
+    };
+    globals.log.install();
+    match split.command() {
+        Err(stop) => stopped(Some(globals.log), stop),
+        Ok((entry, arguments)) => match (entry.run)(&globals, &arguments) {
+            Ok(status) => status,
+            Err(e) => report(Some(globals.log), &e, entry.failure),
+        },
+    }
+}
+
+/// Prints what was asked for instead of a command, or what is wrong with the arguments; the exit status.
+fn stopped(log: Option<&Log>, stop: Stop) -> u8 {
+    match stop {
+        Stop::Print(text) => output::write(text).map_or_else(|e| report(log, &e, 1), |()| 0),
+        Stop::Wrong(e, usage) => {
+            let status = report(log, &e, 1);
+            std::io::stderr().write_all(format!("\n{usage}\n").as_bytes()).ok();
+            status
+        }
+    }
+}
+
+/// Tells of an error, once: to the log if there is one, and to standard error; the exit status.
+fn report(log: Option<&Log>, error: &Error, status: u8) -> u8 {
+    let mut stderr = std::io::stderr();
+    match log {
+        Some(log) if log.is_stderr() && log.format() == Format::Json => {
+            log.error(error);
+            return status;
+        }
+        Some(log) if !log.is_stderr() => log.error(error),
+        _ => {}
+    }
+    let mut text = format!("orlop: {error}\n");
+    if stderr.is_terminal()
+        && let Some(help) = error.help()
+    {
+        text.push_str(&help);
+        text.push('\n');
+    }
+    // Where standard error is closed nobody is left to be told.
+    stderr.write_all(text.as_bytes()).ok();
+    status
+}

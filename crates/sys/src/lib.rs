@@ -18,6 +18,7 @@
 //! | [`net`] | bringing the loopback interface up |
 //! | [`spawn`] | `clone3` and what runs between it and `execveat` |
 //! | [`memory`] | mapping a program, and scratch memory |
+//! | [`arena`] | the allocator of the one-shot command |
 //! | `command` | starting programs as the standard library does (feature `std`) |
 //! | [`names`] | names of calls and errors, for people |
 #![no_std]
@@ -26,6 +27,7 @@
 extern crate std;
 
 pub mod bpf;
+pub mod arena;
 #[cfg(feature = "std")]
 pub mod command;
 pub mod cred;

@@ -1,0 +1,114 @@
+//! The commands: one file each, with its arguments and what it prints.
+
+use std::ffi::OsStr;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+use orlop_runtime::Result;
+
+use crate::globals::{self, Globals};
+
+mod create;
+mod delete;
+mod exec;
+mod features;
+mod kill;
+mod list;
+mod pause;
+mod ps;
+mod resume;
+mod run;
+mod spec;
+mod start;
+mod state;
+mod try_it;
+
+/// A command.
+pub(crate) struct Entry {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What it does, in one line.
+    about: &'static str,
+    /// After how many arguments the others belong to another program, if ever.
+    pub(crate) tail: Option<usize>,
+    /// The exit status when it fails.
+    pub(crate) failure: u8,
+    /// Adds its arguments.
+    arguments: fn(Command) -> Command,
+    /// Runs it; the exit status.
+    pub(crate) run: fn(&Globals, &ArgMatches) -> Result<u8>,
+}
+
+/// What most commands are like.
+const PLAIN: Entry =
+    Entry { name: "", about: "", tail: None, failure: 1, arguments: |c| c, run: |_, _| Ok(0) };
+
+/// All commands, in the order of a container's life.
+pub(crate) const COMMANDS: &[Entry] = &[
+    try_it::ENTRY,
+    spec::ENTRY,
+    run::ENTRY,
+    create::ENTRY,
+    start::ENTRY,
+    state::ENTRY,
+    list::ENTRY,
+    ps::ENTRY,
+    exec::ENTRY,
+    kill::ENTRY,
+    pause::ENTRY,
+    resume::ENTRY,
+    delete::ENTRY,
+    features::ENTRY,
+];
+
+const EXIT_STATUSES: &str = "\
+Exit statuses:
+  run and exec without --detach, and try: the status of the process, or 128 + n if signal n killed it
+  255: exec could not start the process
+  1: any other error
+  0: all is well";
+
+impl Entry {
+    /// Its definition for clap.
+    pub(crate) fn define(&self) -> Command {
+        (self.arguments)(Command::new(self.name).bin_name(format!("orlop {}", self.name)).about(self.about))
+    }
+}
+
+/// The command with this name.
+pub(crate) fn find(name: &OsStr) -> Option<&'static Entry> {
+    COMMANDS.iter().find(|entry| name == entry.name)
+}
+
+/// The definition of the global options alone.
+pub(crate) fn globals_only() -> Command {
+    let version =
+        Arg::new("version").long("version").short('v').action(ArgAction::SetTrue).help("Print the version");
+    Command::new("orlop")
+        .bin_name("orlop")
+        .about("A minimal OCI container runtime")
+        .override_usage("orlop [OPTIONS] <COMMAND>")
+        .args(globals::options())
+        .arg(version)
+        .no_binary_name(true)
+}
+
+/// The definition of everything.
+pub(crate) fn all() -> Command {
+    globals_only().subcommands(COMMANDS.iter().map(Entry::define)).after_help(EXIT_STATUSES)
+}
+
+/// What `--version` prints: lines that engines read.
+pub(crate) fn version() -> String {
+    format!(
+        "orlop version {}\ncommit: {}\nspec: {}\n",
+        env!("CARGO_PKG_VERSION"),
+        option_env!("ORLOP_COMMIT").unwrap_or("unknown"),
+        orlop_spec::VERSION
+    )
+}
+
+/// The exit status of a container's process as this process's own.
+fn status(of_container: i32) -> u8 {
+    // The kernel gives statuses from 0 to 255, and signals are numbered up to 64.
+    u8::try_from(of_container).unwrap_or(u8::MAX)
+}

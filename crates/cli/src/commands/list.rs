@@ -1,0 +1,39 @@
+//! `orlop list`
+
+use orlop_runtime::ContainerState;
+
+use super::{Entry, PLAIN};
+use crate::{flags, output};
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "list",
+    about: "List containers",
+    arguments: |command| command.args([flags::format(), flags::switch("quiet", "Print ids only").short('q')]),
+    run: |globals, arguments| {
+        let containers = globals.runtime()?.list()?;
+        if arguments.get_flag("quiet") {
+            output::lines(containers.iter().map(|container| container.id.as_str()))?;
+        } else if flags::is_json(arguments) {
+            output::json(&containers, None)?;
+        } else {
+            output::write(table(&containers))?;
+        }
+        Ok(0)
+    },
+    ..PLAIN
+};
+
+fn table(containers: &[ContainerState]) -> String {
+    let mut rows = vec![["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned)];
+    rows.extend(containers.iter().map(|container| {
+        [
+            container.id.clone(),
+            container.pid.to_string(),
+            container.status.to_string(),
+            container.bundle.display().to_string(),
+            container.created.clone(),
+            container.owner.clone(),
+        ]
+    }));
+    output::table(&rows)
+}

@@ -1,0 +1,53 @@
+//! `orlop spec`
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write as _};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::{getegid, geteuid};
+use orlop_runtime::error::Doing as _;
+use orlop_runtime::{Error, Result};
+use orlop_spec::Spec;
+use orlop_spec::default::{default_spec, to_text};
+
+use super::{Entry, PLAIN};
+use crate::flags;
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "spec",
+    about: "Write a config.json to begin with",
+    arguments: |command| {
+        command.args([
+            flags::path("bundle", "DIR", "Where to write it [default: the current directory]").short('b'),
+            flags::switch("rootless", "One that works without root's rights"),
+        ])
+    },
+    run: |_, arguments| {
+        let bundle = flags::get::<PathBuf>(arguments, "bundle").map_or(Path::new("."), PathBuf::as_path);
+        write(&bundle.join("config.json"), arguments.get_flag("rootless")).map(|()| 0)
+    },
+    ..PLAIN
+};
+
+/// Writes the default config to a file that does not exist yet.
+fn write(path: &Path, rootless: bool) -> Result<()> {
+    let text =
+        to_text(&spec(rootless)).map_err(|e| Error::State { path: path.to_owned(), why: e.to_string() })?;
+    let mut file = match OpenOptions::new().write(true).create_new(true).open(path) {
+        Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+            return Err(Error::usage(format!("file {} exists, remove it first", path.display())));
+        }
+        opened => opened.doing(|| format!("make {}", path.display()))?,
+    };
+    file.write_all(text.as_bytes()).doing(|| format!("write {}", path.display()))
+}
+
+/// The default config; a rootless one maps the caller to root.
+fn spec(rootless: bool) -> Spec {
+    let mut spec = default_spec(rootless);
+    if let Some(linux) = spec.linux.as_mut().filter(|_| rootless) {
+        linux.uid_mappings.iter_mut().for_each(|map| map.host_id = geteuid().as_raw());
+        linux.gid_mappings.iter_mut().for_each(|map| map.host_id = getegid().as_raw());
+    }
+    spec
+}

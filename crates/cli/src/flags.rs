@@ -1,0 +1,101 @@
+//! Arguments that several commands share.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use orlop_runtime::{ContainerId, CreateOptions, Result};
+
+/// An option without a value.
+pub(crate) fn switch(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+/// An option with a value.
+pub(crate) fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    // A value may look like an option, a working directory that begins with a dash for instance.
+    Arg::new(name).long(name).value_name(value).allow_hyphen_values(true).help(help)
+}
+
+/// An option whose value is a path.
+pub(crate) fn path(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    option(name, value, help).value_parser(value_parser!(PathBuf))
+}
+
+/// The container's id.
+pub(crate) fn id() -> Arg {
+    Arg::new("id").value_name("ID").required(true).help("The container")
+}
+
+/// `--pid-file`, `--console-socket`, `--preserve-fds` and `--detach`, which whatever starts a process takes.
+pub(crate) fn process() -> [Arg; 3] {
+    [
+        path("pid-file", "FILE", "Write the process id to FILE"),
+        path("console-socket", "SOCKET", "Send the master end of the terminal to the Unix socket SOCKET"),
+        option(
+            "preserve-fds",
+            "N",
+            "Let the process inherit N descriptors from 3 on, after those of LISTEN_FDS",
+        )
+        .value_parser(value_parser!(u32))
+        .default_value("0")
+        .hide_default_value(true),
+    ]
+}
+
+/// `--detach`.
+pub(crate) fn detach() -> Arg {
+    switch("detach", "Return once the process runs").short('d')
+}
+
+/// What `create` and `run` share.
+pub(crate) fn create() -> Vec<Arg> {
+    let mut all = vec![
+        id(),
+        path("bundle", "DIR", "The bundle [default: the current directory]").short('b'),
+        path("config", "FILE", "The config [default: config.json in the bundle]").short('f'),
+        switch("no-pivot", "Do not use pivot_root(2): only for a root file system on the initial ramfs"),
+        switch("no-new-keyring", "Keep the caller's session keyring"),
+    ];
+    all.extend(process());
+    all
+}
+
+/// The container's id, checked.
+pub(crate) fn get_id(arguments: &ArgMatches) -> Result<ContainerId> {
+    ContainerId::new(get(arguments, "id").map_or("", String::as_str))
+}
+
+/// The value of an option, if it was given.
+pub(crate) fn get<'a, T: Clone + Send + Sync + 'static>(
+    arguments: &'a ArgMatches,
+    name: &str,
+) -> Option<&'a T> {
+    arguments.get_one(name)
+}
+
+/// What `create` and `run` take.
+pub(crate) fn get_create(arguments: &ArgMatches) -> CreateOptions {
+    CreateOptions {
+        bundle: get(arguments, "bundle").cloned().unwrap_or_else(|| PathBuf::from(".")),
+        config: get(arguments, "config").cloned(),
+        pid_file: get(arguments, "pid-file").cloned(),
+        console_socket: get(arguments, "console-socket").cloned(),
+        no_pivot: arguments.get_flag("no-pivot"),
+        no_new_keyring: arguments.get_flag("no-new-keyring"),
+        preserve_fds: get(arguments, "preserve-fds").copied().unwrap_or_default(),
+    }
+}
+
+/// `--format`.
+pub(crate) fn format() -> Arg {
+    option("format", "FORMAT", "How to print: table or json")
+        .short('f')
+        .value_parser(["table", "json"])
+        .hide_possible_values(true)
+        .default_value("table")
+}
+
+/// Whether `--format` asks for JSON.
+pub(crate) fn is_json(arguments: &ArgMatches) -> bool {
+    get(arguments, "format").is_some_and(|format: &String| format == "json")
+}

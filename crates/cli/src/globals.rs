@@ -1,0 +1,87 @@
+//! The options before the command.
+
+use std::path::PathBuf;
+
+use clap::{Arg, ArgMatches};
+use orlop_runtime::log::{Format, Log};
+use orlop_runtime::{CgroupManager, Error, Result, Settings};
+
+use crate::flags::{get, option, path, switch};
+use crate::stub::Runtime;
+
+/// What they say.
+pub(crate) struct Globals {
+    /// Where lines for machines go.
+    pub(crate) log: &'static Log,
+    settings: Settings,
+}
+
+/// The options themselves.
+pub(crate) fn options() -> [Arg; 7] {
+    [
+        path(
+            "root",
+            "DIR",
+            "Where the state of containers is [default: /run/orlop, or $XDG_RUNTIME_DIR/orlop]",
+        ),
+        path("log", "FILE", "Append logs to FILE instead of standard error"),
+        option("log-format", "FORMAT", "How log lines look: text or json")
+            .value_parser(["text", "json"])
+            .hide_possible_values(true)
+            .default_value("text"),
+        switch("debug", "Log more"),
+        switch("systemd-cgroup", "Let systemd make cgroups; the same as --cgroup-manager systemd"),
+        option("rootless", "BOOL", "Forgive a lack of rights over cgroups: true, false or auto")
+            .value_parser(["auto", "true", "false"])
+            .hide_possible_values(true)
+            .ignore_case(true)
+            .default_value("auto"),
+        option("cgroup-manager", "MANAGER", "Who makes cgroups: cgroupfs, systemd or disabled")
+            .value_parser(["cgroupfs", "systemd", "disabled"])
+            .hide_possible_values(true)
+            .default_value("cgroupfs"),
+    ]
+}
+
+impl Globals {
+    /// Reads them and opens the log.
+    pub(crate) fn read(arguments: &ArgMatches) -> Result<Self> {
+        let text = |name: &str| get(arguments, name).map_or("", String::as_str);
+        let file: Option<&PathBuf> = get(arguments, "log");
+        if let Some(backend) = file.and_then(|file| file.to_str()).and_then(other_backend) {
+            return Err(Error::unsupported(format!("--log {backend}…")));
+        }
+        let format = if text("log-format") == "json" { Format::Json } else { Format::Text };
+        let log = Log::open(file.map(PathBuf::as_path), format, arguments.get_flag("debug"))?;
+        let settings = Settings {
+            root: get(arguments, "root").cloned(),
+            cgroup_manager: match text("cgroup-manager") {
+                _ if arguments.get_flag("systemd-cgroup") => CgroupManager::Systemd,
+                "systemd" => CgroupManager::Systemd,
+                "disabled" => CgroupManager::Disabled,
+                _ => CgroupManager::Cgroupfs,
+            },
+            rootless: match text("rootless") {
+                yes if yes.eq_ignore_ascii_case("true") => Some(true),
+                no if no.eq_ignore_ascii_case("false") => Some(false),
+                _ => None,
+            },
+        };
+        Ok(Self { log: Box::leak(Box::new(log)), settings })
+    }
+
+    /// The runtime that they describe.
+    pub(crate) fn runtime(&self) -> Result<Runtime> {
+        if self.settings.cgroup_manager == CgroupManager::Systemd {
+            return Err(Error::unsupported(
+                "the systemd cgroup manager (--systemd-cgroup, --cgroup-manager systemd)",
+            ));
+        }
+        Runtime::new(self.settings.clone())
+    }
+}
+
+/// crun's other places for logs, which would be odd names for files.
+fn other_backend(file: &str) -> Option<&'static str> {
+    ["journald:", "syslog:", "file:"].into_iter().find(|backend| file.starts_with(backend))
+}

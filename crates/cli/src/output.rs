@@ -1,0 +1,88 @@
+//! Standard output.
+
+use std::io::{ErrorKind, Write as _};
+
+use orlop_runtime::error::Doing as _;
+use orlop_runtime::{Error, Result};
+use serde::Serialize;
+use serde_json::ser::PrettyFormatter;
+
+/// Writes text to standard output. A reader that has seen enough and left is no error.
+///
+/// # Errors
+///
+/// [`Error::Kernel`](orlop_runtime::Error::Kernel).
+pub(crate) fn write(text: impl AsRef<[u8]>) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e).doing(|| "write to standard output".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// Writes lines.
+///
+/// # Errors
+///
+/// As [`write`].
+pub(crate) fn lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<()> {
+    let mut text = String::new();
+    for line in lines {
+        text.push_str(line);
+        text.push('\n');
+    }
+    write(text)
+}
+
+/// Writes a value as JSON, in lines that are indented by `indent`, or in one line without it.
+///
+/// # Errors
+///
+/// As [`write`].
+pub(crate) fn json(value: &impl Serialize, indent: Option<&str>) -> Result<()> {
+    let mut text = Vec::new();
+    let done = match indent {
+        None => serde_json::to_writer(&mut text, value),
+        Some(indent) => {
+            let formatter = PrettyFormatter::with_indent(indent.as_bytes());
+            value.serialize(&mut serde_json::Serializer::with_formatter(&mut text, formatter))
+        }
+    };
+    done.map_err(|e| Error::State { path: "standard output".into(), why: e.to_string() })?;
+    text.push(b'\n');
+    write(&text)
+}
+
+/// Rows as columns that are aligned, at least 12 wide and 3 apart, the last one not padded: as runc prints them.
+pub(crate) fn table<const N: usize>(rows: &[[String; N]]) -> String {
+    let mut widths = [12; N];
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count() + 3);
+        }
+    }
+    let mut out = String::new();
+    for row in rows {
+        for (index, (width, cell)) in widths.iter().zip(row).enumerate() {
+            out.push_str(cell);
+            if index + 1 < N {
+                out.extend(std::iter::repeat_n(' ', width - cell.chars().count()));
+            }
+        }
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn tables_are_aligned_as_those_of_runc() {
+        let row = |a: &str, b: &str, c: &str| [a.to_owned(), b.to_owned(), c.to_owned()];
+        let rows = [row("ID", "PID", "OWNER"), row("a-rather-long-id", "7", "root")];
+        assert_eq!(
+            super::table(&rows),
+            "ID                 PID         OWNER\na-rather-long-id   7           root\n"
+        );
+    }
+}

@@ -1,0 +1,235 @@
+//! How values of arguments are read: strictly, because a number that is understood wrongly is a hole.
+
+/// A user id, or a group id: decimal digits, at most 4294967294 (the next one means "no user" to the kernel).
+pub(crate) fn user_id(text: &str) -> Result<u32, String> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse() {
+        Ok(id) if digits && id != u32::MAX => Ok(id),
+        _ => Err(format!("{text:?} is not a number from 0 to 4294967294")),
+    }
+}
+
+/// A user: `UID` or `UID:GID`, numbers only (names would have to be looked up inside the container).
+pub(crate) fn user(text: &str) -> Result<(u32, Option<u32>), String> {
+    match text.split_once(':') {
+        None => Ok((user_id(text)?, None)),
+        Some((uid, gid)) => Ok((user_id(uid)?, Some(user_id(gid)?))),
+    }
+}
+
+/// An amount of memory in bytes: a number with an optional unit, `64m` or `1.5GiB`. Units are powers of 1024.
+pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is not an amount of memory such as 64m or 2GiB");
+    let lower = text.to_ascii_lowercase();
+    let at = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
+    let (number, unit) = lower.split_at(at);
+    let unit = match unit.strip_suffix("ib").or_else(|| unit.strip_suffix('b')).unwrap_or(unit) {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return Err(wrong()),
+    };
+    let (whole, part) = number.split_once('.').unwrap_or((number, "0"));
+    if unit == 0 && number.contains('.') || part.len() > 6 || part.is_empty() {
+        return Err(wrong());
+    }
+    let whole: u64 = whole.parse().map_err(|_| wrong())?;
+    let part = part.parse::<u64>().map_err(|_| wrong())? * (1 << unit) / 10_u64.pow(part.len() as u32);
+    let bytes = whole.checked_mul(1 << unit).and_then(|bytes| bytes.checked_add(part));
+    bytes.filter(|bytes| (1..=i64::MAX.unsigned_abs()).contains(bytes)).ok_or_else(wrong)
+}
+
+/// A number of CPUs: 0.5 is half of one.
+pub(crate) fn cpus(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(cpus) if (0.01..=10_000.0).contains(&cpus) => Ok(cpus),
+        _ => Err(format!("{text:?} is not a number of CPUs such as 0.5 or 2")),
+    }
+}
+
+/// A number of processes.
+pub(crate) fn processes(text: &str) -> Result<i64, String> {
+    match text.parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err(format!("{text:?} is not a number of processes such as 64")),
+    }
+}
+
+/// A signal: a number, or a name with or without `SIG` ([signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html)).
+pub(crate) fn signal(text: &str) -> Result<i32, String> {
+    let unknown = || format!("unknown signal {text:?}");
+    if let Ok(number) = text.parse() {
+        return if (0..=LAST).contains(&number) && !text.starts_with(['+', '-']) {
+            Ok(number)
+        } else {
+            Err(unknown())
+        };
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    let real_time = |rest: &str, sign: char| match rest.strip_prefix(sign) {
+        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok(),
+        _ => rest.is_empty().then_some(0),
+    };
+    let number = if let Some(rest) = name.strip_prefix("RTMIN") {
+        real_time(rest, '+').map(|more: i32| FIRST_REAL_TIME.saturating_add(more))
+    } else if let Some(rest) = name.strip_prefix("RTMAX") {
+        real_time(rest, '-').map(|less: i32| LAST.saturating_sub(less))
+    } else {
+        return SIGNALS
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map(|(_, number)| *number)
+            .ok_or_else(unknown);
+    };
+    number.filter(|number| (FIRST_REAL_TIME..=LAST).contains(number)).ok_or_else(unknown)
+}
+
+/// As engines number them; C libraries keep the first one or two for themselves.
+const FIRST_REAL_TIME: i32 = 34;
+const LAST: i32 = 64;
+
+const SIGNALS: &[(&str, i32)] = &[
+    ("HUP", libc::SIGHUP),
+    ("INT", libc::SIGINT),
+    ("QUIT", libc::SIGQUIT),
+    ("ILL", libc::SIGILL),
+    ("TRAP", libc::SIGTRAP),
+    ("ABRT", libc::SIGABRT),
+    ("IOT", libc::SIGIOT),
+    ("BUS", libc::SIGBUS),
+    ("FPE", libc::SIGFPE),
+    ("KILL", libc::SIGKILL),
+    ("USR1", libc::SIGUSR1),
+    ("SEGV", libc::SIGSEGV),
+    ("USR2", libc::SIGUSR2),
+    ("PIPE", libc::SIGPIPE),
+    ("ALRM", libc::SIGALRM),
+    ("TERM", libc::SIGTERM),
+    ("STKFLT", libc::SIGSTKFLT),
+    ("CHLD", libc::SIGCHLD),
+    ("CLD", libc::SIGCHLD),
+    ("CONT", libc::SIGCONT),
+    ("STOP", libc::SIGSTOP),
+    ("TSTP", libc::SIGTSTP),
+    ("TTIN", libc::SIGTTIN),
+    ("TTOU", libc::SIGTTOU),
+    ("URG", libc::SIGURG),
+    ("XCPU", libc::SIGXCPU),
+    ("XFSZ", libc::SIGXFSZ),
+    ("VTALRM", libc::SIGVTALRM),
+    ("PROF", libc::SIGPROF),
+    ("WINCH", libc::SIGWINCH),
+    ("IO", libc::SIGIO),
+    ("POLL", libc::SIGPOLL),
+    ("PWR", libc::SIGPWR),
+    ("SYS", libc::SIGSYS),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// CVE-2026-30892: crun took the user `1` for 0.
+    #[test]
+    fn cve_2026_30892_users_are_plain_numbers() {
+        assert_eq!(user("1"), Ok((1, None)));
+        assert_eq!(user("1:2"), Ok((1, Some(2))));
+        assert_eq!(user("0:0"), Ok((0, Some(0))));
+        assert_eq!(user("4294967294"), Ok((4_294_967_294, None)));
+        for wrong in [
+            "",
+            " 1",
+            "1 ",
+            "+1",
+            "-1",
+            "0x1",
+            "1e3",
+            "4294967295",
+            "4294967296",
+            "99999999999999999999",
+            "root",
+            ":1",
+            "1:",
+            "1:2:3",
+            "1:-2",
+            "1: 2",
+            "1:+2",
+            "1,2",
+            "١",
+        ] {
+            assert!(user(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn amounts_of_memory() {
+        for (text, expected) in [
+            ("1", 1),
+            ("4096", 4096),
+            ("64k", 65_536),
+            ("64m", 67_108_864),
+            ("64MB", 67_108_864),
+            ("64MiB", 67_108_864),
+            ("1.5g", 1_610_612_736),
+            ("0.5m", 524_288),
+            ("2t", 2_199_023_255_552),
+            ("10b", 10),
+        ] {
+            assert_eq!(bytes(text), Ok(expected), "{text}");
+        }
+        for wrong in [
+            "",
+            "0",
+            "m",
+            "-1",
+            "+1",
+            "1.5",
+            "1.m",
+            ".5m",
+            "1 m",
+            "1x",
+            "1mm",
+            "0x10",
+            "99999999999g",
+            "1.0000001m",
+        ] {
+            assert!(bytes(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn numbers_of_cpus_and_processes() {
+        assert_eq!(cpus("0.5"), Ok(0.5));
+        assert_eq!(cpus("2"), Ok(2.0));
+        assert!(["0", "-1", "inf", "nan", "", "x"].iter().all(|wrong| cpus(wrong).is_err()));
+        assert_eq!(processes("64"), Ok(64));
+        assert!(["0", "-1", "", "1.5"].iter().all(|wrong| processes(wrong).is_err()));
+    }
+
+    #[test]
+    fn signals_by_number_and_name() {
+        for (text, expected) in [
+            ("9", 9),
+            ("0", 0),
+            ("64", 64),
+            ("KILL", 9),
+            ("SIGKILL", 9),
+            ("kill", 9),
+            ("sigterm", 15),
+            ("TERM", 15),
+            ("RTMIN", 34),
+            ("SIGRTMIN+3", 37),
+            ("RTMAX-1", 63),
+            ("RTMAX", 64),
+        ] {
+            assert_eq!(signal(text), Ok(expected), "{text}");
+        }
+        for wrong in ["", "65", "-9", "+9", "NOPE", "SIG", "RTMIN+31", "RTMIN-1", "RTMAX-31", "RTMIN+x", "9 "]
+        {
+            assert!(signal(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! An allocator for programs that end soon: memory is handed out in a row and hardly ever taken back.
+//!
+//! A general allocator keeps lists to find free memory again, which costs a short program more than it gains: with musl's,
+//! a hundred small blocks cost dozens of system calls. Here a block costs an addition. Only the newest block can grow in
+//! place or be given back, which is what building a string or a list does.
+//!
+//! For the one-shot command only: a program that lives on would grow for ever.
+
+use crate::raw::call;
+use core::alloc::{GlobalAlloc, Layout};
+use core::cell::UnsafeCell;
+use core::hint;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// Memory is asked for in pieces of this size, or larger where a block is; in bytes.
+const CHUNK: usize = 256 * 1024;
+
+/// The allocator; make it the `#[global_allocator]`.
+#[derive(Debug)]
+pub struct Arena {
+    busy: AtomicBool,
+    /// Only touched by who has set `busy`.
+    free: UnsafeCell<Free>,
+}
+
+/// The unused rest of the newest chunk, as addresses.
+#[derive(Clone, Copy, Debug)]
+struct Free {
+    start: usize,
+    end: usize,
+}
+
+// SAFETY: `free` is only reached through `with`, which lets one thread in at a time.
+unsafe impl Sync for Arena {}
+
+impl Arena {
+    /// An arena that has no memory yet.
+    pub const fn new() -> Self {
+        Self { busy: AtomicBool::new(false), free: UnsafeCell::new(Free { start: 0, end: 0 }) }
+    }
+
+    /// Calls `f` with the free memory, one thread at a time. There is next to never more than one thread.
+    fn with<T>(&self, f: impl FnOnce(&mut Free) -> T) -> T {
+        while self.busy.compare_exchange_weak(false, true, Ordering::Acquire, Ordering::Relaxed).is_err() {
+            hint::spin_loop();
+        }
+        // SAFETY: `busy` was free and is ours now, so nobody else has a reference; `f` does not call back.
+        let result = f(unsafe { &mut *self.free.get() });
+        self.busy.store(false, Ordering::Release);
+        result
+    }
+}
+
+impl Default for Arena {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Free {
+    /// The address of a new block, or 0.
+    fn take(&mut self, layout: Layout) -> usize {
+        if let Some(block) = self.carve(layout) {
+            return block;
+        }
+        let Some(len) = layout.size().checked_add(layout.align()).map(|len| len.max(CHUNK)) else { return 0 };
+        let Some(chunk) = map(len) else { return 0 };
+        if chunk != self.end {
+            self.start = chunk;
+        }
+        // Where the kernel put the new chunk right behind the old one they are one.
+        self.end = chunk + len;
+        self.carve(layout).unwrap_or(0)
+    }
+
+    fn carve(&mut self, layout: Layout) -> Option<usize> {
+        let block = self.start.checked_next_multiple_of(layout.align())?;
+        let end = block.checked_add(layout.size())?;
+        (block != 0 && end <= self.end).then(|| {
+            self.start = end;
+            block
+        })
+    }
+
+    /// Gives the newest block another size in place; whether that could be done.
+    fn resize(&mut self, block: usize, old: usize, new: usize) -> bool {
+        let fits = block + old == self.start && block.checked_add(new).is_some_and(|end| end <= self.end);
+        if fits {
+            self.start = block + new;
+        }
+        fits
+    }
+}
+
+/// New memory, zeroed ([mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html), `MAP_ANONYMOUS`).
+fn map(len: usize) -> Option<usize> {
+    let prot = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+    // SAFETY: the kernel chooses a free address; no file is involved.
+    unsafe { call(libc::SYS_mmap, [0, len, prot as usize, flags as usize, usize::MAX, 0]) }.ok()
+}
+
+// SAFETY: blocks come from mapped memory that is never unmapped, are aligned as asked, and do not overlap: `start` only
+// moves back over the newest block, when that is given back or shrunk by its owner. Nothing here panics or unwinds.
+unsafe impl GlobalAlloc for Arena {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ptr::with_exposed_provenance_mut(self.with(|free| free.take(layout)))
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        self.with(|free| free.resize(block.expose_provenance(), layout.size(), 0));
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, new: usize) -> *mut u8 {
+        if self.with(|free| free.resize(block.expose_provenance(), layout.size(), new)) {
+            return block;
+        }
+        if new <= layout.size() {
+            return block;
+        }
+        // SAFETY: the caller says that `new`, rounded up to the alignment, does not overflow.
+        let larger = unsafe { Layout::from_size_align_unchecked(new, layout.align()) };
+        // SAFETY: `new` is larger than the old size, so it is not zero.
+        let moved = unsafe { self.alloc(larger) };
+        if !moved.is_null() {
+            // SAFETY: the old block is `layout.size()` long, the new one longer, and they do not overlap.
+            unsafe { ptr::copy_nonoverlapping(block, moved, layout.size()) };
+        }
+        moved
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use super::*;
+    use std::vec::Vec;
+
+    fn layout(size: usize, align: usize) -> Layout {
+        Layout::from_size_align(size, align).unwrap()
+    }
+
+    fn alloc(arena: &Arena, layout: Layout) -> *mut u8 {
+        // SAFETY: the tests ask for no empty blocks.
+        let block = unsafe { arena.alloc(layout) };
+        assert!(!block.is_null());
+        assert_eq!(block as usize % layout.align(), 0);
+        block
+    }
+
+    #[test]
+    fn blocks_are_aligned_writable_and_apart() {
+        let arena = Arena::new();
+        let mut blocks = Vec::new();
+        for (index, size) in [1, 3, 8, 100, 4096, 300_000, 2_000_000, 5].into_iter().enumerate() {
+            let block = alloc(&arena, layout(size, 1 << (index % 7)));
+            // SAFETY: the block is `size` bytes long.
+            unsafe { block.write_bytes(index as u8 + 1, size) };
+            blocks.push((block, size));
+        }
+        for (index, (block, size)) in blocks.into_iter().enumerate() {
+            // SAFETY: as above, and written.
+            let bytes = unsafe { core::slice::from_raw_parts(block, size) };
+            assert!(bytes.iter().all(|byte| *byte == index as u8 + 1));
+        }
+    }
+
+    #[test]
+    fn the_newest_block_grows_shrinks_and_returns_in_place() {
+        let arena = Arena::new();
+        let first = alloc(&arena, layout(10, 1));
+        let second = alloc(&arena, layout(10, 1));
+        // SAFETY: the block is of this arena and this layout.
+        assert_eq!(unsafe { arena.realloc(second, layout(10, 1), 1000) }, second);
+        // SAFETY: as above.
+        assert_eq!(unsafe { arena.realloc(second, layout(1000, 1), 20) }, second);
+        // SAFETY: as above.
+        unsafe { arena.dealloc(second, layout(20, 1)) };
+        assert_eq!(alloc(&arena, layout(5, 1)), second);
+        // SAFETY: as above; it is no longer the newest.
+        unsafe { first.write_bytes(7, 10) };
+        // SAFETY: as above.
+        let moved = unsafe { arena.realloc(first, layout(10, 1), 20) };
+        assert_ne!(moved, first);
+        // SAFETY: the content has moved along.
+        assert_eq!(unsafe { core::slice::from_raw_parts(moved, 10) }, [7; 10]);
+        // SAFETY: as above.
+        assert_eq!(unsafe { arena.realloc(first, layout(10, 1), 5) }, first);
+    }
+
+    #[test]
+    fn what_cannot_be_had_is_null() {
+        // SAFETY: not an empty block.
+        assert!(unsafe { Arena::new().alloc(layout(isize::MAX as usize - 64, 8)) }.is_null());
+    }
+
+    #[test]
+    fn threads_do_not_get_the_same_block() {
+        static ARENA: Arena = Arena::new();
+        let work = || (0..1000).map(|_| alloc(&ARENA, layout(24, 8)) as usize).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| std::thread::spawn(work)).collect();
+        let mut all: Vec<usize> = threads.into_iter().flat_map(|t| t.join().unwrap()).collect();
+        all.sort_unstable();
+        assert!(all.windows(2).all(|pair| pair[0] + 24 <= pair[1]));
+    }
+}
