@@ -115,13 +115,16 @@ impl Compiler<'_> {
         slot
     }
 
-    fn node(&mut self, dir: Slot, name: &str, node: &Node<'_>, origin: impl Into<Origin>) {
-        let Node { mode, device, uid, gid, .. } = *node;
-        // In a user namespace the kernel makes no device nodes, so the host's are borrowed; pipes are no devices.
+    /// In a user namespace the kernel makes no device nodes, so the host's are borrowed; pipes are no devices.
+    fn borrows(&self, mode: u32) -> bool {
         let may_make =
             self.host.privileged && self.host.bounding & CAP_MKNOD != 0 && !self.in_user_namespace();
-        let borrow = !may_make && mode & S_IFMT != S_IFIFO;
-        if borrow {
+        !may_make && mode & S_IFMT != S_IFIFO
+    }
+
+    fn node(&mut self, dir: Slot, name: &str, node: &Node<'_>, origin: impl Into<Origin>) {
+        let Node { mode, device, uid, gid, .. } = *node;
+        if self.borrows(mode) {
             let source = Source::Path(node.path.into());
             let step = Step::BindDevice { dir, name: name.into(), source, mode: mode & S_IFMT, device };
             self.step(step, origin, "No device can be made here, but the host's can be mounted.");
@@ -158,6 +161,11 @@ impl<'a> Compiler<'a> {
                 let message = "/dev/ptmx is always a link to the container's own devpts";
                 self.warn(Code::Device, pointer, message);
                 continue;
+            }
+            let given = device.file_mode.is_some() || device.uid.is_some() || device.gid.is_some();
+            if given && self.borrows(node.mode) {
+                let message = format!("{:?} is the host's own node, with its owner and mode", node.path);
+                self.warn(Code::Device, pointer.clone(), message);
             }
             match nodes.iter().find(|(_, other)| clean(other.path) == clean(node.path)) {
                 None => nodes.push((index, node)),

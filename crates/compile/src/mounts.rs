@@ -13,6 +13,9 @@ use orlop_program::{Slot, Step};
 use orlop_spec::{Mount, Pointer};
 use std::borrow::Cow;
 
+/// The first kernel with mounts that follow no symbolic links, in mount_setattr(2).
+const NOSYMFOLLOW_SINCE: (u16, u16) = (5, 14);
+
 /// One mount of the config, on its way into the program.
 struct Entry<'a> {
     index: usize,

@@ -33,16 +33,16 @@ impl Compiler<'_> {
         let (mut env, has_home) = self.environment(process);
 
         self.rlimits(&rlimits.rlimits);
+        self.cwd(process, false);
+        self.home(process, has_home);
         if process.no_new_privileges {
             let why = "Before the filter: with it, loading one takes no privilege.";
             self.step(Step::NoNewPrivileges {}, Pointer::new("/process/noNewPrivileges"), why);
         } else {
-            // Loading it takes CAP_SYS_ADMIN, which is about to go.
+            // Loading it takes CAP_SYS_ADMIN, which is about to go; whatever can be done before it, has been.
             let why = "While we may still load one: without noNewPrivileges that takes a capability.";
             self.load_filter(filter.as_ref(), why);
         }
-        self.cwd(process, false);
-        self.home(process, has_home);
         self.bounding_set(&sets, given);
         self.identity(&process.user);
         self.capability_step(&sets, given);

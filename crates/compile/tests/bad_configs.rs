@@ -5,8 +5,8 @@ mod common;
 
 use common::{options, root, user};
 use orlop_cgroups::Layout;
-use orlop_compile::{Compiled, Diagnostic, Diagnostics, Host, Options, compile};
-use orlop_spec::{Document, Spec};
+use orlop_compile::{Compiled, Diagnostic, Diagnostics, ExecOptions, Host, Options, compile, compile_exec};
+use orlop_spec::{Document, Process, Spec, User};
 use serde_json::{Value, json};
 
 /// A small config without fault.
@@ -557,6 +557,34 @@ fn the_command() {
     }
     check(&root(), &Options { id: &"x".repeat(256), ..options() }, &[], &["ContainerId"]);
     check(&root(), &Options { systemd_cgroup: true, ..options() }, &[], &["NotBuiltYet"]);
+}
+
+#[test]
+fn an_added_process() {
+    let spec = config(&[
+        ("/linux/namespaces/-", json!({"type": "user"})),
+        ("/linux/uidMappings", json!([map(0, 1000, 2)])),
+        ("/linux/gidMappings", json!([map(0, 1000, 2)])),
+    ]);
+    let options = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 0, filter: None };
+    let process = Process {
+        cwd: "tmp".into(),
+        user: User { uid: 1, gid: 2, ..User::default() },
+        oom_score_adj: Some(-2000),
+        apparmor_profile: "strict".into(),
+        ..Process::default()
+    };
+    let found = findings(&compile_exec(&spec, &process, &root(), &options));
+    assert_eq!(
+        found,
+        [
+            "Error Label /process/apparmorProfile",
+            "Error OomScore /process/oomScoreAdj",
+            "Error IdUnmapped /process/user/gid",
+            "Error Cwd /process/cwd",
+            "Error Args /process/args",
+        ]
+    );
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! Bind mounts.
 
+use super::options::MOUNT_ATTR_NOSYMFOLLOW;
 use super::place::is_bind;
-use super::{Compiler, Entry};
+use super::{Compiler, Entry, NOSYMFOLLOW_SINCE};
 use crate::Code;
 use crate::compiler::on_host;
 use crate::paths::clean;
@@ -30,7 +31,10 @@ impl Compiler<'_> {
         let source = self.source(path, recursive, &entry.field("/mounts/{}/source"));
         // The kernel locks attributes of mounts that come from a more privileged mount namespace.
         let may_be_locked = self.in_user_namespace() || !self.host.privileged;
-        let (set, clear) = entry.options.bind_attributes(may_be_locked);
+        let (set, mut clear) = entry.options.bind_attributes(may_be_locked);
+        if self.host.kernel < NOSYMFOLLOW_SINCE {
+            clear &= !MOUNT_ATTR_NOSYMFOLLOW;
+        }
         let (set_all, clear_all) = (entry.options.set_all, entry.options.clear_all);
         let target = entry.target.as_ref().into();
         let step = Step::Bind { source, recursive, set, clear, set_all, clear_all, target };
