@@ -7,7 +7,7 @@ use orlop_runtime::log::{Format, Log};
 use orlop_runtime::{CgroupManager, Error, Result, Settings};
 
 use crate::flags::{get, option, path, switch};
-use crate::stub::Runtime;
+use orlop_runtime::Runtime;
 
 /// What they say.
 pub(crate) struct Globals {
