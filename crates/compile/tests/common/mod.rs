@@ -2,6 +2,8 @@
 #![allow(dead_code, missing_docs)] // not every suite uses all of it
 #![allow(clippy::unwrap_used)] // helpers of tests
 
+pub(crate) mod findings;
+
 use orlop_cgroups::{Controllers, Layout, Unified};
 use orlop_compile::{Compiled, Diagnostics, Host, Mode, Options, compile};
 use orlop_program::Step;
