@@ -26,7 +26,9 @@ pub fn bind(machine: &mut Machine<'_>, source: Source<'_>, at: &CStr) -> Outcome
         Source::Tree(slot) => machine.take(slot).ok_or(Error::of(libc::SYS_open_tree, libc::EBADF))?,
     };
     if machine.host_is_shared {
+        // pivot_root(2) refuses to work on shared mounts; the root becomes what the config wants once it is switched.
         make_parent_private(at.to_bytes())?;
+        set_propagation(tree.fd(), c"", libc::MS_PRIVATE, false)?;
     }
     mount::move_mount(tree.fd(), file::openat(Fd::CWD, at, DIRECTORY, 0)?.fd())?;
     machine.keep(Slot::ROOT, tree);
