@@ -1,1 +1,46 @@
 //! Control groups: version 2, and version 1 where a hybrid host needs it.
+//!
+//! The crate has two halves. The **pure** half turns OCI resources into files and values and touches nothing: [`Layout`] says
+//! where the host keeps its hierarchies, [`CgroupPath`] where the container's cgroup shall be, and [`plan()`] what is
+//! written there and why. The **doing** half, [`Cgroup`], makes it so.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `layout.rs` | the hierarchies of the host: unified, hybrid, legacy |
+//! | `path.rs` | `linux.cgroupsPath`, validated |
+//! | `plan.rs` | OCI resources → settings |
+//! | `setting.rs` | one setting; problems and warnings |
+//! | `device.rs` | device rules → eBPF |
+//! | `cgroup.rs` | create, freeze, kill, remove |
+//! | `stats.rs` | what a container has used |
+//! | `controller.rs` | controllers and sets of them |
+//! | `dir.rs`, `tree.rs` | one open directory; walking a subtree |
+//!
+//! The law is the kernel's `Documentation/admin-guide/cgroup-v2.rst`, called cgroup-v2.rst here, and its siblings in
+//! `cgroup-v1/`.
+#![forbid(unsafe_code)]
+
+mod cgroup;
+mod controller;
+mod device;
+mod dir;
+mod error;
+mod layout;
+mod path;
+mod plan;
+mod setting;
+mod stats;
+mod tree;
+
+pub use cgroup::{Cgroup, FREEZE_DEADLINE};
+pub use controller::{Controller, Controllers};
+pub use device::{DeviceProgram, Refused};
+pub use error::{Error, Result, Unfrozen};
+pub use layout::{Hierarchy, Layout, Location, Place, Unified, V1Mount};
+pub use path::{CgroupPath, PathProblem};
+pub use plan::{Plan, convert, plan};
+pub use setting::{Absent, Problem, Setting, Warning};
+pub use stats::{
+    CpuStats, HugetlbStats, IoStats, MemoryEvents, MemoryStats, PidsStats, Pressure, Pressures, RdmaStats,
+    Stall, Stats, Usage,
+};

@@ -1,1 +1,63 @@
-//! A specification and host facts become a program, or a list of diagnostics.
+//! A specification and host facts become a [`Program`](orlop_program::Program), or a list of diagnostics.
+//!
+//! Pure: nothing is opened, asked or changed. Everything that is wrong with a config is found in one go, before
+//! anything is touched, and every step of the program knows which place of the config asked for it.
+//!
+//! | to find | read |
+//! |---|---|
+//! | the order of a container's steps, and why | `container.rs` |
+//! | the order of an added process's steps | `exec.rs` |
+//! | what both have in common: from limits to exec | `process.rs` |
+//! | one mechanism: which step it becomes and what is refused | the file of its name |
+//! | what is wrong, in words | `diagnostics.rs`, `codes.rs` |
+//! | what the host side has to do besides running the program | [`Launch`] in `launch.rs` |
+//!
+//! | file | mechanism |
+//! |---|---|
+//! | `document.rs` | version, container id, parts of the spec that are not built yet |
+//! | `namespaces.rs`, `mappings.rs` | namespaces, user and group id mappings |
+//! | `root.rs` | the root file system, propagation |
+//! | `mounts.rs`, `mounts/` | mounts and their options |
+//! | `devices.rs` | `/dev` |
+//! | `terminal.rs` | console, standard input and output |
+//! | `sysctl.rs`, `paths.rs` | kernel parameters, masked and read-only paths, names |
+//! | `limits.rs`, `capabilities.rs`, `identity.rs`, `seccomp.rs` | what the process may use and do, and who it is |
+//! | `environment.rs` | environment, working directory, the file to execute |
+//! | `hooks.rs`, `cgroup.rs` | hooks, control group |
+#![forbid(unsafe_code)]
+
+mod capabilities;
+mod cgroup;
+mod codes;
+mod compiler;
+mod container;
+mod devices;
+mod diagnostics;
+mod document;
+mod environment;
+mod exec;
+mod hooks;
+mod host;
+mod identity;
+mod launch;
+mod limits;
+mod mappings;
+mod mounts;
+mod namespaces;
+mod options;
+mod paths;
+mod process;
+mod root;
+mod seccomp;
+mod sysctl;
+mod terminal;
+
+pub use capabilities::KNOWN as KNOWN_CAPABILITIES;
+pub use codes::Code;
+pub use container::compile;
+pub use diagnostics::{Diagnostic, Diagnostics, Origin, Severity};
+pub use exec::compile_exec;
+pub use host::Host;
+pub use launch::{CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch};
+pub use mounts::options::known as known_mount_options;
+pub use options::{ExecOptions, Mode, Options, Overlay};

@@ -21,6 +21,8 @@ pub struct Machine<'a> {
     pub(crate) empty_dir: Option<OwnedFd>,
     /// The tree as the host left it is shared, so what we mount next to has to be made private first.
     pub(crate) host_is_shared: bool,
+    /// The working directory was entered.
+    pub(crate) in_cwd: bool,
 }
 
 impl<'a> Machine<'a> {
@@ -32,6 +34,7 @@ impl<'a> Machine<'a> {
             home: home::Home::NONE,
             empty_dir: None,
             host_is_shared: false,
+            in_cwd: false,
         };
         for (slot, number) in program.slots.iter() {
             machine.keep(slot, own(number));
@@ -147,7 +150,7 @@ impl<'a> Machine<'a> {
                 let sets = orlop_sys::cred::CapabilitySets { effective, permitted, inheritable };
                 identity::capabilities(sets, ambient)
             }
-            Step::Cwd { path } => identity::working_directory(path.c_str()),
+            Step::Cwd { path, last } => identity::working_directory(self, path.c_str(), last),
             Step::Home { uid } => home::find(self, uid),
             Step::Locate { candidates } => exec::locate(self, candidates),
             Step::AwaitStart {} => exec::await_start(self),

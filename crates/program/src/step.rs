@@ -308,7 +308,13 @@ steps! {
         ambient: u64,
     }
     /// Changes to the working directory, which must be inside the root: chdir(2), getcwd(2).
-    57 Cwd { path: Str<'a> }
+    57 Cwd {
+        /// Where.
+        path: Str<'a>,
+        /// Fails where entry is denied. Not the last attempt leaves that to a later one, which another user makes, and
+        /// which does nothing but check where it is if an earlier one succeeded.
+        last: bool,
+    }
     /// Adds `HOME` to the environment, from the container's `/etc/passwd`.
     58 Home { uid: u32 }
     /// Finds the file to execute, so that a missing one is noticed before the container counts as created.

@@ -153,20 +153,20 @@ impl Error {
     /// The stable code of this kind of error, for programs: `ORL-` and four digits.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Usage { .. } => "ORL-0001",
-            Self::Unsupported { .. } => "ORL-0002",
-            Self::InvalidId { .. } => "ORL-0101",
-            Self::NotExist { .. } => "ORL-0102",
-            Self::Exists { .. } => "ORL-0103",
-            Self::WrongState { .. } => "ORL-0104",
-            Self::State { .. } => "ORL-0105",
-            Self::Config { .. } => "ORL-0201",
-            Self::Kernel { .. } => "ORL-0301",
-            Self::Step { .. } => "ORL-0302",
-            Self::Exec { .. } => "ORL-0303",
-            Self::Hook { .. } => "ORL-0304",
-            Self::Died { .. } => "ORL-0305",
-            Self::Cgroup { .. } => "ORL-0401",
+            Self::Usage { .. } => "ORL-1001",
+            Self::Unsupported { .. } => "ORL-1002",
+            Self::InvalidId { .. } => "ORL-1101",
+            Self::NotExist { .. } => "ORL-1102",
+            Self::Exists { .. } => "ORL-1103",
+            Self::WrongState { .. } => "ORL-1104",
+            Self::State { .. } => "ORL-1105",
+            Self::Config { .. } => "ORL-1201",
+            Self::Kernel { .. } => "ORL-1301",
+            Self::Step { .. } => "ORL-1302",
+            Self::Exec { .. } => "ORL-1303",
+            Self::Hook { .. } => "ORL-1304",
+            Self::Died { .. } => "ORL-1305",
+            Self::Cgroup { .. } => "ORL-1401",
         }
     }
 

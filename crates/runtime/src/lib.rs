@@ -5,6 +5,7 @@ pub mod console;
 pub mod error;
 pub mod hooks;
 pub mod id;
+pub mod image;
 pub mod liveness;
 pub mod log;
 pub mod options;

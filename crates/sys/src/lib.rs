@@ -14,6 +14,7 @@
 //! | [`terminal`] | pseudo-terminals |
 //! | [`wait`] | how children ended |
 //! | [`seccomp`] | loading a filter |
+//! | [`bpf`] | device programs on a cgroup |
 //! | [`net`] | bringing the loopback interface up |
 //! | [`spawn`] | `clone3` and what runs between it and `execveat` |
 //! | [`memory`] | mapping a program, and scratch memory |
@@ -26,6 +27,7 @@
 extern crate std;
 
 pub mod arena;
+pub mod bpf;
 #[cfg(feature = "std")]
 pub mod command;
 pub mod cred;

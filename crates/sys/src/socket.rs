@@ -47,6 +47,28 @@ pub fn receive(socket: Fd, bytes: &mut [u8]) -> Result<usize> {
     retry(|| unsafe { call(libc::SYS_recvfrom, args) })
 }
 
+/// Receives one message, and the descriptor it carries, if it carries one
+/// ([recvmsg(2)](https://man7.org/linux/man-pages/man2/recv.2.html), close-on-exec). 0 bytes: the peer has closed. There is room
+/// for one descriptor only; the kernel drops others.
+pub fn receive_with_fd(socket: Fd, bytes: &mut [u8]) -> Result<(usize, Option<OwnedFd>)> {
+    let mut iov = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    // SAFETY: a `cmsghdr` and two ints are numbers only; zero is a value of them.
+    let mut control: OneFd = unsafe { core::mem::zeroed() };
+    // SAFETY: a `msghdr` is numbers and pointers; zero and null are values of it.
+    let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
+    message.msg_iov = ptr::from_mut(&mut iov);
+    message.msg_iovlen = 1;
+    message.msg_control = ptr::from_mut(&mut control).cast();
+    message.msg_controllen = size_of::<OneFd>() as _;
+    let args = [socket.raw() as usize, ptr::from_mut(&mut message) as usize, libc::MSG_CMSG_CLOEXEC as usize];
+    // SAFETY: bytes and control live on the caller's and this stack and are written for at most their lengths.
+    let n = retry(|| unsafe { call(libc::SYS_recvmsg, args) })?;
+    let header = &control.header;
+    let whole = header.cmsg_len as usize >= size_of::<libc::cmsghdr>() + size_of::<i32>();
+    let carried = whole && header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SCM_RIGHTS;
+    Ok((n, carried.then(|| OwnedFd::made(control.fd as usize))))
+}
+
 /// The next connection to a listening socket
 /// ([accept4(2)](https://man7.org/linux/man-pages/man2/accept.2.html), close-on-exec).
 pub fn accept(listener: Fd) -> Result<OwnedFd> {

@@ -1,0 +1,139 @@
+//! One container's cgroup, and everything that is done to it.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `cgroup/create.rs` | making the directories, enabling controllers, refusing a cgroup in use |
+//! | `cgroup/undo.rs` | taking a half-made cgroup back |
+//! | `cgroup/write.rs` | writing settings, and taking a failed update back |
+//! | `cgroup/events.rs` | waiting for `cgroup.events` |
+//! | `cgroup/freeze.rs` | freezing with a deadline, thawing |
+//! | `cgroup/kill.rs` | killing all, waiting until it is empty |
+//! | `cgroup/remove.rs` | removing it with all that the container made below it |
+
+mod create;
+mod events;
+mod freeze;
+mod kill;
+mod remove;
+#[cfg(test)]
+mod tests;
+mod undo;
+mod write;
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+
+use crate::controller::{Controller, Controllers};
+use crate::device::DeviceProgram;
+use crate::dir::Dir;
+use crate::error::{Error, Result};
+use crate::layout::Location;
+use crate::tree;
+
+/// How long freezing may take, unless the caller says otherwise. Tasks in the kernel finish what they do first.
+pub const FREEZE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// A container's cgroup, held open: one directory in the unified hierarchy, and one in each version 1 hierarchy in use.
+#[derive(Debug)]
+pub struct Cgroup {
+    location: Location,
+    v2: Dir,
+    v1: Vec<V1>,
+    created: Vec<PathBuf>,
+}
+
+/// The directory in one version 1 hierarchy.
+#[derive(Debug)]
+struct V1 {
+    controllers: Controllers,
+    dir: Dir,
+}
+
+impl Cgroup {
+    /// Opens a cgroup that exists.
+    ///
+    /// # Errors
+    /// [`Error::Call`] with `ENOENT` where a directory is gone.
+    pub fn open(location: &Location) -> Result<Self> {
+        let v2 = Dir::open(&location.v2.path())?;
+        let v1 = location
+            .v1
+            .iter()
+            .map(|(controllers, place)| Ok(V1 { controllers: *controllers, dir: Dir::open(&place.path())? }));
+        Ok(Self { location: location.clone(), v2, v1: v1.collect::<Result<_>>()?, created: Vec::new() })
+    }
+
+    /// Where it is: what a runtime stores to open it again.
+    pub fn location(&self) -> &Location {
+        &self.location
+    }
+
+    /// The directory in the unified hierarchy, for `CLONE_INTO_CGROUP` (clone(2)): a process that is born in its
+    /// cgroup never migrates, and migration is what is slow.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.v2.as_fd()
+    }
+
+    /// The directories that [`Cgroup::create`] made, parents before children, in all hierarchies.
+    pub fn created(&self) -> &[PathBuf] {
+        &self.created
+    }
+
+    /// Moves a process into the version 1 hierarchies in use. There is no way to be born there; on a host with
+    /// version 2 only, this does nothing.
+    ///
+    /// # Errors
+    /// [`Error::Write`] of a `cgroup.procs`; `ESRCH`: the process is gone.
+    pub fn attach_v1(&self, pid: i32) -> Result<()> {
+        for v1 in &self.v1 {
+            let value = pid.to_string();
+            if let Err(errno) = v1.dir.write("cgroup.procs", &value) {
+                let path = v1.dir.join("cgroup.procs");
+                let hint = match errno {
+                    nix::errno::Errno::ENOSPC => "cpuset.cpus and cpuset.mems must not be empty",
+                    _ => "",
+                };
+                return Err(Error::Write { path, value, errno, origin: String::new(), hint });
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory in the unified hierarchy.
+    pub(crate) fn v2_dir(&self) -> &Dir {
+        &self.v2
+    }
+
+    /// The directories in version 1 hierarchies, once for each controller.
+    pub(crate) fn v1_dirs(&self) -> impl Iterator<Item = (Controller, &Dir)> {
+        self.v1.iter().flat_map(|v1| v1.controllers.iter().map(|controller| (controller, &v1.dir)))
+    }
+
+    /// Puts `program` in the place of the device program that is attached.
+    ///
+    /// # Errors
+    /// [`Error::Device`], with the verifier's log.
+    pub fn set_devices(&self, program: &DeviceProgram) -> Result<()> {
+        program.replace(&self.v2)
+    }
+
+    /// All processes in the cgroup and below it, in ascending order, as our pid namespace numbers them.
+    ///
+    /// # Errors
+    /// When a `cgroup.procs` cannot be read.
+    pub fn procs(&self) -> Result<Vec<i32>> {
+        procs(&self.v2)
+    }
+}
+
+/// All processes in a directory and below it.
+fn procs(dir: &Dir) -> Result<Vec<i32>> {
+    let mut pids = Vec::new();
+    tree::visit(dir, |dir| {
+        pids.append(&mut dir.procs()?);
+        Ok(())
+    })?;
+    pids.sort_unstable();
+    pids.dedup();
+    Ok(pids)
+}

@@ -1,0 +1,177 @@
+//! Making a cgroup: directories, controllers, checks.
+
+use std::os::unix::ffi::OsStrExt;
+
+use nix::errno::Errno;
+
+use super::events::Events;
+use super::undo::Undo;
+use super::{Cgroup, V1, procs};
+use crate::controller::{Controller, Controllers};
+use crate::dir::Dir;
+use crate::error::{Error, Result};
+use crate::layout::{Hierarchy, Layout, Place};
+use crate::path::CgroupPath;
+use crate::plan::Plan;
+
+impl Cgroup {
+    /// Makes the container's cgroup in every hierarchy that the plan uses, and writes the plan into it.
+    ///
+    /// Directories that exist are used. Controllers are enabled in the parents, but only those that the plan needs and that
+    /// are not enabled yet. If anything fails, all that was made or enabled is taken back.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`] and [`Error::Frozen`] where the cgroup exists and somebody uses it; [`Error::NoController`] where a parent
+    /// cannot give a controller; [`Error::Write`] where the kernel refuses a value.
+    pub fn create(layout: &Layout, path: &CgroupPath, plan: &Plan) -> Result<Self> {
+        let needed_v1 = Plan::controllers(&plan.settings, Hierarchy::V1);
+        let location = path.locate(layout, needed_v1)?;
+        let mut undo = Undo::default();
+        let needed = Plan::controllers(&plan.settings, Hierarchy::V2);
+        let (v2, is_new) = descend(&location.v2, &mut undo, |dir, undo| enable(dir, needed, undo))?;
+        check_usable(&v2)?;
+        let mut v1 = Vec::new();
+        for (controllers, place) in &location.v1 {
+            v1.push(V1 { controllers: *controllers, dir: create_v1(place, *controllers, &mut undo)? });
+        }
+        let mut cgroup = Self { location, v2, v1, created: Vec::new() };
+        cgroup.apply(&plan.settings)?;
+        if !is_new {
+            plan.devices.replace(&cgroup.v2)?;
+        } else if !plan.devices.allows_all() {
+            plan.devices.attach(&cgroup.v2)?;
+        }
+        cgroup.created = undo.keep();
+        Ok(cgroup)
+    }
+
+    /// Enables controllers for an existing cgroup, for instance so that usage is accounted where nothing is limited.
+    ///
+    /// # Errors
+    /// As [`Cgroup::create`].
+    pub fn enable(&self, controllers: Controllers) -> Result<()> {
+        let mut undo = Undo::default();
+        descend(&self.location.v2, &mut undo, |dir, undo| enable(dir, controllers, undo))?;
+        undo.keep();
+        Ok(())
+    }
+}
+
+/// Walks from the mount point down to a place and makes what is missing. `prepare` sees every directory on the way, but
+/// not the last. The flag says whether the last one was made.
+fn descend(
+    place: &Place,
+    undo: &mut Undo,
+    mut prepare: impl FnMut(&Dir, &mut Undo) -> Result<()>,
+) -> Result<(Dir, bool)> {
+    let mut here = Dir::open(&place.mount)?;
+    let mut is_new = false;
+    for name in &place.inner {
+        debug_assert!(crate::dir::is_component(name), "{:?}", name.as_bytes());
+        prepare(&here, undo)?;
+        let (child, created) = here.child_or_create(name)?;
+        if created {
+            undo.made(&here, name)?;
+        }
+        (here, is_new) = (child, created);
+    }
+    Ok((here, is_new))
+}
+
+/// Enables those of `needed` that are not enabled yet for the children of `dir`.
+fn enable(dir: &Dir, needed: Controllers, undo: &mut Undo) -> Result<()> {
+    const FILE: &str = "cgroup.subtree_control";
+    let needed: Controllers = needed.iter().filter(|c| *c != Controller::Core).collect();
+    if needed.is_empty() {
+        return Ok(());
+    }
+    let missing = needed.without(Controllers::parse(&dir.read(FILE)?));
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let words: Vec<String> = missing.iter().map(|c| format!("+{c}")).collect();
+    let value = words.join(" ");
+    match dir.write(FILE, &value) {
+        Ok(()) => undo.enabled(dir, missing),
+        Err(errno) => Err(not_enabled(dir, missing, value, errno)),
+    }
+}
+
+/// Why controllers cannot be enabled: what the errno means (cgroup-v2.rst, "Enabling and Disabling").
+fn not_enabled(dir: &Dir, missing: Controllers, value: String, errno: Errno) -> Error {
+    let path = dir.path().to_path_buf();
+    let text = |file| dir.read(file).unwrap_or_default();
+    let available = Controllers::parse(&text("cgroup.controllers"));
+    let absent = missing.without(available);
+    if !absent.is_empty() {
+        return Error::NoController { path, missing: absent, available };
+    }
+    let kind = text("cgroup.type").trim().to_owned();
+    if errno == Errno::EOPNOTSUPP {
+        return Error::NotADomain { path, kind, needed: missing };
+    }
+    let hint = match errno {
+        Errno::EBUSY => {
+            "this cgroup has processes of its own, and then cgroup v2 gives no controllers to its children; \
+             choose a linux.cgroupsPath in a cgroup without processes"
+        }
+        Errno::EACCES | Errno::EPERM => "run as root, or have this cgroup delegated to you",
+        Errno::EROFS => "the cgroup file system is mounted read-only here",
+        _ => "",
+    };
+    Error::Write { path: dir.join("cgroup.subtree_control"), value, errno, origin: String::new(), hint }
+}
+
+/// Refuses a cgroup in which a container could not live: one that has processes, one that is frozen, itself or
+/// through a parent (its first process would never run), and one that processes cannot enter.
+fn check_usable(dir: &Dir) -> Result<()> {
+    let state = Events::open(dir)?.state()?;
+    let path = dir.path().to_path_buf();
+    if state.populated {
+        return Err(Error::NotEmpty { path, pids: procs(dir)? });
+    }
+    if state.frozen {
+        return Err(Error::Frozen { path });
+    }
+    let kind = dir.read_if_there("cgroup.type")?.unwrap_or_default();
+    match kind.trim() {
+        "domain invalid" => {
+            Err(Error::NotADomain { path, kind: kind.trim().into(), needed: Controllers::NONE })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Makes the directory in a version 1 hierarchy.
+fn create_v1(place: &Place, controllers: Controllers, undo: &mut Undo) -> Result<Dir> {
+    let mut parent: Option<Dir> = None;
+    let mut inherit = |dir: &Dir| match parent.replace(dir.try_clone()?) {
+        Some(parent) if controllers.contains(Controller::Cpuset) => inherit_cpuset(&parent, dir),
+        _ => Ok(()),
+    };
+    let (dir, is_new) = descend(place, undo, |dir, _| inherit(dir))?;
+    inherit(&dir)?;
+    if !is_new {
+        let pids = procs(&dir)?;
+        if !pids.is_empty() {
+            return Err(Error::NotEmpty { path: dir.path().into(), pids });
+        }
+    }
+    Ok(dir)
+}
+
+/// Copies what is empty: in version 1, a cpuset begins with no CPUs and no memory nodes, and nobody may enter it until
+/// it has both (cgroup-v1/cpusets.rst, section 2.1).
+fn inherit_cpuset(parent: &Dir, dir: &Dir) -> Result<()> {
+    for file in ["cpuset.cpus", "cpuset.mems"] {
+        if !dir.read(file)?.trim().is_empty() {
+            continue;
+        }
+        let value = parent.read(file)?.trim().to_owned();
+        if let Err(errno) = dir.write(file, &value) {
+            let path = dir.join(file);
+            return Err(Error::Write { path, value, errno, origin: String::new(), hint: "" });
+        }
+    }
+    Ok(())
+}

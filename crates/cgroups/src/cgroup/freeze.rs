@@ -1,0 +1,100 @@
+//! The freezer (cgroup-v2.rst, "Core Interface Files", `cgroup.freeze`; since Linux 5.2).
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+
+use super::Cgroup;
+use super::events::Events;
+use crate::dir::Dir;
+use crate::error::{Error, Result, Unfrozen};
+use crate::tree;
+
+impl Cgroup {
+    /// Stops every task in the cgroup and below it, and waits until the kernel says that all have stopped.
+    ///
+    /// If that takes longer than `deadline` ([`super::FREEZE_DEADLINE`] is the usual one), the cgroup is thawed again, so that
+    /// nothing stays half frozen.
+    ///
+    /// # Errors
+    /// [`Error::FreezeTimeout`] names the tasks that would not stop and what they wait for.
+    pub fn freeze(&self, deadline: Duration) -> Result<()> {
+        let frozen = self.freeze_and_wait(deadline);
+        if frozen.is_err() {
+            // The first error is the one to report; thawing what is not frozen changes nothing.
+            self.thaw().ok();
+        }
+        frozen
+    }
+
+    fn freeze_and_wait(&self, deadline: Duration) -> Result<()> {
+        let until = Instant::now() + deadline;
+        let events = Events::open(&self.v2)?;
+        self.write_freeze("1")?;
+        if events.wait(until, |state| state.frozen)? {
+            return Ok(());
+        }
+        Err(Error::FreezeTimeout {
+            path: self.v2.path().into(),
+            deadline,
+            unfrozen: unfrozen_tasks(&self.v2)?,
+        })
+    }
+
+    /// Lets the tasks run again. Succeeds on a cgroup that is not frozen.
+    ///
+    /// # Errors
+    /// When `cgroup.freeze` cannot be written.
+    pub fn thaw(&self) -> Result<()> {
+        self.write_freeze("0")
+    }
+
+    /// Whether every task is frozen now, by us or through a parent.
+    ///
+    /// # Errors
+    /// When `cgroup.events` cannot be read.
+    pub fn is_frozen(&self) -> Result<bool> {
+        Ok(Events::open(&self.v2)?.state()?.frozen)
+    }
+
+    fn write_freeze(&self, value: &str) -> Result<()> {
+        self.v2.write("cgroup.freeze", value).map_err(|errno| {
+            let hint = if errno == Errno::ENOENT { "the freezer needs Linux 5.2" } else { "" };
+            let path = self.v2.join("cgroup.freeze");
+            Error::Write { path, value: value.into(), errno, origin: String::new(), hint }
+        })
+    }
+}
+
+/// The tasks that the freezer has not stopped, found by where they wait. A frozen task sleeps in the trap; one that
+/// waits in the kernel without being interruptible (state `D`: NFS, FUSE, a dead disk) never gets there.
+pub(super) fn unfrozen_tasks(dir: &Dir) -> Result<Vec<Unfrozen>> {
+    let mut tids = Vec::new();
+    tree::visit(dir, |dir| {
+        let text = dir.read_if_there("cgroup.threads")?.unwrap_or_default();
+        tids.extend(text.lines().filter_map(|l| l.parse::<i32>().ok()));
+        Ok(())
+    })?;
+    Ok(tids.into_iter().filter_map(unfrozen).collect())
+}
+
+fn unfrozen(tid: i32) -> Option<Unfrozen> {
+    let stat = fs::read_to_string(format!("/proc/{tid}/stat")).ok()?;
+    let (before, after) = stat.rsplit_once(") ")?;
+    let name = before.split_once('(').map_or(before, |(_, name)| name).to_owned();
+    let state = after.chars().next()?;
+    let wchan = fs::read_to_string(format!("/proc/{tid}/wchan")).unwrap_or_default();
+    // The trap is a part of signal delivery, and compilers merge the two. Stopped and traced tasks count as frozen, and so
+    // do those that are gone.
+    let trapped = ["do_freezer_trap", "get_signal", "cgroup_enter_frozen"].contains(&wchan.as_str());
+    let frozen = matches!(state, 'T' | 't' | 'Z' | 'X') || trapped;
+    // Where the kernel hides the function, a sleeping task is taken for a frozen one.
+    let hidden = state == 'S' && matches!(wchan.as_str(), "" | "0");
+    (!frozen && !hidden).then(|| Unfrozen {
+        tid,
+        name,
+        state,
+        wchan: if wchan.is_empty() { "0".into() } else { wchan },
+    })
+}

@@ -1,0 +1,109 @@
+//! What a compilation yields: the program, and what the host side has to do around it.
+
+use crate::{Diagnostic, Origin};
+use orlop_program::{Built, Slot};
+use orlop_spec::{IdMapping, NamespaceKind};
+use std::path::PathBuf;
+
+/// A container or process that can be launched.
+#[derive(Clone, Debug)]
+pub struct Compiled {
+    /// What init does.
+    pub program: Built<Origin>,
+    /// What the host side does before and around it.
+    pub launch: Launch,
+    /// What has no effect, and what is deprecated.
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// The host side's part of a launch.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Launch {
+    /// New namespaces for clone3(2), `CLONE_NEW…`. A new cgroup namespace is not among them: its root is the cgroup of
+    /// whoever makes it, so init does that once it is in the container's.
+    pub namespaces: u64,
+    /// Namespaces to join, in this order: the user namespace first, as it gives the right to join the others; the mount
+    /// namespace last, as paths mean something else afterwards.
+    pub joins: Vec<Join>,
+    /// Init runs in another user namespace than the caller, as its user 0.
+    pub become_root: bool,
+    /// What to write for a new user namespace.
+    pub id_maps: Option<IdMaps>,
+    /// What a joined user namespace must already have: the config gives both a path and mappings.
+    pub joined_id_maps: Option<IdMaps>,
+    /// Slots to fill before the launch.
+    pub fills: Vec<Fill>,
+    /// The control group.
+    pub cgroup: CgroupPlan,
+    /// There is a console: init sends its master.
+    pub terminal: bool,
+    /// There are hooks that run while init waits before it switches the root.
+    pub sync_hooks: bool,
+    /// Hard resource limits (`RLIMIT_…`, value) to set on the new process, because in another user namespace init may
+    /// not raise them.
+    pub raise_limits: Vec<(u32, u64)>,
+    /// What to write to the new process's `oom_score_adj`, because in another user namespace init may not lower it.
+    pub oom_score_adj: Option<i32>,
+}
+
+/// A namespace to join.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Join {
+    /// Its file, absolute.
+    pub path: PathBuf,
+    /// Its kind.
+    pub kind: NamespaceKind,
+    /// `CLONE_NEW…` of its kind.
+    pub flag: i32,
+    /// Who asks for it.
+    pub origin: Origin,
+    /// It must not be the caller's own: this asks for something that would change the host.
+    pub must_differ: Option<Origin>,
+}
+
+/// The id mappings of a user namespace.
+#[derive(Clone, Debug, PartialEq)]
+pub struct IdMaps {
+    /// User ids.
+    pub uid: Vec<IdMapping>,
+    /// Group ids.
+    pub gid: Vec<IdMapping>,
+    /// Write `deny` to `setgroups` first: the kernel demands it of a caller that maps its own group without privileges.
+    pub deny_setgroups: bool,
+    /// Who asks for the user ids.
+    pub uid_origin: Origin,
+    /// Who asks for the group ids.
+    pub gid_origin: Origin,
+}
+
+/// A slot to fill.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fill {
+    /// Which.
+    pub slot: Slot,
+    /// With what.
+    pub what: FillWith,
+    /// Who asks for it.
+    pub origin: Origin,
+}
+
+/// What a slot is filled with.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FillWith {
+    /// A detached copy of what is mounted at a path: open_tree(2), `OPEN_TREE_CLONE`.
+    DetachedTree {
+        /// The path on the host.
+        path: PathBuf,
+        /// With the mounts below it.
+        recursive: bool,
+    },
+}
+
+/// What to do to the container's control group.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CgroupPlan {
+    /// `linux.cgroupsPath`, or the container's id.
+    pub path: String,
+    /// Host user id that owns the cgroup: it is writable in a cgroup namespace of its own.
+    pub owner: Option<u32>,
+}

@@ -1,0 +1,125 @@
+//! Mounts: new file systems, bind mounts, and the cgroup tree.
+
+mod bind;
+mod cgroup;
+mod file_system;
+pub(crate) mod options;
+mod place;
+
+use crate::Code;
+use crate::compiler::Compiler;
+use options::MountOptions;
+use orlop_program::{Slot, Step};
+use orlop_spec::{Mount, Pointer};
+use std::borrow::Cow;
+
+/// One mount of the config, on its way into the program.
+struct Entry<'a> {
+    index: usize,
+    mount: &'a Mount,
+    options: MountOptions<'a>,
+    /// Where, from the container's root.
+    target: Cow<'a, str>,
+}
+
+impl Entry<'_> {
+    fn pointer(&self) -> Pointer {
+        Pointer::new("/mounts/{}").at(self.index)
+    }
+
+    /// A field of it.
+    fn field(&self, pattern: &'static str) -> Pointer {
+        Pointer::new(pattern).at(self.index)
+    }
+
+    fn option(&self, option: usize) -> Pointer {
+        Pointer::new("/mounts/{}/options/{}").at(self.index).at(option)
+    }
+}
+
+impl Compiler<'_> {
+    /// All mounts, in the order of the config.
+    pub(crate) fn mounts(&mut self) {
+        for (index, mount) in self.spec.mounts.iter().enumerate() {
+            let Some(target) = self.target(index, mount) else { continue };
+            let options = MountOptions::parse(&mount.options);
+            self.mount(&Entry { index, mount, options, target });
+        }
+    }
+
+    fn mount(&mut self, entry: &Entry<'_>) {
+        self.check_options(entry);
+        let recursive = entry.options.bind();
+        match (recursive, entry.mount.kind.as_str()) {
+            (Some(recursive), _) => self.bind(entry, recursive),
+            (None, "bind") => {
+                let message =
+                    "type \"bind\" is taken as option \"bind\": the specification knows only the option";
+                self.warn(Code::MountType, entry.field("/mounts/{}/type"), message);
+                self.bind(entry, false);
+            }
+            (None, "cgroup") => self.cgroup_mount(entry),
+            (None, "" | "none") => {
+                let message = "the mount has neither a file system type nor the option bind or rbind";
+                self.error(Code::MountType, entry.field("/mounts/{}/type"), message);
+            }
+            (None, _) => self.file_system(entry),
+        }
+        self.propagate(entry);
+    }
+
+    fn check_options(&mut self, entry: &Entry<'_>) {
+        for option in &entry.options.not_yet {
+            let what = format!("the mount option {:?}", entry.mount.options[*option]);
+            self.not_yet(entry.option(*option), &what);
+        }
+        for (given, field) in [
+            (!entry.mount.uid_mappings.is_empty(), "/mounts/{}/uidMappings"),
+            (!entry.mount.gid_mappings.is_empty(), "/mounts/{}/gidMappings"),
+        ] {
+            if given {
+                self.not_yet(entry.field(field), "a mount with id mappings of its own");
+            }
+        }
+        let all = entry.options.set_all | entry.options.clear_all;
+        let no_symfollow = entry.options.flags & libc::MS_NOSYMFOLLOW != 0;
+        if (no_symfollow || all & options::MOUNT_ATTR_NOSYMFOLLOW != 0) && self.host.kernel < (5, 14) {
+            let (major, minor) = self.host.kernel;
+            let message = format!("nosymfollow needs Linux 5.14, this is {major}.{minor}");
+            self.error(Code::MountOption, entry.field("/mounts/{}/options"), message);
+        }
+    }
+
+    /// Propagation types, after the mount is in its place: there, they take effect.
+    fn propagate(&mut self, entry: &Entry<'_>) {
+        for (propagation, recursive, option) in &entry.options.propagations {
+            let step = Step::Propagation {
+                target: entry.target.as_ref().into(),
+                propagation: *propagation,
+                recursive: *recursive,
+            };
+            let why = "What is mounted here later reaches others, or not, as asked.";
+            self.step(step, entry.option(*option), why);
+        }
+    }
+
+    /// Makes a procfs for steps that write to it, where the container has none that serves.
+    pub(crate) fn private_proc(&mut self) {
+        let origin = match &self.spec.process {
+            _ if self.has_proc => return,
+            _ if !self.linux.sysctl.is_empty() => Pointer::new("/linux/sysctl"),
+            Some(process) if process.oom_score_adj.is_some() && !self.in_user_namespace() => {
+                Pointer::new("/process/oomScoreAdj")
+            }
+            _ => return,
+        };
+        let why = "The container mounts no procfs that could be written through.";
+        self.step(Step::PrivateProc {}, origin, why);
+        self.has_proc = true;
+    }
+
+    /// The slot for a procfs, if it is the first one that serves for writing.
+    fn keep_proc(&mut self, usable: bool) -> Option<Slot> {
+        (usable && !std::mem::replace(&mut self.has_proc, true)).then_some(Slot::PROC)
+    }
+}

@@ -1,0 +1,34 @@
+//! The cgroup tree inside the container.
+
+use super::{Compiler, Entry};
+use crate::Code;
+use orlop_spec::NamespaceKind;
+
+impl Compiler<'_> {
+    /// Type `cgroup`: what a container sees is its own cgroup.
+    ///
+    /// In a cgroup namespace of its own it mounts the tree, whose root is that cgroup. Without one, mounting would show
+    /// the host's whole tree, so the one directory is bound instead.
+    pub(super) fn cgroup_mount(&mut self, entry: &Entry<'_>) {
+        if self.has(&NamespaceKind::Cgroup) {
+            self.new_file_system(entry, "cgroup2");
+            return;
+        }
+        for (key, _, option) in &entry.options.data {
+            let message = format!(
+                "{key:?} is an option of file systems; without a cgroup namespace, the container's \
+                cgroup is only bound"
+            );
+            self.error(Code::MountOption, entry.option(*option), message)
+                .hint("add {\"type\": \"cgroup\"} to linux.namespaces");
+        }
+        match self.cgroup_directory() {
+            Some(directory) => self.bind_path(entry, &directory, false),
+            None => {
+                let message = "there is no cgroup file system of version 2 that could be mounted";
+                self.error(Code::MountCgroup, entry.field("/mounts/{}/type"), message)
+                    .hint("mount -t cgroup2 none /sys/fs/cgroup/unified, or remove the mount");
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! New file systems.
+
+use super::options::OF_FILE_SYSTEM;
+use super::{Compiler, Entry};
+use crate::mappings::Ids;
+use crate::paths::clean;
+use crate::{Code, Origin};
+use orlop_program::wire::{List, Str};
+use orlop_program::{Slot, Step};
+use orlop_spec::NamespaceKind;
+use std::borrow::Cow;
+
+/// File systems that show a namespace; in a new user namespace only one that was made there may be shown.
+const OF_NAMESPACE: [(&str, NamespaceKind); 4] = [
+    ("proc", NamespaceKind::Pid),
+    ("sysfs", NamespaceKind::Network),
+    ("mqueue", NamespaceKind::Ipc),
+    ("cgroup2", NamespaceKind::Cgroup),
+];
+
+impl Compiler<'_> {
+    /// Mounts a new file system of the type that the config names.
+    pub(super) fn file_system(&mut self, entry: &Entry<'_>) {
+        let fstype = entry.mount.kind.as_str();
+        if entry.options.flags & libc::MS_REMOUNT != 0 {
+            let message = "\"remount\" changes a mount that is there, but this one is new";
+            self.error(Code::MountOption, entry.field("/mounts/{}/options"), message)
+                .hint("give the options to the mount that is to be changed");
+        }
+        self.new_file_system(entry, fstype);
+    }
+
+    /// Mounts a new file system of any type, with the options of an entry.
+    pub(super) fn new_file_system(&mut self, entry: &Entry<'_>, fstype: &str) {
+        self.check_namespace(entry, fstype);
+        self.check_ids(entry);
+        self.warn_of_ignored(entry);
+        let cleaned = clean(&entry.target);
+        // Devices and mount points are still to be made in it.
+        let later = fstype == "tmpfs" || cleaned == "/dev";
+        let read_only = entry.options.attributes() & libc::MOUNT_ATTR_RDONLY != 0;
+        let mut attributes = entry.options.attributes();
+        if later && read_only {
+            attributes &= !libc::MOUNT_ATTR_RDONLY;
+            self.read_only_later.push((entry.index, entry.target.to_string()));
+        }
+        let (options, parts) = configuration(entry, later);
+        let real = matches!(fstype, "proc" | "sysfs");
+        let step = Step::Mount {
+            fstype: fstype.into(),
+            options: List::from(options.as_slice()),
+            attributes,
+            // Without symbolic links on the way, `..` has its plain meaning.
+            target: if real { Cow::as_ref(&cleaned) } else { entry.target.as_ref() }.into(),
+            real,
+            keep: self.slot_of_proc(entry, fstype, read_only),
+        };
+        self.step_of_parts(step, entry.pointer(), why(fstype), parts);
+    }
+
+    /// A procfs is kept if it can be written to and shows everything.
+    fn slot_of_proc(&mut self, entry: &Entry<'_>, fstype: &str, read_only: bool) -> Option<Slot> {
+        let restricted = || entry.options.data.iter().any(|(key, _, _)| *key == "subset");
+        if fstype == "proc" { self.keep_proc(!read_only && !restricted()) } else { None }
+    }
+
+    fn check_namespace(&mut self, entry: &Entry<'_>, fstype: &str) {
+        let Some((_, kind)) = OF_NAMESPACE.iter().find(|(name, _)| *name == fstype) else { return };
+        if self.namespaces.is_new(&NamespaceKind::User) && !self.has(kind) {
+            let message = format!(
+                "{fstype} cannot be mounted: it would show the host's {kind} namespace, which a new \
+                user namespace has no rights to"
+            );
+            self.error(Code::MountNeedsNamespace, entry.field("/mounts/{}/type"), message)
+                .hint(format!("add {{\"type\": \"{kind}\"}} to linux.namespaces, or bind the host's mount"));
+        }
+    }
+
+    /// The kernel would only say "invalid argument".
+    fn check_ids(&mut self, entry: &Entry<'_>) {
+        for (key, value, option) in &entry.options.data {
+            let ids = match *key {
+                "uid" => Ids::User,
+                "gid" => Ids::Group,
+                _ => continue,
+            };
+            if let Some(id) = value.and_then(|value| value.parse().ok()) {
+                self.must_be_mapped(ids, id, &entry.option(*option));
+            }
+        }
+    }
+
+    /// Flags of mount(2) that have no counterpart in the calls that make mounts today.
+    fn warn_of_ignored(&mut self, entry: &Entry<'_>) {
+        for (flag, name, why) in [
+            (libc::MS_SILENT, "silent", "what the kernel logs cannot be chosen"),
+            (libc::MS_I_VERSION, "iversion", "file systems that count changes of inodes always do"),
+        ] {
+            if entry.options.flags & flag != 0 {
+                let message = format!("the mount option {name:?} has no effect: {why}");
+                self.warn(Code::MountOptionIgnored, entry.field("/mounts/{}/options"), message);
+            }
+        }
+    }
+}
+
+/// What fsconfig(2) is told, and where each of it comes from.
+fn configuration<'e>(entry: &'e Entry<'_>, later: bool) -> (Vec<(Str<'e>, Option<Str<'e>>)>, Vec<Origin>) {
+    let mut options = Vec::with_capacity(entry.options.data.len() + 2);
+    let mut parts: Vec<Origin> = Vec::with_capacity(entry.options.data.len() + 2);
+    if !entry.mount.source.is_empty() {
+        options.push(("source".into(), Some(entry.mount.source.as_str().into())));
+        parts.push(entry.field("/mounts/{}/source").into());
+    }
+    for (flag, name) in OF_FILE_SYSTEM {
+        if entry.options.flags & flag != 0 && !(later && name == "ro") {
+            let index = entry.mount.options.iter().rposition(|option| option == name);
+            options.push((name.into(), None));
+            parts.push(entry.option(index.unwrap_or(0)).into());
+        }
+    }
+    for (key, value, index) in &entry.options.data {
+        let (key, value): (&&str, &Option<&str>) = (key, value);
+        options.push((key.into(), value.as_ref().map(Into::into)));
+        parts.push(entry.option(*index).into());
+    }
+    (options, parts)
+}
+
+/// What the usual file systems are good for.
+fn why(fstype: &str) -> &'static str {
+    match fstype {
+        "proc" => {
+            "Processes of the container's PID namespace; never through a symbolic link, which could lead anywhere."
+        }
+        "sysfs" => "Devices of the container's network namespace; never through a symbolic link.",
+        "tmpfs" => "An empty file system in memory.",
+        "devpts" => "The container's own terminals.",
+        "mqueue" => "Message queues of the container's IPC namespace.",
+        "cgroup2" => "The container's own part of the cgroup tree.",
+        _ => "A new file system, as asked.",
+    }
+}

@@ -1,0 +1,155 @@
+//! Namespaces: which ones are new, which are joined, which stay the host's.
+
+use crate::compiler::Compiler;
+use crate::{Code, Join, Origin};
+use libc::c_int;
+use orlop_program::Step;
+use orlop_spec::{NamespaceKind, Pointer};
+use std::path::{Path, PathBuf};
+
+/// Every kind that can be made or joined, in the order in which they are joined.
+const KINDS: [(NamespaceKind, c_int); 7] = [
+    (NamespaceKind::User, libc::CLONE_NEWUSER),
+    (NamespaceKind::Ipc, libc::CLONE_NEWIPC),
+    (NamespaceKind::Uts, libc::CLONE_NEWUTS),
+    (NamespaceKind::Network, libc::CLONE_NEWNET),
+    (NamespaceKind::Pid, libc::CLONE_NEWPID),
+    (NamespaceKind::Cgroup, libc::CLONE_NEWCGROUP),
+    (NamespaceKind::Mount, libc::CLONE_NEWNS),
+];
+
+/// Which namespace of a kind the container is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Membership<'a> {
+    /// The caller's.
+    #[default]
+    Inherited,
+    /// A new one.
+    New,
+    /// The one with this file.
+    Joined(&'a str),
+}
+
+/// The container's namespaces.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Namespaces<'a> {
+    /// For each of [`KINDS`], which one and where it is listed.
+    entries: [(Membership<'a>, usize); KINDS.len()],
+}
+
+impl<'a> Namespaces<'a> {
+    fn position(kind: &NamespaceKind) -> Option<usize> {
+        KINDS.iter().position(|(known, _)| known == kind)
+    }
+
+    pub(crate) fn of(&self, kind: &NamespaceKind) -> Membership<'a> {
+        Self::position(kind).map_or(Membership::Inherited, |at| self.entries[at].0)
+    }
+
+    pub(crate) fn has(&self, kind: &NamespaceKind) -> bool {
+        self.of(kind) != Membership::Inherited
+    }
+
+    pub(crate) fn is_new(&self, kind: &NamespaceKind) -> bool {
+        self.of(kind) == Membership::New
+    }
+
+    /// Where in the config a namespace is listed, or where it is missing.
+    pub(crate) fn pointer(&self, kind: &NamespaceKind) -> Pointer {
+        match Self::position(kind).map(|at| self.entries[at]) {
+            None | Some((Membership::Inherited, _)) => Pointer::new("/linux/namespaces"),
+            Some((_, index)) => Pointer::new("/linux/namespaces/{}").at(index),
+        }
+    }
+}
+
+impl Compiler<'_> {
+    /// Reads the list, and says what the host side has to make and join.
+    pub(crate) fn namespaces(&mut self) {
+        self.read_namespaces();
+        if !self.has(&NamespaceKind::Mount) {
+            let message = "a mount namespace is missing: orlop never mounts in the host's";
+            self.error(Code::NamespaceMissing, Pointer::new("/linux/namespaces"), message)
+                .hint("add {\"type\": \"mount\"}");
+        }
+        if self.host.euid != 0 && !self.in_user_namespace() {
+            let message = "a user namespace is missing: without it, only root can make a container";
+            self.error(Code::Rootless, Pointer::new("/linux/namespaces"), message)
+                .hint("add {\"type\": \"user\"} with id mappings, as `orlop spec --rootless` has it");
+        }
+        self.launch.become_root = self.in_user_namespace();
+        for (at, (kind, flag)) in KINDS.into_iter().enumerate() {
+            let (membership, index) = self.namespaces.entries[at];
+            match membership {
+                Membership::New if kind != NamespaceKind::Cgroup => self.launch.namespaces |= flag as u64,
+                Membership::New | Membership::Inherited => {}
+                Membership::Joined(path) => {
+                    let origin = Pointer::new("/linux/namespaces/{}").at(index).into();
+                    let path = PathBuf::from(path);
+                    self.launch.joins.push(Join { path, kind, flag, origin, must_differ: None });
+                }
+            }
+        }
+    }
+
+    /// Reads the list only: an added process is in the same namespaces as its container.
+    pub(crate) fn read_namespaces(&mut self) {
+        for (index, namespace) in self.linux.namespaces.iter().enumerate() {
+            let pointer = Pointer::new("/linux/namespaces/{}").at(index);
+            if namespace.kind == NamespaceKind::Time {
+                self.not_yet(pointer, "a time namespace");
+                continue;
+            }
+            let Some(at) = Namespaces::position(&namespace.kind) else {
+                let message = format!("{:?} is no type of namespace", namespace.kind.as_str());
+                self.error(Code::NamespaceUnknown, pointer, message)
+                    .hint("types are pid, network, mount, ipc, uts, user, cgroup and time");
+                continue;
+            };
+            let path = namespace.path.as_str();
+            if !path.is_empty() && !Path::new(path).is_absolute() {
+                let message =
+                    format!("the path {path:?} of the {} namespace is not absolute", namespace.kind);
+                self.error(Code::NamespacePath, pointer.clone(), message);
+            }
+            self.no_nul(path.as_bytes(), &pointer);
+            if self.namespaces.entries[at].0 != Membership::Inherited {
+                let message = format!("the {} namespace is listed twice", namespace.kind);
+                self.error(Code::NamespaceTwice, pointer, message).hint("list each type at most once");
+                continue;
+            }
+            let membership = if path.is_empty() { Membership::New } else { Membership::Joined(path) };
+            self.namespaces.entries[at] = (membership, index);
+        }
+    }
+
+    /// Steps for new namespaces.
+    pub(crate) fn new_namespaces(&mut self) {
+        let cgroup = NamespaceKind::Cgroup;
+        if self.namespaces.is_new(&cgroup) {
+            let step = Step::Unshare { kinds: libc::CLONE_NEWCGROUP as u32 };
+            let why = "From within the container's cgroup, which becomes the root of the tree it sees.";
+            self.step(step, self.namespaces.pointer(&cgroup), why);
+        }
+        let network = NamespaceKind::Network;
+        if self.namespaces.is_new(&network) {
+            let why = "A new network namespace has only a loopback interface, and that one is down.";
+            self.step(Step::LoopbackUp {}, self.namespaces.pointer(&network), why);
+        }
+    }
+
+    /// Whether there is a namespace of this kind that is not the host's; else it is an error. A joined one is compared
+    /// with the host's when it is opened.
+    pub(crate) fn needs_own(&mut self, kind: &NamespaceKind, pointer: &Pointer, what: &str) -> bool {
+        if !self.has(kind) {
+            let message = format!("{what} needs a {kind} namespace: without one, it would change the host's");
+            self.error(Code::NamespaceMissing, pointer.clone(), message)
+                .hint(format!("add {{\"type\": \"{kind}\"}} to linux.namespaces"));
+            return false;
+        }
+        if let Some(join) = self.launch.joins.iter_mut().find(|join| join.kind == *kind) {
+            join.must_differ.get_or_insert_with(|| Origin::Config(pointer.clone()));
+        }
+        true
+    }
+}

@@ -1,0 +1,57 @@
+//! What the command line says, besides the config.
+
+use std::path::Path;
+
+/// What the program ends with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Wait for `start`, then execute.
+    Create,
+    /// Execute at once.
+    Run,
+}
+
+/// For `create` and `run`.
+#[derive(Clone, Copy, Debug)]
+pub struct Options<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// The bundle's directory, absolute: relative paths of the config start there.
+    pub bundle: &'a Path,
+    /// What the program ends with.
+    pub mode: Mode,
+    /// Move the root over the host's instead of pivot_root(2).
+    pub no_pivot: bool,
+    /// Stay in the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// How many descriptors from 3 on the container's process inherits, after the sockets.
+    pub preserve_fds: u32,
+    /// How many listening sockets from 3 on it inherits (sd_listen_fds(3)).
+    pub listen_fds: u32,
+    /// The cgroup is made by systemd.
+    pub systemd_cgroup: bool,
+    /// Another root than the config's: a throw-away overlay.
+    pub root_override: Option<Overlay<'a>>,
+}
+
+/// A root whose changes are lost: a tmpfs over a directory.
+#[derive(Clone, Copy, Debug)]
+pub struct Overlay<'a> {
+    /// The directory below.
+    pub lower: &'a Path,
+    /// An empty directory of ours where the overlay is attached until the root is switched.
+    pub at: &'a Path,
+    /// Options of the tmpfs, such as `size` and `64m`.
+    pub options: &'a [(&'a str, Option<&'a str>)],
+}
+
+/// For `exec`.
+#[derive(Clone, Copy, Debug)]
+pub struct ExecOptions<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// Stay in the caller's session keyring.
+    pub no_new_keyring: bool,
+    /// How many descriptors from 3 on the process inherits.
+    pub preserve_fds: u32,
+}

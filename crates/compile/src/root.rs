@@ -1,0 +1,144 @@
+//! The root file system, and what propagates between its mounts and the host's.
+
+use crate::compiler::{Compiler, bytes, on_host};
+use crate::{Code, Options, Origin, Overlay};
+use orlop_program::Step;
+use orlop_program::wire::{List, Str};
+use orlop_spec::Pointer;
+
+const CUT_OFF: &str = "Mounts made here must not travel to the host.";
+
+impl Compiler<'_> {
+    /// Cuts the mount namespace off from the host, and makes the root a mount.
+    pub(crate) fn root(&mut self, options: &Options<'_>) {
+        self.host_propagation(options.no_pivot);
+        if let Some(overlay) = &options.root_override {
+            self.overlay_root(overlay);
+            return;
+        }
+        let pointer = Pointer::new("/root/path");
+        let Some(root) = self.spec.root.as_ref() else {
+            let message = "there is no root file system";
+            self.error(Code::Root, Pointer::new("/root"), message)
+                .hint("add \"root\": {\"path\": \"rootfs\"}");
+            return;
+        };
+        if root.path.is_empty() {
+            self.error(Code::Root, pointer, "the path of the root file system is empty");
+            return;
+        }
+        let path = on_host(self.bundle, &root.path);
+        if path.parent().is_none() {
+            self.error(Code::Root, pointer, "the host's own root cannot be the container's")
+                .hint("name a directory below it");
+            return;
+        }
+        let source = self.source(&path, true, &pointer);
+        let step = Step::BindRoot { source, at: bytes(&path).into() };
+        self.step(
+            step,
+            pointer,
+            "Only a mount can become the root, and its attributes are the container's own.",
+        );
+    }
+
+    fn overlay_root(&mut self, overlay: &Overlay<'_>) {
+        let options: Vec<(Str<'_>, Option<Str<'_>>)> = overlay
+            .options
+            .iter()
+            .map(|(key, value)| ((*key).into(), value.as_ref().map(|v| (*v).into())))
+            .collect();
+        let step = Step::OverlayRoot {
+            lower: bytes(overlay.lower).into(),
+            at: bytes(overlay.at).into(),
+            options: List::from(options.as_slice()),
+        };
+        self.step(
+            step,
+            Origin::Rule("a root for trying things out"),
+            "Changes are kept apart and lost at the end.",
+        );
+    }
+
+    /// What the host's mounts become, seen from here. Without a wish they turn into slaves: what the host mounts later
+    /// arrives, what is mounted here stays.
+    fn host_propagation(&mut self, no_pivot: bool) {
+        let wish = self.linux.rootfs_propagation.as_str();
+        let pointer = Pointer::new("/linux/rootfsPropagation");
+        if wish.is_empty() {
+            let step = Step::HostPropagation { propagation: libc::MS_SLAVE, recursive: true };
+            self.step(step, Origin::Rule("nothing travels to the host unless asked for"), CUT_OFF);
+            return;
+        }
+        let Some((propagation, recursive)) = propagation(wish) else {
+            let message = format!("{wish:?} is no propagation of the root");
+            self.error(Code::RootPropagation, pointer, message)
+                .hint("use private, shared, slave or unbindable, or one of these with an r before it");
+            return;
+        };
+        if no_pivot && propagation == libc::MS_PRIVATE {
+            let message =
+                format!("{wish:?} without pivot_root would leave the host's mounts reachable and stale");
+            self.error(Code::RootPropagation, pointer.clone(), message)
+                .hint("use rslave, or drop --no-pivot");
+        }
+        // Binding the root would fail if the host's tree were unbindable; it is private now, and the new root becomes
+        // unbindable later. Private and slave reach all mounts: one left shared could be the parent of the new root,
+        // which pivot_root(2) refuses, or carry the unmounting of the old root to the host.
+        let step = match propagation {
+            libc::MS_SHARED => Step::HostPropagation { propagation, recursive },
+            libc::MS_SLAVE => Step::HostPropagation { propagation, recursive: true },
+            _ => Step::HostPropagation { propagation: libc::MS_PRIVATE, recursive: true },
+        };
+        self.step(step, pointer, CUT_OFF);
+    }
+
+    /// Makes the root `/`.
+    pub(crate) fn switch_root(&mut self, options: &Options<'_>) {
+        let wish = propagation(&self.linux.rootfs_propagation);
+        if options.no_pivot {
+            let why = "pivot_root(2) cannot leave an initial RAM file system; the host's tree stays below, out of reach.";
+            self.step(Step::MoveRoot {}, Origin::Rule("--no-pivot"), why);
+        } else {
+            // A shared tree still hands unmounting on to the host.
+            let detach = matches!(wish, Some((libc::MS_SHARED, _)));
+            let why = "The host's tree is let go of: no path leads back.";
+            self.step(Step::PivotRoot { detach }, Origin::Spec("config.md, root"), why);
+        }
+        // Only now: before, it would have been the host's tree that became shared.
+        if let Some((propagation @ (libc::MS_SHARED | libc::MS_UNBINDABLE), recursive)) = wish {
+            let step = Step::Propagation { target: "/".into(), propagation, recursive };
+            let why = "The wish is about the container's root, which is only now in place.";
+            self.step(step, Pointer::new("/linux/rootfsPropagation"), why);
+        }
+    }
+
+    /// Makes the root read-only, and mounts that had to be writable until they were filled.
+    pub(crate) fn read_only_root(&mut self) {
+        for (index, target) in std::mem::take(&mut self.read_only_later) {
+            let step = Step::MountAttributes { target: target.as_str().into(), set: libc::MOUNT_ATTR_RDONLY };
+            let why = "Read-only as asked, but only after devices and mount points were made in it.";
+            self.step(step, Pointer::new("/mounts/{}").at(index), why);
+        }
+        if self.spec.root.as_ref().is_some_and(|root| root.readonly) {
+            let step = Step::RootAttributes { set: libc::MOUNT_ATTR_RDONLY, propagation: 0 };
+            let why = "Last, as mount points and /dev/console may have been made in it.";
+            self.step(step, Pointer::new("/root/readonly"), why);
+        }
+    }
+}
+
+/// A propagation type by its name, and whether it reaches the mounts below.
+pub(crate) fn propagation(name: &str) -> Option<(u64, bool)> {
+    Some(match name {
+        "private" => (libc::MS_PRIVATE, false),
+        "rprivate" => (libc::MS_PRIVATE, true),
+        "shared" => (libc::MS_SHARED, false),
+        "rshared" => (libc::MS_SHARED, true),
+        "slave" => (libc::MS_SLAVE, false),
+        "rslave" => (libc::MS_SLAVE, true),
+        "unbindable" => (libc::MS_UNBINDABLE, false),
+        "runbindable" => (libc::MS_UNBINDABLE, true),
+        _ => return None,
+    })
+}

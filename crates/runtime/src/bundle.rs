@@ -1,0 +1,91 @@
+//! Bundles: a directory with a `config.json` and usually a root file system (`bundle.md`).
+
+use std::path::{Path, PathBuf};
+
+use orlop_compile::{Compiled, Diagnostics};
+use orlop_spec::{Document, ParseErrors, Spec};
+
+use crate::error::{Doing, Error, Problem, Result};
+use crate::options::CreateOptions;
+
+/// A bundle whose config was read and understood.
+#[derive(Debug)]
+pub(crate) struct Bundle {
+    /// The directory, absolute, without symbolic links.
+    pub(crate) path: PathBuf,
+    /// The file that the config was read from.
+    pub(crate) file: PathBuf,
+    /// The config.
+    pub(crate) config: Document,
+}
+
+impl Bundle {
+    /// Reads a bundle.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`]: no such directory or file. [`Error::Config`]: every problem of the config's form, together with
+    /// what `compile` finds in the rest of it.
+    pub(crate) fn load(
+        options: &CreateOptions,
+        compile: impl Fn(&Spec, &Path) -> std::result::Result<Compiled, Diagnostics>,
+    ) -> Result<Self> {
+        let given = if options.bundle.as_os_str().is_empty() { Path::new(".") } else { &options.bundle };
+        let path = given.canonicalize().doing(|| format!("find the bundle {}", given.display()))?;
+        let file = options.config.clone().unwrap_or_else(|| path.join("config.json"));
+        let text = std::fs::read(&file).doing(|| format!("read {}", file.display())).map_err(|e| {
+            e.with_hint("a bundle is a directory with a config.json; `orlop spec` writes one to start from")
+        })?;
+        match Document::parse(text) {
+            Ok(config) => Ok(Self { path, file, config }),
+            Err(errors) => Err(malformed(&file, &errors, compile(&errors.document.spec, &path).err())),
+        }
+    }
+
+    /// The root file system's directory, absolute.
+    pub(crate) fn rootfs(&self) -> PathBuf {
+        self.config.spec.root.as_ref().map_or_else(PathBuf::new, |root| self.path.join(&root.path))
+    }
+
+    /// What the compiler found, with lines and columns.
+    pub(crate) fn refused(&self, found: &Diagnostics) -> Error {
+        refused(&self.file, &self.config.text, found)
+    }
+}
+
+/// The compiler's findings, as an error that names the places in a file.
+pub(crate) fn refused(file: &Path, text: &str, found: &Diagnostics) -> Error {
+    let problems = found.errors().map(|d| problem(text, d)).collect();
+    Error::Config { path: file.to_owned(), problems }
+}
+
+fn problem(text: &str, found: &orlop_compile::Diagnostic) -> Problem {
+    let pointer = found.pointer.as_ref().map(ToString::to_string).unwrap_or_default();
+    let location = if pointer.is_empty() { None } else { orlop_spec::locate_nearest(text, &pointer) };
+    Problem {
+        position: location.map(|l| (l.line, l.column)),
+        pointer,
+        what: found.message.clone(),
+        hint: found.hint.clone().unwrap_or_default(),
+    }
+}
+
+/// What the parser found; and what the compiler found elsewhere.
+fn malformed(file: &Path, errors: &ParseErrors, found: Option<Diagnostics>) -> Error {
+    let mut problems: Vec<Problem> = errors
+        .errors
+        .iter()
+        .map(|e| Problem {
+            pointer: e.pointer.clone(),
+            position: e.location.map(|l| (l.line, l.column)),
+            what: e.message.clone(),
+            hint: String::new(),
+        })
+        .collect();
+    let more = found.as_ref().into_iter().flat_map(Diagnostics::errors);
+    // A value that could not be read counts as absent; that this is wrong too is no news.
+    let news = more.filter(|d| d.pointer.as_ref().is_some_and(|p| !errors.covers(&p.to_string())));
+    let is_json = errors.errors.iter().any(|e| !e.pointer.is_empty());
+    problems.extend(news.filter(|_| is_json).map(|d| problem(&errors.document.text, d)));
+    Error::Config { path: file.to_owned(), problems }
+}

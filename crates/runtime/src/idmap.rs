@@ -1,0 +1,110 @@
+//! Writing the id maps of a new user namespace ([user_namespaces(7)](https://man7.org/linux/man-pages/man7/user_namespaces.7.html)).
+
+use std::fmt::Write as _;
+use std::process::{Command, Stdio};
+
+use nix::unistd::{getegid, geteuid};
+use orlop_compile::{IdMaps, Origin};
+use orlop_spec::IdMapping;
+
+use crate::error::{Answer, Doing, Error, Result};
+
+/// Writes the maps of the process `pid`, which waits for them.
+///
+/// A privileged caller writes them itself. Others may map only themselves; for more the set-user-id helpers newuidmap(1)
+/// and newgidmap(1) ask `/etc/subuid` and `/etc/subgid`.
+///
+/// # Errors
+///
+/// [`Error::Kernel`]: the kernel or a helper refused a map.
+pub(crate) fn write(pid: i32, maps: &IdMaps, privileged: bool) -> Result<()> {
+    if maps.deny_setgroups {
+        write_file(pid, "setgroups", "deny", &maps.gid_origin)?;
+    }
+    let parts = [
+        ("gid_map", "newgidmap", &maps.gid, &maps.gid_origin, getegid().as_raw()),
+        ("uid_map", "newuidmap", &maps.uid, &maps.uid_origin, geteuid().as_raw()),
+    ];
+    for (file, helper, mappings, origin, own) in parts {
+        if privileged || is_own_id(mappings, own) {
+            write_file(pid, file, &as_text(mappings), origin)?;
+        } else {
+            with_helper(pid, helper, mappings, origin)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_own_id(mappings: &[IdMapping], own: u32) -> bool {
+    matches!(mappings, [only] if only.host_id == own && only.size == 1)
+}
+
+fn as_text(mappings: &[IdMapping]) -> String {
+    let mut text = String::new();
+    for m in mappings {
+        // Writing to a string cannot fail.
+        writeln!(text, "{} {} {}", m.container_id, m.host_id, m.size).ok();
+    }
+    text
+}
+
+/// The kernel takes a map in one write(2), of at most a page.
+fn write_file(pid: i32, file: &str, text: &str, origin: &Origin) -> Result<()> {
+    let path = format!("/proc/{pid}/{file}");
+    std::fs::write(&path, text).doing(|| format!("write {:?} to {path}", text.trim_end())).map_err(|e| {
+        let e = e.with_hint("the ids must be the caller's own or mapped in its user namespace, and not overlap");
+        place(e, origin)
+    })
+}
+
+fn with_helper(pid: i32, helper: &str, mappings: &[IdMapping], origin: &Origin) -> Result<()> {
+    let numbers = mappings.iter().flat_map(|m| [m.container_id, m.host_id, m.size]);
+    let output = Command::new(helper)
+        .arg(pid.to_string())
+        .args(numbers.map(|n| n.to_string()))
+        .stdin(Stdio::null())
+        .output()
+        .doing(|| format!("run {helper} to map more ids than the caller's own"))
+        .map_err(|e| place(e.with_hint("install newuidmap and newgidmap (Debian: package uidmap)"), origin))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Error::Step {
+        step: format!("map ids with {helper}"),
+        answer: Answer { call: "", errno: libc::EPERM },
+        pointer: origin.pointer().map(ToString::to_string),
+        detail: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+        hint: Some("the ranges must be granted to the user in /etc/subuid and /etc/subgid".into()),
+    })
+}
+
+fn place(e: Error, origin: &Origin) -> Error {
+    match origin.pointer() {
+        Some(pointer) => e.at(pointer.to_string()),
+        None => e,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{as_text, is_own_id};
+    use orlop_spec::IdMapping;
+
+    fn map(container_id: u32, host_id: u32, size: u32) -> IdMapping {
+        IdMapping { container_id, host_id, size }
+    }
+
+    #[test]
+    fn maps_are_written_a_line_each() {
+        assert_eq!(as_text(&[map(0, 1000, 1), map(1, 100_000, 65_536)]), "0 1000 1\n1 100000 65536\n");
+    }
+
+    #[test]
+    fn only_the_callers_own_id_alone_needs_no_helper() {
+        assert!(is_own_id(&[map(0, 1000, 1)], 1000));
+        assert!(is_own_id(&[map(7, 1000, 1)], 1000));
+        assert!(!is_own_id(&[map(0, 1000, 2)], 1000));
+        assert!(!is_own_id(&[map(0, 1001, 1)], 1000));
+        assert!(!is_own_id(&[map(0, 1000, 1), map(1, 1, 1)], 1000));
+    }
+}

@@ -1,0 +1,33 @@
+//! The file a container process starts from: the machine, and after it the program it is to run.
+//!
+//! It exists in memory only, sealed, so nobody can change it and the container never sees a handle to anything of the
+//! host's (CVE-2019-5736). Its pages belong to whoever makes it, not to the container's memory limit.
+
+use orlop_program::{Built, Slot};
+use orlop_sys::{Error, OwnedFd, Result, file};
+
+/// `orlop-init`, built for the same processor by this crate's build script.
+const MACHINE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/orlop-init"));
+
+/// Makes the file: machine, then program, whose slots are filled with these descriptors.
+///
+/// # Errors
+///
+/// memfd_create(2) or write(2) failed; `EACCES`: the sysctl `vm.memfd_noexec` forbids executable files in memory.
+pub fn make<O>(program: &Built<O>, slots: &[(Slot, i32)]) -> Result<OwnedFd> {
+    let image = file::memfd(c"orlop-init")?;
+    write_all(&image, MACHINE)?;
+    write_all(&image, &program.encode(slots))?;
+    file::seal(image.fd())?;
+    Ok(image)
+}
+
+fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        match file::write(file.fd(), bytes)? {
+            0 => return Err(Error::of(libc::SYS_write, libc::ENOSPC)),
+            n => bytes = &bytes[n..],
+        }
+    }
+    Ok(())
+}

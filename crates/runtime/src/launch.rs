@@ -1,0 +1,206 @@
+//! Launching a compiled program: open what it names, start init in its cgroup and namespaces, and talk to it.
+//!
+//! | file | what |
+//! |---|---|
+//! | `launch/session.rs` | the conversation with init ([`orlop_program::message`] has its diagram) |
+//! | `launch/blame.rs` | a failing step, in words |
+
+mod blame;
+mod session;
+
+use std::ffi::CString;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use orlop_cgroups::Cgroup;
+use orlop_compile::{Compiled, Fill, FillWith, Join, Origin};
+use orlop_program::Slot;
+use orlop_sys::spawn::{self, Failure, Spawn};
+use orlop_sys::{Fd, mount, process};
+
+use crate::error::{Doing, Error, Result};
+use crate::{idmap, image};
+
+pub(crate) use blame::{Words, failed};
+pub(crate) use session::{Event, Session};
+
+/// What to launch, besides the program.
+pub(crate) struct Request<'a> {
+    /// The program.
+    pub(crate) compiled: &'a Compiled,
+    /// Where to start it.
+    pub(crate) cgroup: Option<&'a Cgroup>,
+    /// A cgroup directory to start it in instead of the cgroup's own.
+    pub(crate) cgroup_dir: Option<OwnedFd>,
+    /// The socket at which a created container waits.
+    pub(crate) start: Option<OwnedFd>,
+    /// The process whose namespaces to join, and which (`CLONE_NEW…`).
+    pub(crate) join: Option<(&'a OwnedFd, i32)>,
+    /// The caller has every right on this host.
+    pub(crate) privileged: bool,
+    /// The words for what fails.
+    pub(crate) words: Words<'a>,
+}
+
+/// Starts init; it begins with the program at once.
+///
+/// # Errors
+///
+/// [`Error::Kernel`], with the place in the config that asked for what could not be had. Nothing is left behind.
+pub(crate) fn launch<'a>(request: Request<'a>) -> Result<Session<'a>> {
+    let launch = &request.compiled.launch;
+    let (host, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+        .doing(|| "make a socket pair".to_owned())?;
+    let mut slots = vec![(Slot::HOST, theirs)];
+    slots.extend(request.start.map(|listener| (Slot::START, listener)));
+    for fill in &launch.fills {
+        slots.push((fill.slot, open(fill)?));
+    }
+    let numbers: Vec<(Slot, i32)> = slots.iter().map(|(slot, fd)| (*slot, Fd::of(fd).raw())).collect();
+    let image = image::make(&request.compiled.program, &numbers)
+        .doing(|| "make the container's init in memory".to_owned())
+        .map_err(|e| e.with_hint("the sysctl vm.memfd_noexec must be less than 2"))?;
+    let namespaces = launch.joins.iter().map(open_namespace).collect::<Result<Vec<_>>>()?;
+    let mut joins: Vec<spawn::Join> = namespaces
+        .iter()
+        .zip(&launch.joins)
+        .map(|(fd, join)| spawn::Join { fd: Fd::of(fd), kinds: join.flag })
+        .collect();
+    joins.extend(request.join.map(|(pidfd, kinds)| spawn::Join { fd: Fd::of(pidfd), kinds }));
+
+    let number = CString::new(image.fd().raw().to_string()).unwrap_or_default();
+    let mut keep: Vec<Fd> = slots.iter().map(|(_, fd)| Fd::of(fd)).collect();
+    keep.push(image.fd());
+    let cgroup = request.cgroup_dir.as_ref().map(AsFd::as_fd).or_else(|| request.cgroup.map(Cgroup::fd));
+    let spawn = Spawn {
+        namespaces: launch.namespaces,
+        joins: &joins,
+        cgroup: cgroup.map(Fd::from),
+        become_root: launch.become_root,
+        exe: image.fd(),
+        argv: &[c"orlop-init", &number],
+        keep: &keep,
+    };
+    let child = run(&spawn, request.compiled, request.cgroup, request.privileged)?;
+    Ok(Session::new(child, host, request.words))
+}
+
+/// Starts init, and does to the new process what only the host side can do before init runs.
+fn run(
+    spawn: &Spawn<'_>,
+    compiled: &Compiled,
+    cgroup: Option<&Cgroup>,
+    privileged: bool,
+) -> Result<spawn::Child> {
+    let launch = &compiled.launch;
+    let v1 = cgroup.is_some_and(|c| !c.location().v1.is_empty());
+    let wait = launch.id_maps.is_some() || v1 || !launch.raise_limits.is_empty() || launch.oom_score_adj.is_some();
+    let mut trouble = None;
+    let mut before = |pid: i32| {
+        prepare(pid, compiled, cgroup, privileged).map_err(|e| {
+            trouble = Some(e);
+        })
+    };
+    let started = spawn.run(if wait { Some(&mut before) } else { None });
+    started.map_err(|failure| trouble.unwrap_or_else(|| explain(failure, compiled)))
+}
+
+/// While the new process waits.
+fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>, privileged: bool) -> Result<()> {
+    let launch = &compiled.launch;
+    if let Some(cgroup) = cgroup {
+        cgroup.attach_v1(pid)?;
+    }
+    if let Some(value) = launch.oom_score_adj {
+        let path = format!("/proc/{pid}/oom_score_adj");
+        std::fs::write(&path, value.to_string())
+            .doing(|| format!("write {value} to {path}"))
+            .map_err(|e| e.at("/process/oomScoreAdj"))?;
+    }
+    for (resource, hard) in &launch.raise_limits {
+        process::set_limit(pid, *resource, *hard, *hard)
+            .doing(|| format!("raise hard limit {resource} to {hard}"))
+            .map_err(|e| e.at("/process/rlimits").with_hint("raising a hard limit needs CAP_SYS_RESOURCE"))?;
+    }
+    launch.id_maps.as_ref().map_or(Ok(()), |maps| idmap::write(pid, maps, privileged))
+}
+
+fn explain(failure: Failure, compiled: &Compiled) -> Error {
+    let kernel = |doing: String, e: orlop_sys::Error| Error::Kernel { doing, answer: e.into(), pointer: None, hint: None };
+    match failure {
+        Failure::Join(index, e) => match compiled.launch.joins.get(index) {
+            Some(join) => {
+                let doing = format!("join the {} namespace {}", join.kind, join.path.display());
+                at(kernel(doing, e), &join.origin)
+            }
+            None => kernel("join the container's namespaces".to_owned(), e),
+        },
+        Failure::Call(e) => {
+            let error = kernel("start the container process".to_owned(), e);
+            match e.errno() {
+                libc::EPERM => error.with_hint("new namespaces need root, or a user namespace in the config"),
+                libc::ENOSPC => error.with_hint("a limit in /proc/sys/user/max_*_namespaces is reached"),
+                libc::EBUSY => error.with_hint("the cgroup has children with controllers, so no process may be in it"),
+                _ => error,
+            }
+        }
+        Failure::Maps => kernel("prepare the container process".to_owned(), orlop_sys::Error::of(libc::SYS_write, libc::EIO)),
+    }
+}
+
+/// Opens what a slot is filled with.
+fn open(fill: &Fill) -> Result<OwnedFd> {
+    match &fill.what {
+        FillWith::DetachedTree { path, recursive } => {
+            let doing = || format!("open {}", path.display());
+            let name = c_path(path).ok_or(nix::errno::Errno::EINVAL).doing(doing)?;
+            let tree = mount::clone_tree(Fd::CWD, &name, *recursive).doing(doing);
+            tree.map(OwnedFd::from).map_err(|e| at(e, &fill.origin))
+        }
+    }
+}
+
+fn c_path(path: &std::path::Path) -> Option<CString> {
+    CString::new(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())).ok()
+}
+
+/// Opens a namespace to join. That it is of the right kind, setns(2) checks.
+fn open_namespace(join: &Join) -> Result<OwnedFd> {
+    let file = std::fs::File::open(&join.path)
+        .doing(|| format!("open the {} namespace {}", join.kind, join.path.display()))
+        .map_err(|e| at(e, &join.origin))?;
+    if let Some(origin) = &join.must_differ {
+        let own = format!("/proc/self/ns/{}", namespace_file(join));
+        let same = |a: &std::fs::Metadata, b: &std::fs::Metadata| {
+            use std::os::unix::fs::MetadataExt as _;
+            (a.dev(), a.ino()) == (b.dev(), b.ino())
+        };
+        let ours = std::fs::metadata(&own).doing(|| format!("look at {own}"))?;
+        if same(&ours, &file.metadata().doing(|| format!("look at {}", join.path.display()))?) {
+            let what = format!("the {} namespace {} is the host's own", join.kind, join.path.display());
+            let pointer = origin.pointer().map(ToString::to_string).unwrap_or_default();
+            return Err(Error::usage(format!("{pointer}: {what}, so this would change the host")));
+        }
+    }
+    Ok(file.into())
+}
+
+const fn namespace_file(join: &Join) -> &'static str {
+    match join.flag {
+        libc::CLONE_NEWNET => "net",
+        libc::CLONE_NEWIPC => "ipc",
+        libc::CLONE_NEWUTS => "uts",
+        libc::CLONE_NEWUSER => "user",
+        libc::CLONE_NEWPID => "pid",
+        libc::CLONE_NEWCGROUP => "cgroup",
+        _ => "mnt",
+    }
+}
+
+/// The same error, with the place that asked for it.
+fn at(e: Error, origin: &Origin) -> Error {
+    match origin.pointer() {
+        Some(pointer) => e.at(pointer.to_string()),
+        None => e,
+    }
+}

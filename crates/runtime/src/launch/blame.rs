@@ -1,0 +1,149 @@
+//! A failing step, in words: what it was doing, what the kernel said, and which place of the config asked for it.
+
+use orlop_compile::{Compiled, Origin};
+use orlop_program::message::Failed;
+use orlop_program::step::{Source, Step, Steps};
+use orlop_program::{StepInfo, Str};
+
+use crate::error::{Answer, Error};
+
+/// What is needed to find the words.
+#[derive(Clone, Copy)]
+pub(crate) struct Words<'a> {
+    compiled: &'a Compiled,
+    /// The program to execute, as the config names it.
+    program: &'a str,
+}
+
+impl<'a> Words<'a> {
+    /// For a compiled program that executes `args`.
+    pub(crate) fn new(compiled: &'a Compiled, args: &'a [String]) -> Self {
+        Self { compiled, program: args.first().map_or("", String::as_str) }
+    }
+}
+
+/// What init says of a failure, in words.
+pub(crate) fn failed(failed: &Failed<'_>, words: &Words<'_>) -> Error {
+    let index = failed.step as usize;
+    let (step, info) = (words.step(index), words.compiled.program.infos().get(index));
+    let errno = i32::from(failed.errno);
+    let answer = Answer::from(orlop_sys::Error::new(failed.call, failed.errno));
+    let pointer = info.and_then(|info| place(info, failed.part));
+    if let Some(Step::Locate { .. } | Step::Exec { .. }) = step {
+        return Error::Exec { program: words.program.to_owned(), errno, pointer };
+    }
+    let text = String::from_utf8_lossy(failed.text);
+    Error::Step {
+        step: step.map_or_else(|| format!("run step {index}"), |step| what(&step)),
+        answer,
+        pointer,
+        // The kernel's messages begin with a level letter: "e tmpfs: Unknown parameter 'foo'".
+        detail: text.trim().trim_start_matches(['e', 'w', 'i']).trim().to_owned(),
+        hint: step.and_then(|step| hint(&step, errno)).map(Into::into),
+    }
+}
+
+impl<'a> Words<'a> {
+    fn step(&self, index: usize) -> Option<Step<'a>> {
+        let steps: Steps<'a> = self.compiled.program.steps();
+        steps.map_while(Result::ok).nth(index)
+    }
+}
+
+/// Where in the config it comes from: the part that failed, if it is known, else the whole step.
+fn place(info: &StepInfo<Origin>, part: u32) -> Option<String> {
+    let part = info.parts.get(part as usize).and_then(Origin::pointer);
+    part.or_else(|| info.origin.pointer()).map(ToString::to_string)
+}
+
+fn text(text: Str<'_>) -> String {
+    String::from_utf8_lossy(text.bytes()).into_owned()
+}
+
+fn source(source: &Source<'_>) -> String {
+    match source {
+        Source::Path(path) => text(*path),
+        Source::Tree(_) => "what the host side opened".to_owned(),
+    }
+}
+
+/// What a step does, and to what.
+fn what(step: &Step<'_>) -> String {
+    match *step {
+        Step::BindRoot { at, .. } => format!("make {} the root file system", text(at)),
+        Step::OverlayRoot { lower, .. } => format!("make an overlay over {} the root file system", text(lower)),
+        Step::Mount { fstype, target, .. } => format!("mount {} at {}", text(fstype), text(target)),
+        Step::Bind { source: from, target, .. } => format!("bind mount {} at {}", source(&from), text(target)),
+        Step::Propagation { target, .. } => format!("set the propagation of {}", text(target)),
+        Step::MountAttributes { target, .. } => format!("change the mount at {}", text(target)),
+        Step::OpenDir { path, .. } | Step::MakeDir { path } => format!("make the directory {}", text(path)),
+        Step::Device { name, .. } => format!("make the device {}", text(name)),
+        Step::BindDevice { name, source: from, .. } => {
+            format!("bind mount the device {} as {}", source(&from), text(name))
+        }
+        Step::Symlink { name, target, .. } => format!("make the link {} to {}", text(name), text(target)),
+        Step::Sysctl { path, value } => format!("set the kernel parameter {} to {:?}", text(path), text(value)),
+        Step::ReadonlyPath { path } => format!("make {} read-only", text(path)),
+        Step::MaskPath { path } => format!("mask {}", text(path)),
+        Step::Hostname { name } => format!("set the hostname {:?}", text(name)),
+        Step::Domainname { name } => format!("set the domain name {:?}", text(name)),
+        Step::Rlimit { resource, soft, hard } => format!("set resource limit {resource} to {soft}, at most {hard}"),
+        Step::OomScoreAdj { value } => format!("set the OOM score adjustment {value}"),
+        Step::Identity { uid, gid, .. } => format!("become user {uid}, group {gid}"),
+        Step::Cwd { path, .. } => format!("change to the working directory {}", text(path)),
+        _ => plain(step).to_owned(),
+    }
+}
+
+/// What steps without an object do.
+const fn plain(step: &Step<'_>) -> &'static str {
+    match step {
+        Step::NewSession {} => "start a new session",
+        Step::SessionKeyring { .. } => "join a new session keyring",
+        Step::Unshare { .. } => "make a new cgroup namespace",
+        Step::LoopbackUp {} => "bring the loopback interface up",
+        Step::HostPropagation { .. } => "set the propagation of the host's mounts",
+        Step::UseRoot {} => "open the root",
+        Step::PrivateProc {} => "make a private procfs",
+        Step::Sync { .. } => "wait for the host side",
+        Step::PivotRoot { .. } | Step::MoveRoot {} => "switch to the root file system",
+        Step::RootAttributes { .. } => "change the root mount",
+        Step::Console { .. } => "make the console",
+        Step::OwnStdio { .. } => "give standard input and output to the container's user",
+        Step::NoNewPrivileges {} => "set no_new_privs",
+        Step::Seccomp { .. } => "load the seccomp filter",
+        Step::BoundingSet { .. } => "drop capabilities from the bounding set",
+        Step::Capabilities { .. } => "set the capabilities",
+        Step::AwaitStart {} => "wait to be started",
+        _ => step.name(),
+    }
+}
+
+/// What usually is the matter.
+fn hint(step: &Step<'_>, errno: i32) -> Option<&'static str> {
+    Some(match (step, errno) {
+        (Step::BindRoot { .. } | Step::OverlayRoot { .. }, libc::ENOENT) => {
+            "the bundle's root file system must exist; config.json names it in /root/path"
+        }
+        (Step::Bind { .. }, libc::ENOENT) => "the source of a bind mount must exist on the host",
+        (Step::Mount { .. }, libc::ENODEV) => "the kernel has no such file system, or its module is not loaded",
+        (Step::Mount { real: true, .. }, libc::ENOTDIR | libc::ELOOP) => {
+            "procfs and sysfs are mounted on real directories only: a symbolic link there is refused"
+        }
+        (Step::Mount { .. }, libc::EPERM) => {
+            "in a user namespace only some file systems can be mounted, and sysfs only with a network namespace of its own"
+        }
+        (Step::Rlimit { .. }, libc::EPERM) => "raising a hard limit needs CAP_SYS_RESOURCE",
+        (Step::OomScoreAdj { .. }, libc::EACCES) => "lowering the OOM score needs CAP_SYS_RESOURCE",
+        (Step::Identity { .. }, libc::EINVAL) => "the id must be mapped in the container's user namespace",
+        (Step::Identity { .. }, libc::EPERM) => "this user namespace denies setgroups(2), so additionalGids cannot be set",
+        (Step::Cwd { .. }, libc::ENOENT) => "the directory must be inside the root file system",
+        (Step::Sysctl { .. }, libc::ENOENT) => "this kernel has no such parameter",
+        (Step::Sysctl { .. }, libc::EACCES | libc::EPERM) => "the parameter belongs to the host, not to the container's namespaces",
+        (Step::Seccomp { .. }, libc::EACCES) => "without noNewPrivileges a filter needs CAP_SYS_ADMIN",
+        (Step::PivotRoot { .. }, libc::EINVAL) => "if the host's root is the initial ramfs, use --no-pivot",
+        (Step::Console { .. }, libc::ENOENT) => "a terminal needs a devpts file system mounted at /dev/pts",
+        (Step::Device { .. }, libc::EEXIST) => "the root file system has something else at this path",
+        _ => return None,
+    })
+}

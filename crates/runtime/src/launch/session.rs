@@ -1,0 +1,115 @@
+//! The conversation with init, from the host's side.
+
+use std::os::fd::OwnedFd;
+
+use orlop_program::message::{MAX, Message, Point};
+use orlop_sys::spawn::Child;
+use orlop_sys::{Fd, process, socket, wait};
+
+use super::blame::{self, Words};
+use crate::error::{Doing, Error, Result};
+
+/// What init has come to.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// It waits for hooks to run; [`Session::proceed`] lets it go on.
+    Hooks,
+    /// It has done everything but exec, and waits; [`Session::proceed`] lets it go on.
+    Ready,
+    /// It has made the terminal; this is the master.
+    Console(OwnedFd),
+    /// It has become the container's process.
+    Running,
+}
+
+/// A launched process that is not yet what it is to become.
+///
+/// Dropped before [`Session::release`], it kills the process and waits for its end: what is half made is taken back.
+pub(crate) struct Session<'a> {
+    child: Option<Child>,
+    host: OwnedFd,
+    words: Words<'a>,
+}
+
+impl<'a> Session<'a> {
+    pub(super) fn new(child: Child, host: OwnedFd, words: Words<'a>) -> Self {
+        Self { child: Some(child), host, words }
+    }
+
+    /// Its process id, as we see it.
+    pub(crate) fn pid(&self) -> i32 {
+        self.child.as_ref().map_or(0, |child| child.pid)
+    }
+
+    /// Waits for the next thing that init says.
+    ///
+    /// # Errors
+    ///
+    /// A step failed, or init ended without a word.
+    pub(crate) fn next(&mut self) -> Result<Event> {
+        let mut buffer = [0; MAX];
+        let (n, fd) = socket::receive_with_fd(Fd::of(&self.host), &mut buffer)
+            .doing(|| "listen to the container's init".to_owned())?;
+        match (Message::read(&buffer[..n]), fd) {
+            (Ok(Message::Reached(Point::Hooks)), _) => Ok(Event::Hooks),
+            (Ok(Message::Reached(Point::Ready)), _) => Ok(Event::Ready),
+            (Ok(Message::Console), Some(master)) => Ok(Event::Console(master.into())),
+            (Ok(Message::Executing), _) => self.executed(),
+            (Ok(Message::Failed(failed)), _) => Err(blame::failed(&failed, &self.words)),
+            _ => Err(self.died()),
+        }
+    }
+
+    /// Lets init go on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`]: it is gone.
+    pub(crate) fn proceed(&self) -> Result<()> {
+        socket::send(Fd::of(&self.host), &[1], None).doing(|| "let the container's init go on".to_owned())
+    }
+
+    /// After "executing" comes the end of file, as exec closes init's end; or the reason why exec failed.
+    fn executed(&self) -> Result<Event> {
+        let mut buffer = [0; MAX];
+        let n = socket::receive(Fd::of(&self.host), &mut buffer)
+            .doing(|| "listen to the container's init".to_owned())?;
+        match Message::read(&buffer[..n]) {
+            Ok(Message::Failed(failed)) => Err(blame::failed(&failed, &self.words)),
+            _ => Ok(Event::Running),
+        }
+    }
+
+    /// Keeps the process alive when this value is gone.
+    pub(crate) fn release(mut self) -> Option<Child> {
+        self.child.take()
+    }
+
+    /// Init ended without a word: it was killed.
+    fn died(&mut self) -> Error {
+        let how = self.child.take().map(|child| end(&child)).and_then(orlop_sys::Result::ok);
+        let how = match how {
+            Some(wait::How::Killed(9)) => {
+                "killed by SIGKILL; if the kernel did it for lack of memory, its log says so".to_owned()
+            }
+            Some(how) => how.to_string(),
+            None => "nothing is known of its end".to_owned(),
+        };
+        Error::Died { what: "the container's init".to_owned(), how }
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        if let Some(child) = self.child.take() {
+            // It cannot be in our way any more, whatever comes of this.
+            end(&child).ok();
+        }
+    }
+}
+
+/// Kills a child, waits for its end, and reaps it. One that has ended already is only reaped.
+fn end(child: &Child) -> orlop_sys::Result<wait::How> {
+    process::pidfd_send_signal(child.pidfd.fd(), libc::SIGKILL).ok();
+    wait::wait(child.pidfd.fd())
+}
