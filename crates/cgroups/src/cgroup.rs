@@ -4,13 +4,16 @@
 //! |---|---|
 //! | `cgroup/create.rs` | making the directories, enabling controllers, refusing a cgroup in use |
 //! | `cgroup/undo.rs` | taking a half-made cgroup back |
-//! | `cgroup/write.rs` | writing settings, and taking a failed update back |
+//! | `cgroup/write.rs` | writing settings |
+//! | `cgroup/update.rs` | changing limits, and taking a failed change back |
+//! | `cgroup/delegate.rs` | handing the cgroup to the container's user |
 //! | `cgroup/events.rs` | waiting for `cgroup.events` |
 //! | `cgroup/freeze.rs` | freezing with a deadline, thawing |
 //! | `cgroup/kill.rs` | killing all, waiting until it is empty |
 //! | `cgroup/remove.rs` | removing it with all that the container made below it |
 
 mod create;
+mod delegate;
 mod events;
 mod freeze;
 mod kill;
@@ -18,10 +21,13 @@ mod remove;
 #[cfg(test)]
 mod tests;
 mod undo;
+mod update;
 mod write;
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+
+use nix::errno::Errno;
 
 use crate::controller::{Controller, Controllers};
 use crate::device::DeviceProgram;
@@ -74,6 +80,19 @@ impl Cgroup {
         self.v2.as_fd()
     }
 
+    /// The directory of a cgroup that the container made below its own, for a further process that shall be born there.
+    /// The empty path and `/` are the container's own.
+    ///
+    /// # Errors
+    /// [`Error::Path`] for a path that does not only go down; [`Error::Call`] where there is no such cgroup.
+    pub fn sub(&self, path: &str) -> Result<OwnedFd> {
+        let mut dir = self.v2.try_clone()?;
+        for name in &crate::path::components(path)? {
+            dir = dir.child(name)?;
+        }
+        Ok(dir.into_fd())
+    }
+
     /// The directories that [`Cgroup::create`] made, parents before children, in all hierarchies.
     pub fn created(&self) -> &[PathBuf] {
         &self.created
@@ -85,18 +104,7 @@ impl Cgroup {
     /// # Errors
     /// [`Error::Write`] of a `cgroup.procs`; `ESRCH`: the process is gone.
     pub fn attach_v1(&self, pid: i32) -> Result<()> {
-        for v1 in &self.v1 {
-            let value = pid.to_string();
-            if let Err(errno) = v1.dir.write("cgroup.procs", &value) {
-                let path = v1.dir.join("cgroup.procs");
-                let hint = match errno {
-                    nix::errno::Errno::ENOSPC => "cpuset.cpus and cpuset.mems must not be empty",
-                    _ => "",
-                };
-                return Err(Error::Write { path, value, errno, origin: String::new(), hint });
-            }
-        }
-        Ok(())
+        self.v1.iter().try_for_each(|v1| v1.attach(pid))
     }
 
     /// The directory in the unified hierarchy.
@@ -123,6 +131,19 @@ impl Cgroup {
     /// When a `cgroup.procs` cannot be read.
     pub fn procs(&self) -> Result<Vec<i32>> {
         procs(&self.v2)
+    }
+}
+
+impl V1 {
+    fn attach(&self, pid: i32) -> Result<()> {
+        let value = pid.to_string();
+        self.dir.write("cgroup.procs", &value).map_err(|errno| {
+            let hint = match errno {
+                Errno::ENOSPC => "cpuset.cpus and cpuset.mems must not be empty",
+                _ => "",
+            };
+            Error::Write { path: self.dir.join("cgroup.procs"), value, errno, origin: String::new(), hint }
+        })
     }
 }
 

@@ -56,6 +56,11 @@ impl Dir {
         &self.path
     }
 
+    /// The descriptor alone.
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
     /// The path of a file in this directory, for messages.
     pub(crate) fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         if name.as_ref() == Path::new("..") {
@@ -89,10 +94,18 @@ impl Dir {
     }
 
     fn try_read(&self, name: &str) -> std::result::Result<String, Errno> {
-        let mut text = String::new();
         let mut file = self.open_file(name)?;
-        file.read_to_string(&mut text).map_err(|e| errno_of(&e))?;
-        Ok(text)
+        let mut bytes = Vec::new();
+        let mut buffer = [0; 4096];
+        // Not read_to_end(): it asks for the size first, and these files say 0.
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(n) => bytes.extend_from_slice(&buffer[..n]),
+                Err(e) => return Err(errno_of(&e)),
+            }
+        }
+        String::from_utf8(bytes).map_err(|_| Errno::EILSEQ)
     }
 
     /// Writes `value` with one write(2), as the kernel wants it.

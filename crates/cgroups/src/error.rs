@@ -85,6 +85,9 @@ pub enum Error {
         /// The controllers that need a domain.
         needed: Controllers,
     },
+    /// The path of a sub-cgroup is refused.
+    #[error(transparent)]
+    Path(#[from] crate::PathProblem),
     /// No hierarchy of version 2 is mounted.
     #[error(
         "no cgroup2 file system is mounted (looked in {}); hint: mount -t cgroup2 none /sys/fs/cgroup/unified", looked.display()

@@ -16,6 +16,23 @@
 //! | `controller.rs` | controllers and sets of them |
 //! | `dir.rs`, `tree.rs` | one open directory; walking a subtree |
 //!
+//! ```
+//! use orlop_cgroups::{Controllers, Layout, Unified, plan};
+//!
+//! let unified = Unified {
+//!     mount: "/sys/fs/cgroup".into(),
+//!     own: "".into(),
+//!     controllers: Controllers::parse("cpu memory pids"),
+//! };
+//! let layout = Layout { unified: Some(unified), v1: Vec::new() };
+//! let resources = serde_json::from_str(r#"{"cpu": {"shares": 512}, "pids": {"limit": 64}}"#)?;
+//! let plan = plan(&resources, &layout, &[]).expect("a plan without problems");
+//! let lines: Vec<String> = plan.settings.iter().map(ToString::to_string).collect();
+//! assert_eq!(lines, ["pids.max = 64", "cpu.weight = 59"]);
+//! assert_eq!(plan.settings[0].origin.to_string(), "/linux/resources/pids/limit");
+//! # Ok::<(), serde_json::Error>(())
+//! ```
+//!
 //! The law is the kernel's `Documentation/admin-guide/cgroup-v2.rst`, called cgroup-v2.rst here, and its siblings in
 //! `cgroup-v1/`.
 #![forbid(unsafe_code)]

@@ -63,22 +63,10 @@ impl CgroupPath {
     /// A [`PathProblem`] that quotes the path.
     pub fn new(cgroups_path: Option<&str>, id: &str) -> std::result::Result<Self, PathProblem> {
         let text = cgroups_path.filter(|p| !p.is_empty()).unwrap_or(id);
-        if text.contains(['\0', '\n']) {
-            return Err(PathProblem::Character(text.into()));
-        }
         if let Some(systemd) = systemd(text) {
             return Err(systemd);
         }
-        let mut inner = PathBuf::new();
-        for component in text.split('/').filter(|c| !matches!(*c, "" | ".")) {
-            if component == ".." {
-                return Err(PathProblem::Parent(text.into()));
-            }
-            if component.len() > 255 {
-                return Err(PathProblem::TooLong(text.into()));
-            }
-            inner.push(component);
-        }
+        let inner = components(text)?;
         if inner.as_os_str().is_empty() {
             return Err(PathProblem::Root(text.into()));
         }
@@ -114,6 +102,24 @@ impl CgroupPath {
     pub fn name(&self) -> &OsStr {
         self.inner.file_name().unwrap_or_default()
     }
+}
+
+/// The components of a path that only goes down.
+pub(crate) fn components(text: &str) -> std::result::Result<PathBuf, PathProblem> {
+    if text.contains(['\0', '\n']) {
+        return Err(PathProblem::Character(text.into()));
+    }
+    let mut inner = PathBuf::new();
+    for component in text.split('/').filter(|c| !matches!(*c, "" | ".")) {
+        if component == ".." {
+            return Err(PathProblem::Parent(text.into()));
+        }
+        if component.len() > 255 {
+            return Err(PathProblem::TooLong(text.into()));
+        }
+        inner.push(component);
+    }
+    Ok(inner)
 }
 
 /// Recognises `slice:prefix:name`. Colons alone do not make one: they are legal in cgroup names.

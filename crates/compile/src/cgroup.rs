@@ -1,19 +1,111 @@
 //! The control group: where it is and what it limits. The host side makes it before the launch.
 
-use crate::Options;
-use crate::compiler::{Compiler, on_host};
+use crate::compiler::Compiler;
+use crate::devices::default_rules;
+use crate::mounts::options::MountOptions;
+use crate::paths::clean;
+use crate::{CgroupPlan, Code, Options};
+use orlop_cgroups::{CgroupPath, Controllers, PathProblem, Plan, plan};
+use orlop_spec::{DeviceRule, NamespaceKind, Pointer, Resources};
 use std::path::PathBuf;
 
 impl Compiler<'_> {
     /// Plans the container's control group.
-    pub(crate) fn cgroup(&mut self, _options: &Options<'_>) {
-        let path = self.linux.cgroups_path.as_str();
-        self.launch.cgroup.path = if path.is_empty() { self.id.to_owned() } else { path.to_owned() };
+    pub(crate) fn cgroup(&mut self, options: &Options<'_>) {
+        if options.systemd_cgroup {
+            self.error_of_command(
+                Code::NotBuiltYet,
+                "cgroups made by systemd are not supported yet by orlop",
+            )
+            .hint("configure the engine for the cgroupfs driver");
+        }
+        let path = self.cgroup_path(options.systemd_cgroup);
+        let plan = self.cgroup_plan();
+        if let (Some(path), Some(plan)) = (path, plan) {
+            let asked = !self.linux.cgroups_path.is_empty() || !plan.settings.is_empty();
+            let best_effort = !self.host.privileged && !asked;
+            if self.host.cgroups.unified.is_none() && !best_effort {
+                let message = "no cgroup2 file system is mounted, and every container is born in a cgroup";
+                self.error(Code::Cgroup, Pointer::new("/linux/cgroupsPath"), message)
+                    .hint("mount -t cgroup2 none /sys/fs/cgroup/unified");
+            }
+            self.launch.cgroup = Some(CgroupPlan { path, plan, owner: self.cgroup_owner(), best_effort });
+        }
+    }
+
+    fn cgroup_path(&mut self, systemd: bool) -> Option<CgroupPath> {
+        match CgroupPath::new(Some(&self.linux.cgroups_path), self.id) {
+            Ok(path) => Some(path),
+            // The id has been refused already, or systemd has.
+            Err(_) if self.linux.cgroups_path.is_empty() => None,
+            Err(PathProblem::Systemd { .. }) if systemd => None,
+            Err(problem) => {
+                let code = match problem {
+                    PathProblem::Systemd { .. } => Code::NotBuiltYet,
+                    _ => Code::Cgroup,
+                };
+                self.error(code, Pointer::new("/linux/cgroupsPath"), problem.to_string());
+                None
+            }
+        }
+    }
+
+    fn cgroup_plan(&mut self) -> Option<Plan> {
+        let none = Resources::default();
+        let resources = self.linux.resources.as_ref().unwrap_or(&none);
+        let planned = if self.host.privileged {
+            plan(resources, &self.host.cgroups, &default_rules(&self.linux.devices))
+        } else {
+            self.plan_without_devices(resources)
+        };
+        match planned {
+            Ok(mut plan) => {
+                for warning in plan.warnings.drain(..) {
+                    self.warn(Code::CgroupIgnored, warning.origin, warning.what);
+                }
+                Some(plan)
+            }
+            Err(problems) => {
+                for problem in problems {
+                    let diagnostic = self.error(Code::Cgroup, problem.origin, problem.what);
+                    if !problem.hint.is_empty() {
+                        diagnostic.hint(problem.hint);
+                    }
+                }
+                None
+            }
+        }
+    }
+
+    /// A device filter takes privileges to load. Without them no device can be made either, so the host's own
+    /// permissions are what protects its devices.
+    fn plan_without_devices(&mut self, resources: &Resources) -> Result<Plan, Vec<orlop_cgroups::Problem>> {
+        let all = DeviceRule { allow: true, access: "rwm".to_owned(), ..DeviceRule::default() };
+        let without = Resources { devices: vec![all], ..resources.clone() };
+        let planned = plan(&without, &self.host.cgroups, &[]);
+        if !resources.devices.is_empty() {
+            let message =
+                "device rules need privileges to enforce; the permissions of device nodes still hold";
+            self.warn(Code::CgroupIgnored, Pointer::new("/linux/resources/devices"), message);
+        }
+        planned
+    }
+
+    /// A writable cgroup tree is of no use to a container that does not own it.
+    fn cgroup_owner(&self) -> Option<u32> {
+        let writable = self.spec.mounts.iter().any(|mount| {
+            matches!(mount.kind.as_str(), "cgroup" | "cgroup2")
+                && clean(&mount.destination) == "/sys/fs/cgroup"
+                && MountOptions::parse(&mount.options).flags & libc::MS_RDONLY == 0
+        });
+        let own = self.namespaces.is_new(&NamespaceKind::Cgroup);
+        let process = self.spec.process.as_ref().filter(|_| own && writable)?;
+        self.host_uid(process.user.uid)
     }
 
     /// The directory of the container's control group in the tree of version 2.
     pub(crate) fn cgroup_directory(&self) -> Option<PathBuf> {
-        let mount = self.host.cgroup_mount.as_ref()?;
-        Some(on_host(mount, self.launch.cgroup.path.trim_start_matches('/')))
+        let cgroup = self.launch.cgroup.as_ref()?;
+        cgroup.path.locate(&self.host.cgroups, Controllers::NONE).ok().map(|location| location.v2.path())
     }
 }

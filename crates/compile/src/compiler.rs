@@ -1,7 +1,9 @@
 //! The compiler's state: what it reads, and what it has written so far.
 
 use crate::namespaces::Namespaces;
-use crate::{Code, Compiled, Diagnostic, Diagnostics, Fill, FillWith, Host, Launch, Origin, Severity};
+use crate::{
+    CachedFilter, Code, Compiled, Diagnostic, Diagnostics, Fill, FillWith, Host, Launch, Origin, Severity,
+};
 use orlop_program::step::Source;
 use orlop_program::{Builder, Slot, Step};
 use orlop_spec::{Linux, NamespaceKind, Pointer, Spec};
@@ -17,6 +19,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) id: &'a str,
     /// Where relative paths of the config start.
     pub(crate) bundle: &'a Path,
+    /// The system call filter, if it was compiled before.
+    pub(crate) cached_filter: Option<CachedFilter<'a>>,
     pub(crate) namespaces: Namespaces<'a>,
     pub(crate) launch: Launch,
     /// A procfs is in [`Slot::PROC`].
@@ -42,6 +46,7 @@ impl<'a> Compiler<'a> {
             host,
             id,
             bundle,
+            cached_filter: None,
             namespaces: Namespaces::default(),
             launch: Launch::default(),
             has_proc: false,

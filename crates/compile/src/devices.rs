@@ -6,7 +6,7 @@ use crate::{Code, Origin};
 use libc::{S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT};
 use orlop_program::step::Source;
 use orlop_program::{Slot, Step};
-use orlop_spec::{Device, DeviceKind, Pointer};
+use orlop_spec::{Device, DeviceKind, DeviceRule, DeviceRuleKind, Pointer};
 
 /// Path, major and minor number of the nodes that every container has (`config-linux.md`, default devices). The
 /// console is made with the terminal, `ptmx` is a link.
@@ -30,7 +30,35 @@ const LINKS: [(&str, &str); 4] = [
 const MOST_MAJOR: i64 = (1 << 12) - 1;
 const MOST_MINOR: i64 = (1 << 20) - 1;
 
+/// The bit of the right to make device nodes.
+const CAP_MKNOD: u64 = 1 << 27;
+
 const DEFAULTS: Origin = Origin::Spec("config-linux.md, default devices");
+
+/// Rules of the device filter that follow those of the config: what is needed for the nodes above, terminals and tunnels.
+/// As runc has them; engines rely on them.
+pub(crate) fn default_rules(config: &[Device]) -> Vec<DeviceRule> {
+    let rule = |kind, major, minor, access: &str| DeviceRule {
+        allow: true,
+        kind,
+        major,
+        minor,
+        access: access.to_owned(),
+    };
+    let mut rules = vec![
+        rule(DeviceRuleKind::Char, None, None, "m"),
+        rule(DeviceRuleKind::Block, None, None, "m"),
+        rule(DeviceRuleKind::Char, Some(136), None, "rwm"),
+        rule(DeviceRuleKind::Char, Some(5), Some(2), "rwm"),
+        rule(DeviceRuleKind::Char, Some(10), Some(200), "rwm"),
+    ];
+    // A device of the config in the place of a default one needs a rule of the config.
+    let kept = DEFAULT.iter().filter(|(path, ..)| !config.iter().any(|device| clean(&device.path) == *path));
+    rules.extend(kept.map(|(_, major, minor)| {
+        rule(DeviceRuleKind::Char, Some(i64::from(*major)), Some(i64::from(*minor)), "rwm")
+    }));
+    rules
+}
 
 /// A node to make.
 struct Node<'a> {
@@ -92,15 +120,13 @@ impl Compiler<'_> {
     fn node(&mut self, dir: Slot, name: &str, node: &Node<'_>, origin: impl Into<Origin>) {
         let Node { mode, device, uid, gid, .. } = *node;
         // In a user namespace the kernel makes no device nodes, so the host's are borrowed; pipes are no devices.
-        let borrow = (self.in_user_namespace() || !self.host.privileged) && mode & S_IFMT != S_IFIFO;
+        let may_make =
+            self.host.privileged && self.host.bounding & CAP_MKNOD != 0 && !self.in_user_namespace();
+        let borrow = !may_make && mode & S_IFMT != S_IFIFO;
         if borrow {
             let source = Source::Path(node.path.into());
             let step = Step::BindDevice { dir, name: name.into(), source, mode: mode & S_IFMT, device };
-            self.step(
-                step,
-                origin,
-                "In a user namespace no device can be made, but the host's can be mounted.",
-            );
+            self.step(step, origin, "No device can be made here, but the host's can be mounted.");
         } else {
             let step = Step::Device { dir, name: name.into(), mode, device, uid, gid };
             self.step(step, origin, "A device node; one that the image has must be the same device.");

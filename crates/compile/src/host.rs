@@ -1,6 +1,6 @@
 //! What the compiler must know of the machine: facts, gathered by the host side, never asked for here.
 
-use std::path::PathBuf;
+use orlop_cgroups::Layout;
 
 /// The machine and the caller's place in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +25,6 @@ pub struct Host {
     pub kcore: bool,
     /// The kernel's version: major, minor.
     pub kernel: (u16, u16),
-    /// Where the cgroup file system of version 2 is mounted, and the caller's cgroup in it.
-    pub cgroup_mount: Option<PathBuf>,
+    /// Where the cgroup hierarchies are, and the caller's cgroup in them.
+    pub cgroups: Layout,
 }

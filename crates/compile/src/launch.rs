@@ -1,6 +1,7 @@
 //! What a compilation yields: the program, and what the host side has to do around it.
 
 use crate::{Diagnostic, Origin};
+use orlop_cgroups::{CgroupPath, Plan};
 use orlop_program::{Built, Slot};
 use orlop_spec::{IdMapping, NamespaceKind};
 use std::path::PathBuf;
@@ -33,8 +34,8 @@ pub struct Launch {
     pub joined_id_maps: Option<IdMaps>,
     /// Slots to fill before the launch.
     pub fills: Vec<Fill>,
-    /// The control group.
-    pub cgroup: CgroupPlan,
+    /// The control group; none for a process that is added to its container's.
+    pub cgroup: Option<CgroupPlan>,
     /// There is a console: init sends its master.
     pub terminal: bool,
     /// There are hooks that run while init waits before it switches the root.
@@ -90,7 +91,9 @@ pub struct Fill {
 /// What a slot is filled with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum FillWith {
-    /// A detached copy of what is mounted at a path: open_tree(2), `OPEN_TREE_CLONE`.
+    /// A detached copy of what is mounted at a path: open_tree(2), `OPEN_TREE_CLONE`, all of it turned into slaves
+    /// (mount_setattr(2)). Made in the host's mount namespace, the copy would else be a peer of the host's mounts, and
+    /// what the container mounts in it would appear there.
     DetachedTree {
         /// The path on the host.
         path: PathBuf,
@@ -99,11 +102,16 @@ pub enum FillWith {
     },
 }
 
-/// What to do to the container's control group.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The container's control group.
+#[derive(Clone, Debug, PartialEq)]
 pub struct CgroupPlan {
-    /// `linux.cgroupsPath`, or the container's id.
-    pub path: String,
-    /// Host user id that owns the cgroup: it is writable in a cgroup namespace of its own.
+    /// Where it is.
+    pub path: CgroupPath,
+    /// What to write to it, and which devices may be used in it.
+    pub plan: Plan,
+    /// Host user id that shall own it, because it is writable in a cgroup namespace of its own.
     pub owner: Option<u32>,
+    /// Nothing in the config asks for it, and the caller may have no right to make one: then the container stays in the
+    /// caller's.
+    pub best_effort: bool,
 }

@@ -60,4 +60,4 @@ pub use exec::compile_exec;
 pub use host::Host;
 pub use launch::{CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch};
 pub use mounts::options::known as known_mount_options;
-pub use options::{ExecOptions, Mode, Options, Overlay};
+pub use options::{CachedFilter, ExecOptions, Mode, Options, Overlay};

@@ -32,6 +32,17 @@ pub struct Options<'a> {
     pub systemd_cgroup: bool,
     /// Another root than the config's: a throw-away overlay.
     pub root_override: Option<Overlay<'a>>,
+    /// The filter of this config, compiled before.
+    pub filter: Option<CachedFilter<'a>>,
+}
+
+/// A system call filter as it was compiled before, from the same text.
+#[derive(Clone, Copy, Debug)]
+pub struct CachedFilter<'a> {
+    /// `SECCOMP_FILTER_FLAG_…`.
+    pub flags: u64,
+    /// Instructions of eight bytes.
+    pub program: &'a [u8],
 }
 
 /// A root whose changes are lost: a tmpfs over a directory.
@@ -54,4 +65,6 @@ pub struct ExecOptions<'a> {
     pub no_new_keyring: bool,
     /// How many descriptors from 3 on the process inherits.
     pub preserve_fds: u32,
+    /// The filter of the container's config, compiled before.
+    pub filter: Option<CachedFilter<'a>>,
 }

@@ -1,26 +1,137 @@
 //! The system call filter.
 
+use crate::Code;
 use crate::compiler::Compiler;
 use orlop_program::Step;
-use orlop_spec::Pointer;
+use orlop_seccomp::{Arch, Options, compile};
+use orlop_spec::{Parsed, Pointer, Seccomp};
+use std::borrow::Cow;
+
+/// Every place of a filter that findings are about.
+const PLACES: [&str; 21] = [
+    "/linux/seccomp/defaultAction",
+    "/linux/seccomp/defaultErrnoRet",
+    "/linux/seccomp/architectures",
+    "/linux/seccomp/architectures/{}",
+    "/linux/seccomp/flags",
+    "/linux/seccomp/flags/{}",
+    "/linux/seccomp/listenerPath",
+    "/linux/seccomp/listenerMetadata",
+    "/linux/seccomp/syscalls",
+    "/linux/seccomp/syscalls/{}",
+    "/linux/seccomp/syscalls/{}/names",
+    "/linux/seccomp/syscalls/{}/names/{}",
+    "/linux/seccomp/syscalls/{}/action",
+    "/linux/seccomp/syscalls/{}/errnoRet",
+    "/linux/seccomp/syscalls/{}/args",
+    "/linux/seccomp/syscalls/{}/args/{}",
+    "/linux/seccomp/syscalls/{}/args/{}/index",
+    "/linux/seccomp/syscalls/{}/args/{}/value",
+    "/linux/seccomp/syscalls/{}/args/{}/valueTwo",
+    "/linux/seccomp/syscalls/{}/args/{}/op",
+    "/linux/seccomp",
+];
 
 /// A filter, ready to be loaded.
-pub(crate) struct Filter {
+pub(crate) struct Filter<'a> {
     flags: u64,
-    program: Vec<u8>,
+    program: Cow<'a, [u8]>,
 }
 
-impl Compiler<'_> {
-    /// Compiles the filter of the config.
-    pub(crate) fn filter(&mut self) -> Option<Filter> {
-        None
+impl<'a> Compiler<'a> {
+    /// Compiles the filter of the config, unless that was done before.
+    pub(crate) fn filter(&mut self) -> Option<Filter<'a>> {
+        let raw = self.linux.seccomp.as_ref()?;
+        if let Some(cached) = self.cached_filter {
+            return Some(Filter { flags: cached.flags, program: Cow::Borrowed(cached.program) });
+        }
+        match Parsed::<Seccomp>::parse(raw.get()) {
+            Ok(parsed) => self.compile_filter(&parsed.spec),
+            Err(errors) => {
+                for error in errors.errors {
+                    let pointer = place(&format!("/linux/seccomp{}", error.pointer));
+                    self.error(Code::Seccomp, pointer, error.message);
+                }
+                None
+            }
+        }
+    }
+
+    fn compile_filter(&mut self, seccomp: &Seccomp) -> Option<Filter<'a>> {
+        if seccomp.default_action.is_empty() && seccomp.syscalls.is_empty() {
+            let message = "the filter has neither a default action nor rules; there is none";
+            self.warn(Code::SeccompIgnored, Pointer::new("/linux/seccomp"), message);
+            return None;
+        }
+        let Some(native) = Arch::host() else {
+            self.not_yet(Pointer::new("/linux/seccomp"), "a system call filter on this architecture");
+            return None;
+        };
+        match compile(seccomp, &Options::new(native)) {
+            Ok(filter) => {
+                for warning in &filter.warnings {
+                    let pointer = place(&warning.place.pointer());
+                    self.warn(Code::SeccompIgnored, pointer, warning.problem.to_string());
+                }
+                if filter.notify || !seccomp.listener_path.is_empty() {
+                    self.not_yet(
+                        Pointer::new("/linux/seccomp/listenerPath"),
+                        "an agent that is asked about system calls",
+                    );
+                }
+                Some(Filter { flags: u64::from(filter.flags), program: Cow::Owned(filter.to_bytes()) })
+            }
+            Err(findings) => {
+                for finding in findings {
+                    self.error(Code::Seccomp, place(&finding.place.pointer()), finding.problem.to_string());
+                }
+                None
+            }
+        }
     }
 
     /// Loads the filter.
-    pub(crate) fn load_filter(&mut self, filter: Option<&Filter>, why: &'static str) {
+    pub(crate) fn load_filter(&mut self, filter: Option<&Filter<'_>>, why: &'static str) {
         if let Some(filter) = filter {
             let step = Step::Seccomp { flags: filter.flags, filter: &filter.program };
             self.step(step, Pointer::new("/linux/seccomp"), why);
         }
+    }
+}
+
+/// The place that a text names; the whole filter if it is none of those we know.
+fn place(text: &str) -> Pointer {
+    PLACES.iter().find_map(|pattern| matching(pattern, text)).unwrap_or(Pointer::new("/linux/seccomp"))
+}
+
+/// The pattern, filled so that it reads as the text, if it can be.
+fn matching(pattern: &'static str, text: &str) -> Option<Pointer> {
+    let (mut parts, mut tokens) = (pattern.split('/'), text.split('/'));
+    let mut pointer = Pointer::new(pattern);
+    loop {
+        match (parts.next(), tokens.next()) {
+            (None, None) => return Some(pointer),
+            (Some("{}"), Some(token)) => pointer = pointer.at(token.parse().ok()?),
+            (Some(part), Some(token)) if part == token => {}
+            _ => return None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::place;
+
+    #[test]
+    fn places_are_found_by_their_text() {
+        for text in [
+            "/linux/seccomp",
+            "/linux/seccomp/flags/2",
+            "/linux/seccomp/syscalls/3/names/17",
+            "/linux/seccomp/syscalls/3/args/1/valueTwo",
+        ] {
+            assert_eq!(place(text).to_string(), text);
+        }
+        assert_eq!(place("/linux/seccomp/future/0").to_string(), "/linux/seccomp");
     }
 }

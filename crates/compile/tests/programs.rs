@@ -3,8 +3,11 @@
 
 mod common;
 
-use common::{create, root, show, user};
+use common::{create, load, options, root, show, user};
+use orlop_compile::{CachedFilter, ExecOptions, Host, Mode, Options, Overlay, compile, compile_exec};
 use orlop_spec::default::default_spec;
+use orlop_spec::{Process, User};
+use std::path::Path;
 
 #[test]
 fn the_default_config() {
@@ -18,4 +21,56 @@ fn the_default_rootless_config() {
     linux.uid_mappings[0].host_id = 1000;
     linux.gid_mappings[0].host_id = 1000;
     insta::assert_snapshot!(show(&create(&spec, &user()).unwrap()));
+}
+
+#[test]
+fn a_config_like_dockers() {
+    insta::assert_snapshot!(show(&create(&load("docker"), &root()).unwrap()));
+}
+
+#[test]
+fn a_config_like_that_of_kubernetes() {
+    insta::assert_snapshot!(show(&create(&load("k8s"), &root()).unwrap()));
+}
+
+#[test]
+fn a_config_like_podmans_with_a_user_namespace() {
+    insta::assert_snapshot!(show(&create(&load("podman"), &root()).unwrap()));
+}
+
+#[test]
+fn run_by_a_user_who_is_root_in_a_namespace_already() {
+    let mut spec = default_spec(false);
+    spec.process.as_mut().unwrap().terminal = false;
+    let host = Host { privileged: false, setgroups_denied: true, ..root() };
+    let options = Options { mode: Mode::Run, preserve_fds: 2, listen_fds: 1, no_pivot: true, ..options() };
+    insta::assert_snapshot!(show(&compile(&spec, &host, &options).unwrap()));
+}
+
+#[test]
+fn an_overlay_instead_of_the_root() {
+    let overlay = Overlay {
+        lower: Path::new("/"),
+        at: Path::new("/run/orlop/try"),
+        options: &[("size", Some("64m")), ("noswap", None)],
+    };
+    let options = Options { root_override: Some(overlay), no_new_keyring: true, ..options() };
+    let compiled = compile(&default_spec(false), &root(), &options).unwrap();
+    insta::assert_snapshot!(show(&compiled).lines().take(16).collect::<Vec<_>>().join("\n"));
+}
+
+#[test]
+fn a_process_added_to_a_container() {
+    let process = Process {
+        args: vec!["id".into()],
+        env: vec!["PATH=/bin:relative:/usr/bin/".into()],
+        cwd: "/tmp".into(),
+        user: User { uid: 1, gid: 2, additional_gids: vec![3], ..User::default() },
+        ..Process::default()
+    };
+    let filter = CachedFilter { flags: 4, program: &[6, 0, 0, 0, 0, 0, 0xff, 0x7f] };
+    let options = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 1, filter: Some(filter) };
+    let docker = show(&compile_exec(&load("docker"), &process, &root(), &options).unwrap());
+    let podman = show(&compile_exec(&load("podman"), &process, &root(), &options).unwrap());
+    insta::assert_snapshot!(format!("{docker}\n--- in a user namespace ---\n{podman}"));
 }

@@ -92,6 +92,7 @@ impl<'a> Machine<'a> {
             Step::NewSession {} => new_session(),
             Step::SessionKeyring { name } => identity::session_keyring(name.c_str()),
             Step::Unshare { kinds } => Ok(process::unshare(kinds as i32)?),
+            Step::Redirect { from, to } => Ok(file::dup_to_standard(self.slot(from), to.into())?),
             Step::LoopbackUp {} => Ok(net::bring_loopback_up()?),
 
             Step::HostPropagation { propagation, recursive } => {

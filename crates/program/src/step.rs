@@ -83,6 +83,13 @@ steps! {
         /// `CLONE_NEW…`.
         kinds: u32,
     }
+    /// Makes a descriptor standard input, output or error: for hooks, which read the state from their input.
+    5 Redirect {
+        /// Which descriptor.
+        from: Slot,
+        /// 0, 1 or 2.
+        to: u8,
+    }
     /// Brings the loopback interface of a new network namespace up.
     4 LoopbackUp {}
 

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use orlop_compile::{Compiled, Diagnostics};
+use orlop_compile::Diagnostics;
 use orlop_spec::{Document, ParseErrors, Spec};
 
 use crate::error::{Doing, Error, Problem, Result};
@@ -28,7 +28,7 @@ impl Bundle {
     /// what `compile` finds in the rest of it.
     pub(crate) fn load(
         options: &CreateOptions,
-        compile: impl Fn(&Spec, &Path) -> std::result::Result<Compiled, Diagnostics>,
+        compile: impl FnOnce(&Spec, &Path) -> Option<Diagnostics>,
     ) -> Result<Self> {
         let given = if options.bundle.as_os_str().is_empty() { Path::new(".") } else { &options.bundle };
         let path = given.canonicalize().doing(|| format!("find the bundle {}", given.display()))?;
@@ -38,7 +38,7 @@ impl Bundle {
         })?;
         match Document::parse(text) {
             Ok(config) => Ok(Self { path, file, config }),
-            Err(errors) => Err(malformed(&file, &errors, compile(&errors.document.spec, &path).err())),
+            Err(errors) => Err(malformed(&file, &errors, compile(&errors.document.spec, &path))),
         }
     }
 

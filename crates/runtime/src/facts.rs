@@ -37,7 +37,7 @@ pub(crate) fn gather(spec: &Spec, layout: &Layout) -> Result<Host> {
         apparmor: asks(|p| &p.apparmor_profile) && exists("/sys/kernel/security/apparmor"),
         kcore: exists("/proc/kcore"),
         kernel: kernel_version()?,
-        cgroup_layout: layout.clone(),
+        cgroups: layout.clone(),
     })
 }
 

@@ -52,7 +52,8 @@ fn as_text(mappings: &[IdMapping]) -> String {
 fn write_file(pid: i32, file: &str, text: &str, origin: &Origin) -> Result<()> {
     let path = format!("/proc/{pid}/{file}");
     std::fs::write(&path, text).doing(|| format!("write {:?} to {path}", text.trim_end())).map_err(|e| {
-        let e = e.with_hint("the ids must be the caller's own or mapped in its user namespace, and not overlap");
+        let e =
+            e.with_hint("the ids must be the caller's own or mapped in its user namespace, and not overlap");
         place(e, origin)
     })
 }
@@ -65,7 +66,9 @@ fn with_helper(pid: i32, helper: &str, mappings: &[IdMapping], origin: &Origin) 
         .stdin(Stdio::null())
         .output()
         .doing(|| format!("run {helper} to map more ids than the caller's own"))
-        .map_err(|e| place(e.with_hint("install newuidmap and newgidmap (Debian: package uidmap)"), origin))?;
+        .map_err(|e| {
+            place(e.with_hint("install newuidmap and newgidmap (Debian: package uidmap)"), origin)
+        })?;
     if output.status.success() {
         return Ok(());
     }

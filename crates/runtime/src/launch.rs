@@ -21,7 +21,7 @@ use orlop_sys::{Fd, mount, process};
 use crate::error::{Doing, Error, Result};
 use crate::{idmap, image};
 
-pub(crate) use blame::{Words, failed};
+pub(crate) use blame::Words;
 pub(crate) use session::{Event, Session};
 
 /// What to launch, besides the program.
@@ -36,6 +36,8 @@ pub(crate) struct Request<'a> {
     pub(crate) start: Option<OwnedFd>,
     /// The process whose namespaces to join, and which (`CLONE_NEW…`).
     pub(crate) join: Option<(&'a OwnedFd, i32)>,
+    /// Descriptors to pass on, besides those that the program names.
+    pub(crate) pass: Vec<(Slot, OwnedFd)>,
     /// The caller has every right on this host.
     pub(crate) privileged: bool,
     /// The words for what fails.
@@ -53,6 +55,7 @@ pub(crate) fn launch<'a>(request: Request<'a>) -> Result<Session<'a>> {
         .doing(|| "make a socket pair".to_owned())?;
     let mut slots = vec![(Slot::HOST, theirs)];
     slots.extend(request.start.map(|listener| (Slot::START, listener)));
+    slots.extend(request.pass);
     for fill in &launch.fills {
         slots.push((fill.slot, open(fill)?));
     }
@@ -94,7 +97,8 @@ fn run(
 ) -> Result<spawn::Child> {
     let launch = &compiled.launch;
     let v1 = cgroup.is_some_and(|c| !c.location().v1.is_empty());
-    let wait = launch.id_maps.is_some() || v1 || !launch.raise_limits.is_empty() || launch.oom_score_adj.is_some();
+    let wait =
+        launch.id_maps.is_some() || v1 || !launch.raise_limits.is_empty() || launch.oom_score_adj.is_some();
     let mut trouble = None;
     let mut before = |pid: i32| {
         prepare(pid, compiled, cgroup, privileged).map_err(|e| {
@@ -126,7 +130,12 @@ fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>, privileged: b
 }
 
 fn explain(failure: Failure, compiled: &Compiled) -> Error {
-    let kernel = |doing: String, e: orlop_sys::Error| Error::Kernel { doing, answer: e.into(), pointer: None, hint: None };
+    let kernel = |doing: String, e: orlop_sys::Error| Error::Kernel {
+        doing,
+        answer: e.into(),
+        pointer: None,
+        hint: None,
+    };
     match failure {
         Failure::Join(index, e) => match compiled.launch.joins.get(index) {
             Some(join) => {
@@ -140,11 +149,16 @@ fn explain(failure: Failure, compiled: &Compiled) -> Error {
             match e.errno() {
                 libc::EPERM => error.with_hint("new namespaces need root, or a user namespace in the config"),
                 libc::ENOSPC => error.with_hint("a limit in /proc/sys/user/max_*_namespaces is reached"),
-                libc::EBUSY => error.with_hint("the cgroup has children with controllers, so no process may be in it"),
+                libc::EBUSY => {
+                    error.with_hint("the cgroup has children with controllers, so no process may be in it")
+                }
                 _ => error,
             }
         }
-        Failure::Maps => kernel("prepare the container process".to_owned(), orlop_sys::Error::of(libc::SYS_write, libc::EIO)),
+        Failure::Maps => kernel(
+            "prepare the container process".to_owned(),
+            orlop_sys::Error::of(libc::SYS_write, libc::EIO),
+        ),
     }
 }
 

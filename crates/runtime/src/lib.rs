@@ -1,14 +1,30 @@
 //! The runtime library: load, prepare, launch, exec, kill, delete.
 #![forbid(unsafe_code)]
 
+mod bundle;
+mod cgroup;
 pub mod console;
+mod create;
+mod delete;
+mod draft;
 pub mod error;
+mod exec;
+mod facts;
+mod files;
+mod freeze;
 pub mod hooks;
 pub mod id;
-pub mod image;
+mod idmap;
+mod image;
+mod inspect;
+mod join;
+mod kill;
+mod launch;
 pub mod liveness;
 pub mod log;
 pub mod options;
+mod runtime;
+mod start;
 pub mod state;
 pub mod store;
 pub mod wait;
@@ -19,4 +35,5 @@ pub use options::{
     CgroupManager, CreateOptions, ExecArgs, ExecOptions, NetMode, ProcessSource, RunOptions, Settings,
     TryOptions,
 };
+pub use runtime::Runtime;
 pub use state::{ContainerState, StateFile};

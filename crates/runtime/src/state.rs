@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use orlop_cgroups::{Controllers, Location, Place};
 use orlop_spec::Status;
 use serde::{Deserialize, Serialize};
 
@@ -53,16 +54,38 @@ impl StateFile {
     pub const FORMAT: u32 = 1;
 }
 
-/// The cgroups of a container, as absolute paths on the host.
+/// The cgroups of a container: directories on the host, each as its mount point and the path below.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(default)]
 pub struct CgroupPaths {
-    /// In the cgroup v2 hierarchy.
+    /// In the cgroup v2 hierarchy; absent if the container has no cgroup of its own.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub v2: Option<PathBuf>,
-    /// In cgroup v1 hierarchies, by controller.
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    pub v1: BTreeMap<String, PathBuf>,
+    pub v2: Option<(PathBuf, PathBuf)>,
+    /// In cgroup v1 hierarchies, with their controllers as `cgroup.controllers` writes them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub v1: Vec<(String, PathBuf, PathBuf)>,
+}
+
+impl CgroupPaths {
+    /// What to save of a cgroup.
+    pub fn of(location: &Location) -> Self {
+        let v1 = location.v1.iter();
+        Self {
+            v2: Some((location.v2.mount.clone(), location.v2.inner.clone())),
+            v1: v1.map(|(used, at)| (used.to_string(), at.mount.clone(), at.inner.clone())).collect(),
+        }
+    }
+
+    /// The cgroup that was saved, if there is one.
+    pub fn location(&self) -> Option<Location> {
+        let place = |mount: &PathBuf, inner: &PathBuf| Place { mount: mount.clone(), inner: inner.clone() };
+        let (mount, inner) = self.v2.as_ref()?;
+        let v1 = self.v1.iter();
+        Some(Location {
+            v2: place(mount, inner),
+            v1: v1.map(|(used, mount, inner)| (Controllers::parse(used), place(mount, inner))).collect(),
+        })
+    }
 }
 
 /// What `orlop state` and `orlop list` print of a container: the fields of runc, in its order.

@@ -110,7 +110,7 @@ impl Assembler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::simulate::{SeccompData, run};
+    use crate::simulate::SeccompData;
     use crate::verify::verify;
 
     #[test]
@@ -126,8 +126,8 @@ mod tests {
         }
         assembler.load(0, next);
         let program = assembler.finish();
-        verify(&program).unwrap();
-        let at = |nr| Action::from_return(run(&program, &SeccompData { nr, ..SeccompData::default() }).0);
+        let program = verify(&program).unwrap();
+        let at = |nr| program.run(&SeccompData { nr, ..SeccompData::default() }).action;
         assert_eq!(at(0), Action::Allow);
         assert_eq!(at(1), Action::Errno(1));
         assert_eq!(at(1998), Action::Trap);

@@ -23,12 +23,7 @@ impl Insn {
     /// The reverse of [`Insn::to_bytes`].
     pub fn from_bytes(bytes: [u8; 8]) -> Self {
         let [code0, code1, jt, jf, k0, k1, k2, k3] = bytes;
-        Self {
-            code: u16::from_ne_bytes([code0, code1]),
-            jt,
-            jf,
-            k: u32::from_ne_bytes([k0, k1, k2, k3]),
-        }
+        Self { code: u16::from_ne_bytes([code0, code1]), jt, jf, k: u32::from_ne_bytes([k0, k1, k2, k3]) }
     }
 }
 

@@ -74,13 +74,18 @@ const MAX_TESTS: usize = 2 * crate::bpf::MAX_INSNS;
 impl<'a> Chain<'a> {
     /// Lays out the tests of `rules`. The error is the number of tests, if they are hopelessly many.
     pub(crate) fn new(rules: &'a [ChainRule], default: Action, arch: Arch) -> Result<Self, usize> {
-        let mut chain = Self { rules, default, positions: Vec::new(), starts: Vec::with_capacity(rules.len()) };
+        let mut chain =
+            Self { rules, default, positions: Vec::new(), starts: Vec::with_capacity(rules.len()) };
         for (at, rule) in rules.iter().enumerate() {
             let mut starts = Vec::with_capacity(rule.conditions.len());
             for (condition_at, condition) in rule.conditions.iter().enumerate() {
                 starts.push(chain.positions.len());
                 let steps = condition.steps(arch).into_iter();
-                chain.positions.extend(steps.map(|step| Position { rule: at, condition: condition_at, step }));
+                chain.positions.extend(steps.map(|step| Position {
+                    rule: at,
+                    condition: condition_at,
+                    step,
+                }));
             }
             chain.starts.push(starts);
         }
@@ -131,7 +136,8 @@ impl<'a> Chain<'a> {
         let Goal::Position(at) = goal else { return };
         let test = self.positions[at].step.test;
         let nowhere = Goal::Decide(self.default);
-        let entry = reached[at].get_or_insert(Reached { yes: nowhere, no: nowhere, by_load: false, by_mask: false });
+        let entry =
+            reached[at].get_or_insert(Reached { yes: nowhere, no: nowhere, by_load: false, by_mask: false });
         match way_in(test, loaded) {
             Way::Load => entry.by_load = true,
             Way::Mask => entry.by_mask = true,

@@ -82,8 +82,7 @@ const BAD_ARCH: Action = Action::KillThread;
 /// Everything that is wrong with it.
 pub fn compile(seccomp: &Seccomp, options: &Options) -> Result<Filter, Vec<Diagnostic>> {
     let profile = profile::read(seccomp, options)?;
-    let too_long =
-        |insns| vec![Diagnostic { place: Place::Profile, problem: Problem::TooLong(insns) }];
+    let too_long = |insns| vec![Diagnostic { place: Place::Profile, problem: Problem::TooLong(insns) }];
     let writer = Writer {
         profile: &profile,
         enosys: options.enosys && !profile.default.is_permissive(),
@@ -94,7 +93,7 @@ pub fn compile(seccomp: &Seccomp, options: &Options) -> Result<Filter, Vec<Diagn
     if program.len() > MAX_INSNS {
         return Err(too_long(program.len()));
     }
-    debug_assert_eq!(crate::verify::verify(&program), Ok(()));
+    debug_assert!(crate::verify::verify(&program).is_ok());
     let Profile { flags, notify, warnings, .. } = profile;
     Ok(Filter { program, flags, notify, warnings })
 }
@@ -123,16 +122,17 @@ impl Writer<'_> {
             parts.push((token, self.part(token)?));
         }
         let other = Target::Return(BAD_ARCH);
-        let choice = parts.iter().fold(other, |no, &(token, part)| {
-            Target::At(self.assembler.branch(op::JEQ, token, part, no))
-        });
+        let choice = parts
+            .iter()
+            .fold(other, |no, &(token, part)| Target::At(self.assembler.branch(op::JEQ, token, part, no)));
         self.assembler.load(data::ARCH, choice);
         Ok(self.assembler.finish())
     }
 
     /// What happens to the calls of all architectures that share a token.
     fn part(&mut self, token: u32) -> Result<Target, usize> {
-        let arches: Vec<Arch> = self.profile.arches.iter().copied().filter(|arch| arch.token() == token).collect();
+        let arches: Vec<Arch> =
+            self.profile.arches.iter().copied().filter(|arch| arch.token() == token).collect();
         let mut singles = Vec::new();
         let mut largest = Vec::with_capacity(arches.len());
         for &arch in &arches {
@@ -197,7 +197,10 @@ impl Writer<'_> {
     }
 
     fn chain(&mut self, arch: Arch, rules: &[NumberedRule<'_>]) -> Result<Target, usize> {
-        let rule = |(_, conditions, action): &NumberedRule<'_>| ChainRule { conditions: conditions.clone(), action: *action };
+        let rule = |(_, conditions, action): &NumberedRule<'_>| ChainRule {
+            conditions: conditions.clone(),
+            action: *action,
+        };
         let mut rules: Vec<ChainRule> = rules.iter().map(rule).collect();
         rules.sort_by_cached_key(|rule| rule.conditions.iter().map(Condition::rank).collect::<Vec<_>>());
         // Of equal rules the first decides.

@@ -1,5 +1,7 @@
 //! What is wrong with a profile, and where.
 
+use orlop_spec::Pointer;
+
 use crate::bpf::MAX_INSNS;
 
 /// A place in a profile.
@@ -36,30 +38,24 @@ pub enum Place {
 }
 
 impl Place {
-    /// The JSON pointer (RFC 6901) into `config.json`.
-    pub fn pointer(&self) -> String {
-        format!("/linux/seccomp{self}")
-    }
-}
-
-impl std::fmt::Display for Place {
-    /// The JSON pointer below `/linux/seccomp`.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Profile => Ok(()),
-            Self::DefaultAction => write!(f, "/defaultAction"),
-            Self::DefaultErrnoRet => write!(f, "/defaultErrnoRet"),
-            Self::Architecture(i) => write!(f, "/architectures/{i}"),
-            Self::Flag(i) => write!(f, "/flags/{i}"),
-            Self::ListenerPath => write!(f, "/listenerPath"),
-            Self::ListenerMetadata => write!(f, "/listenerMetadata"),
-            Self::Names(i) => write!(f, "/syscalls/{i}/names"),
-            Self::Name(i, j) => write!(f, "/syscalls/{i}/names/{j}"),
-            Self::Action(i) => write!(f, "/syscalls/{i}/action"),
-            Self::ErrnoRet(i) => write!(f, "/syscalls/{i}/errnoRet"),
-            Self::Args(i) => write!(f, "/syscalls/{i}/args"),
-            Self::ArgIndex(i, j) => write!(f, "/syscalls/{i}/args/{j}/index"),
-            Self::ArgOp(i, j) => write!(f, "/syscalls/{i}/args/{j}/op"),
+    /// Its pointer in `config.json`.
+    pub fn pointer(&self) -> Pointer {
+        let new = Pointer::new;
+        match *self {
+            Self::Profile => new("/linux/seccomp"),
+            Self::DefaultAction => new("/linux/seccomp/defaultAction"),
+            Self::DefaultErrnoRet => new("/linux/seccomp/defaultErrnoRet"),
+            Self::Architecture(i) => new("/linux/seccomp/architectures/{}").at(i),
+            Self::Flag(i) => new("/linux/seccomp/flags/{}").at(i),
+            Self::ListenerPath => new("/linux/seccomp/listenerPath"),
+            Self::ListenerMetadata => new("/linux/seccomp/listenerMetadata"),
+            Self::Names(i) => new("/linux/seccomp/syscalls/{}/names").at(i),
+            Self::Name(i, j) => new("/linux/seccomp/syscalls/{}/names/{}").at(i).at(j),
+            Self::Action(i) => new("/linux/seccomp/syscalls/{}/action").at(i),
+            Self::ErrnoRet(i) => new("/linux/seccomp/syscalls/{}/errnoRet").at(i),
+            Self::Args(i) => new("/linux/seccomp/syscalls/{}/args").at(i),
+            Self::ArgIndex(i, j) => new("/linux/seccomp/syscalls/{}/args/{}/index").at(i).at(j),
+            Self::ArgOp(i, j) => new("/linux/seccomp/syscalls/{}/args/{}/op").at(i).at(j),
         }
     }
 }
@@ -140,7 +136,8 @@ mod tests {
 
     #[test]
     fn a_diagnostic_is_one_line_with_a_pointer() {
-        let diagnostic = Diagnostic { place: Place::Name(2, 5), problem: Problem::UnknownSyscall("opne".into()) };
+        let diagnostic =
+            Diagnostic { place: Place::Name(2, 5), problem: Problem::UnknownSyscall("opne".into()) };
         let text = r#"/linux/seccomp/syscalls/2/names/5: unknown system call "opne" is ignored"#;
         assert_eq!(diagnostic.to_string(), text);
     }

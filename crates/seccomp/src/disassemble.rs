@@ -28,11 +28,12 @@ pub fn disassemble(filter: &Filter) -> String {
 /// Any program as text. It need not be well-formed.
 pub fn disassemble_program(program: &[Insn]) -> String {
     let targets: BTreeSet<usize> = (0..program.len()).flat_map(|at| targets(program, at)).collect();
-    let labels: HashMap<usize, usize> = targets.iter().enumerate().map(|(name, &at)| (at, name + 1)).collect();
+    let labels: HashMap<usize, usize> =
+        targets.iter().enumerate().map(|(name, &at)| (at, name + 1)).collect();
     let label = |at: usize| labels.get(&at).map_or_else(|| "?".to_owned(), |name| format!("L{name}"));
     let held = follow(program);
     let mut text = String::new();
-    for (at, insn) in program.iter().enumerate() {
+    for (at, &insn) in program.iter().enumerate() {
         if targets.contains(&at) {
             // Writing to a string cannot fail.
             _ = writeln!(text, "{}:", label(at));
@@ -59,7 +60,7 @@ fn targets(program: &[Insn], at: usize) -> Vec<usize> {
     ends.filter(|&end| end < program.len() && (end != at + 1 || insn.code == op::JA)).collect()
 }
 
-fn instruction(insn: &Insn, at: usize, label: &impl Fn(usize) -> String) -> String {
+fn instruction(insn: Insn, at: usize, label: &impl Fn(usize) -> String) -> String {
     let k = insn.k;
     let jump = |name: &str| {
         let (yes, no) = (at + 1 + usize::from(insn.jt), at + 1 + usize::from(insn.jf));
@@ -99,9 +100,11 @@ fn field(offset: u32) -> String {
 }
 
 /// The system call that a number is compared with, or the architecture.
-fn comment(insn: &Insn, held: Held) -> Option<String> {
+fn comment(insn: Insn, held: Held) -> Option<String> {
     match (insn.code, held) {
-        (op::JEQ, Held::Arch) => Arch::all().find(|arch| arch.token() == insn.k).map(|arch| arch.name().to_owned()),
+        (op::JEQ, Held::Arch) => {
+            Arch::all().find(|arch| arch.token() == insn.k).map(|arch| arch.name().to_owned())
+        }
         (op::JEQ | op::JGE | op::JGT, Held::Number(Some(arch))) => name(arch, insn.k),
         _ => None,
     }

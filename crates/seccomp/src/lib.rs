@@ -1,6 +1,6 @@
 //! OCI seccomp profiles to BPF: compiler, disassembler, simulator.
 //!
-//! [`compile`] turns the `linux.seccomp` block of a config into the program that `seccomp(2)` loads. It is pure:
+//! [`compile()`] turns the `linux.seccomp` block of a config into the program that `seccomp(2)` loads. It is pure:
 //! nothing is read but the profile, and nothing is loaded. Its decisions are libseccomp's (the tests compare the two
 //! on every system call), but it takes a fraction of the time, and its programs take a fraction of the kernel's.
 //!
@@ -36,5 +36,5 @@ pub use bpf::{Insn, MAX_INSNS};
 pub use compile::{Filter, Options, compile};
 pub use diagnostic::{Diagnostic, Place, Problem};
 pub use disassemble::{disassemble, disassemble_program};
-pub use simulate::{SeccompData, simulate};
-pub use verify::{Malformed, verify};
+pub use simulate::{Outcome, SeccompData, simulate};
+pub use verify::{Malformed, Verified, verify};

@@ -40,13 +40,11 @@ pub(crate) fn overlay(ranges: &[Range], singles: &[Range]) -> Vec<Range> {
 
 /// Writes the search over `ranges`; the result expects nothing in the accumulator.
 pub(crate) fn search(assembler: &mut Assembler, ranges: &[Range]) -> Target {
-    match ranges {
-        [(_, target)] => *target,
-        _ => {
-            let root = tree(assembler, &leaves(ranges));
-            Target::At(assembler.load(data::NR, root))
-        }
+    if let [(_, target)] = ranges {
+        return *target;
     }
+    let root = tree(assembler, &leaves(ranges));
+    Target::At(assembler.load(data::NR, root))
 }
 
 /// A range with exceptions: single numbers that lead elsewhere.
@@ -88,25 +86,23 @@ fn leaves(ranges: &[Range]) -> Vec<Leaf> {
 
 /// Writes a balanced tree. The right half comes last in the program.
 fn tree(assembler: &mut Assembler, leaves: &[Leaf]) -> Target {
-    match leaves {
-        [leaf] => {
-            leaf.holes.iter().rev().fold(leaf.below, |no, &(nr, yes)| Target::At(assembler.branch(op::JEQ, nr, yes, no)))
-        }
-        _ => {
-            let (left, right) = leaves.split_at(leaves.len() / 2);
-            let start = right[0].start;
-            let right = tree(assembler, right);
-            let left = tree(assembler, left);
-            Target::At(assembler.branch(op::JGE, start, right, left))
-        }
+    if let [leaf] = leaves {
+        let hole = |no, &(nr, yes): &Range| Target::At(assembler.branch(op::JEQ, nr, yes, no));
+        return leaf.holes.iter().rev().fold(leaf.below, hole);
     }
+    let (left, right) = leaves.split_at(leaves.len() / 2);
+    let start = right[0].start;
+    let right = tree(assembler, right);
+    let left = tree(assembler, left);
+    Target::At(assembler.branch(op::JGE, start, right, left))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::action::Action::{self, Allow, Trap};
-    use crate::simulate::{SeccompData, run};
+    use crate::simulate::SeccompData;
+    use crate::verify::verify;
 
     fn to(action: Action) -> Target {
         Target::Return(action)
@@ -116,8 +112,7 @@ mod tests {
     fn singles_split_ranges_and_equal_neighbours_join() {
         let ranges = [(0, to(Trap)), (10, to(Allow)), (11, to(Trap))];
         let singles = [(0, to(Allow)), (5, to(Trap)), (9, to(Allow)), (u32::MAX, to(Allow))];
-        let expected =
-            [(0, to(Allow)), (1, to(Trap)), (9, to(Allow)), (11, to(Trap)), (u32::MAX, to(Allow))];
+        let expected = [(0, to(Allow)), (1, to(Trap)), (9, to(Allow)), (11, to(Trap)), (u32::MAX, to(Allow))];
         assert_eq!(overlay(&ranges, &singles), expected);
     }
 
@@ -131,10 +126,11 @@ mod tests {
         let mut assembler = Assembler::default();
         search(&mut assembler, &ranges);
         let program = assembler.finish();
+        let program = verify(&program).unwrap();
         for nr in (0..500).chain([0x4000_0000, u32::MAX - 1, u32::MAX]) {
             let wanted = ranges.iter().rev().find(|range| range.0 <= nr).unwrap().1;
-            let got = run(&program, &SeccompData { nr, ..SeccompData::default() }).0;
-            assert_eq!(to(Action::from_return(got)), wanted, "{nr}");
+            let got = program.run(&SeccompData { nr, ..SeccompData::default() }).action;
+            assert_eq!(to(got), wanted, "{nr}");
         }
     }
 }

@@ -54,8 +54,12 @@ struct Reader<'a> {
 
 pub(crate) fn read(seccomp: &Seccomp, options: &Options) -> Result<Profile, Vec<Diagnostic>> {
     let mut reader = Reader { options, errors: Vec::new(), warnings: Vec::new() };
-    let default =
-        reader.action(&seccomp.default_action, seccomp.default_errno_ret, Place::DefaultAction, Place::DefaultErrnoRet);
+    let default = reader.action(
+        &seccomp.default_action,
+        seccomp.default_errno_ret,
+        Place::DefaultAction,
+        Place::DefaultErrnoRet,
+    );
     if default == Some(Action::Notify) {
         reader.error(Place::DefaultAction, Problem::NotifyByDefault);
     }

@@ -1,9 +1,9 @@
 //! A filter, run without a kernel.
 
+use crate::Action;
 use crate::arch::LITTLE_ENDIAN;
 use crate::bpf::{Insn, data};
-use crate::verify::{Malformed, verify};
-use crate::Action;
+use crate::verify::{Malformed, Verified, verify};
 
 /// What a filter sees of a system call (`struct seccomp_data`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ impl SeccompData {
     fn word(&self, offset: u32) -> u32 {
         let half = |value: u64, at: u32| {
             let low_first = self.arch & LITTLE_ENDIAN != 0;
-            if (at % 8 == 0) == low_first { value as u32 } else { (value >> 32) as u32 }
+            if at.is_multiple_of(8) == low_first { value as u32 } else { (value >> 32) as u32 }
         };
         match offset {
             0 => self.nr,
@@ -39,26 +39,36 @@ impl SeccompData {
 /// # Errors
 /// The kernel would not load the program.
 pub fn simulate(program: &[Insn], call: &SeccompData) -> Result<Action, Malformed> {
-    verify(program)?;
-    Ok(Action::from_return(run(program, call).0))
+    Ok(verify(program)?.run(call).action)
 }
 
-/// Runs a program that [`verify`] accepted: its value and the number of instructions that it took. Every jump of such
-/// a program goes forward, so it ends.
-pub(crate) fn run(program: &[Insn], call: &SeccompData) -> (u32, usize) {
-    let mut state = State { a: 0, x: 0, memory: [0; 16] };
-    let (mut at, mut steps) = (0, 0);
-    loop {
-        let insn = &program[at];
-        steps += 1;
-        at += 1;
-        match insn.code & 7 {
-            5 => at += state.distance(insn),
-            6 => return (if insn.code == 0x16 { state.a } else { insn.k }, steps),
-            4 if !state.compute(insn) => return (0, steps),
-            4 => {}
-            _ => state.transfer(insn, call),
-        }
+/// How a program ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// What it decided.
+    pub action: Action,
+    /// How many instructions it took.
+    pub steps: usize,
+}
+
+impl Verified<'_> {
+    /// Runs the program. Every jump of a verified program goes forward, so it ends.
+    pub fn run(&self, call: &SeccompData) -> Outcome {
+        let mut state = State { a: 0, x: 0, memory: [0; 16] };
+        let (mut at, mut steps) = (0, 0);
+        let value = loop {
+            let insn = self.program()[at];
+            steps += 1;
+            at += 1;
+            match insn.code & 7 {
+                5 => at += state.distance(insn),
+                6 => break if insn.code == 0x16 { state.a } else { insn.k },
+                4 if !state.compute(insn) => break 0,
+                4 => {}
+                _ => state.transfer(insn, call),
+            }
+        };
+        Outcome { action: Action::from_return(value), steps }
     }
 }
 
@@ -70,7 +80,7 @@ struct State {
 
 impl State {
     /// How many instructions a jump skips.
-    fn distance(&self, insn: &Insn) -> usize {
+    fn distance(&self, insn: Insn) -> usize {
         if insn.code == 0x05 {
             return insn.k as usize;
         }
@@ -85,7 +95,7 @@ impl State {
     }
 
     /// Arithmetic on A; false for a division by zero, which ends a program with 0.
-    fn compute(&mut self, insn: &Insn) -> bool {
+    fn compute(&mut self, insn: Insn) -> bool {
         let other = if insn.code & 8 != 0 { self.x } else { insn.k };
         self.a = match insn.code & 0xf0 {
             0x00 => self.a.wrapping_add(other),
@@ -104,7 +114,7 @@ impl State {
     }
 
     /// Loads, stores and moves.
-    fn transfer(&mut self, insn: &Insn, call: &SeccompData) {
+    fn transfer(&mut self, insn: Insn, call: &SeccompData) {
         let cell = (insn.k % 16) as usize;
         match insn.code {
             0x20 => self.a = call.word(insn.k),
@@ -142,7 +152,7 @@ mod tests {
 
     #[test]
     fn arithmetic_memory_and_jumps() {
-        // ((len + 6) * 2 → memory → X; A = X; A & 0xff >= 140 ? A : 0
+        // A = (length + 6) * 2, through memory and X; below 140 kill, else A is the (unknown) action.
         let program = [
             insn(0x80, 0, 0, 0),
             insn(0x04, 0, 0, 6),
@@ -154,8 +164,8 @@ mod tests {
             insn(0x16, 0, 0, 0),
             insn(0x06, 0, 0, 1),
         ];
-        verify(&program).unwrap();
-        assert_eq!(run(&program, &SeccompData::default()), (140, 8));
+        let outcome = verify(&program).unwrap().run(&SeccompData::default());
+        assert_eq!(outcome, Outcome { action: Action::KillThread, steps: 8 });
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! System calls: names and numbers of every architecture.
 //!
 //! The data is generated (`hack/syscalls/generate`) from the kernel's own headers. Multiplexed calls (`socketcall`,
-//! `ipc`) have their direct numbers here, where an architecture has one; [`multiplexed`] knows the other way in.
+//! `ipc`) have their direct numbers here, where an architecture has one; `multiplexed` knows the other way in.
 
 mod generated;
 
@@ -182,7 +182,8 @@ mod tests {
     #[test]
     fn multiplexers_are_where_the_kernel_has_them() {
         let with: Vec<_> = Arch::all().filter(|&arch| Multiplexer::Ipc.number(arch).is_some()).collect();
-        let both: Vec<_> = Arch::all().filter(|&arch| Multiplexer::Socketcall.number(arch).is_some()).collect();
+        let both: Vec<_> =
+            Arch::all().filter(|&arch| Multiplexer::Socketcall.number(arch).is_some()).collect();
         assert_eq!(with, both);
         assert!(with.contains(&Arch::X86) && with.contains(&Arch::Ppc64le) && !with.contains(&Arch::Arm));
         assert_eq!(multiplexed("shmctl"), Some((Multiplexer::Ipc, 24)));

@@ -45,11 +45,8 @@ impl Cgroup {
         Ok(cgroup)
     }
 
-    /// Enables controllers for an existing cgroup, for instance so that usage is accounted where nothing is limited.
-    ///
-    /// # Errors
-    /// As [`Cgroup::create`].
-    pub fn enable(&self, controllers: Controllers) -> Result<()> {
+    /// Enables controllers of version 2 in the parents of an existing cgroup.
+    pub(super) fn enable_v2(&self, controllers: Controllers) -> Result<()> {
         let mut undo = Undo::default();
         descend(&self.location.v2, &mut undo, |dir, undo| enable(dir, controllers, undo))?;
         undo.keep();
@@ -143,7 +140,7 @@ fn check_usable(dir: &Dir) -> Result<()> {
 }
 
 /// Makes the directory in a version 1 hierarchy.
-fn create_v1(place: &Place, controllers: Controllers, undo: &mut Undo) -> Result<Dir> {
+pub(super) fn create_v1(place: &Place, controllers: Controllers, undo: &mut Undo) -> Result<Dir> {
     let mut parent: Option<Dir> = None;
     let mut inherit = |dir: &Dir| match parent.replace(dir.try_clone()?) {
         Some(parent) if controllers.contains(Controller::Cpuset) => inherit_cpuset(&parent, dir),

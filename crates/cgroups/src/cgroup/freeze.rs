@@ -85,9 +85,10 @@ fn unfrozen(tid: i32) -> Option<Unfrozen> {
     let name = before.split_once('(').map_or(before, |(_, name)| name).to_owned();
     let state = after.chars().next()?;
     let wchan = fs::read_to_string(format!("/proc/{tid}/wchan")).unwrap_or_default();
-    // The trap is a part of signal delivery, and compilers merge the two. Stopped and traced tasks count as frozen, and so
-    // do those that are gone.
-    let trapped = ["do_freezer_trap", "get_signal", "cgroup_enter_frozen"].contains(&wchan.as_str());
+    // The trap is a part of signal delivery, and compilers merge the two. A parent that waits in vfork(2) counts as frozen
+    // for the kernel, and so do stopped and traced tasks, and those that are gone.
+    let trapped =
+        ["do_freezer_trap", "get_signal", "wait_for_vfork_done", "kernel_clone"].contains(&wchan.as_str());
     let frozen = matches!(state, 'T' | 't' | 'Z' | 'X') || trapped;
     // Where the kernel hides the function, a sleeping task is taken for a frozen one.
     let hidden = state == 'S' && matches!(wchan.as_str(), "" | "0");

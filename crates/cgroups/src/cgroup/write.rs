@@ -9,33 +9,6 @@ use crate::layout::Hierarchy;
 use crate::setting::{Absent, Setting};
 
 impl Cgroup {
-    /// Changes the limits of a running container. If one is refused, those that were written are taken back as far as
-    /// their files hold a single value.
-    ///
-    /// # Errors
-    /// [`Error::Write`] names file, value and the place in the config; [`Error::BelowUsage`] with `checkBeforeUpdate`;
-    /// [`Error::NoHierarchy`] where a setting needs a version 1 hierarchy that the container did not use so far.
-    pub fn update(&self, settings: &[Setting]) -> Result<()> {
-        let mut before = Vec::new();
-        for setting in settings {
-            let dir = self.dir_of(setting)?;
-            for file in files_of(setting) {
-                let text = dir.read_if_there(file)?.unwrap_or_default();
-                let line = text.trim_end();
-                // Several lines, or none, are a table by device; only single values can be put back.
-                if !line.is_empty() && !line.contains('\n') && !line.contains(':') {
-                    before.push((dir, file, line.to_owned()));
-                }
-            }
-        }
-        self.apply(settings).inspect_err(|_| {
-            // Twice, since values depend on each other; the error to report is the first.
-            for (dir, file, line) in before.iter().chain(&before) {
-                dir.write(file, line).ok();
-            }
-        })
-    }
-
     /// Writes settings in order, and those that the kernel finds contradicting others once more at the end.
     pub(super) fn apply(&self, settings: &[Setting]) -> Result<()> {
         for setting in settings.iter().filter(|s| s.above.is_some()) {
@@ -71,7 +44,7 @@ impl Cgroup {
     }
 
     /// The directory that a setting goes to.
-    fn dir_of(&self, setting: &Setting) -> Result<&Dir> {
+    pub(super) fn dir_of(&self, setting: &Setting) -> Result<&Dir> {
         if setting.hierarchy == Hierarchy::V2 {
             return Ok(&self.v2);
         }
@@ -97,14 +70,6 @@ impl Cgroup {
         let path = dir.join(&*setting.file);
         Err(Error::BelowUsage { path, limit, usage, origin: setting.origin.to_string() })
     }
-}
-
-fn files_of(setting: &Setting) -> impl Iterator<Item = &str> {
-    let other = match &setting.absent {
-        Absent::Instead { file, .. } => Some(*file),
-        _ => None,
-    };
-    std::iter::once(&*setting.file).chain(other)
 }
 
 /// What an errno of a file usually means.

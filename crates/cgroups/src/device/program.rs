@@ -55,6 +55,14 @@ impl DeviceProgram {
         Ok(Self { instructions, allows_all })
     }
 
+    /// The program that allows every access, for a runtime in a user namespace: it may not load programs, and device nodes
+    /// are out of its reach anyway.
+    pub fn unrestricted() -> Self {
+        let mut instructions = Vec::new();
+        end(&mut instructions, true);
+        Self { instructions, allows_all: true }
+    }
+
     /// Whether the program allows every access, so that a new cgroup does not need it.
     pub fn allows_all(&self) -> bool {
         self.allows_all

@@ -80,6 +80,7 @@ fn an_empty_list_denies_everything() {
 fn a_privileged_list_allows_everything() {
     let program = compile(&["allow a *:* rwm"]);
     assert!(program.allows_all() && allows(&program, "b 8:0 rwm"));
+    assert!(allows(&DeviceProgram::unrestricted(), "b 8:0 rwm"));
 }
 
 #[test]

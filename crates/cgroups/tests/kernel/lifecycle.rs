@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::fd::AsRawFd;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -170,9 +171,9 @@ fn controllers_are_enabled_only_where_they_are_needed() {
         return println!("skipped: no controllers in {}", unified.mount.display());
     };
     let enabled = |dir: &Path| fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap();
-    let cgroup = sandbox.create("p/c", &sandbox.free());
+    let mut cgroup = sandbox.create("p/c", &sandbox.free());
     assert_eq!(enabled(&sandbox.dir()).trim(), "");
-    cgroup.enable(std::iter::once(controller).collect()).unwrap();
+    cgroup.enable(&sandbox.layout, std::iter::once(controller).collect()).unwrap();
     for dir in [sandbox.dir(), sandbox.dir().join("p")] {
         assert_eq!(enabled(&dir).trim(), controller.name());
     }
@@ -187,11 +188,40 @@ fn a_parent_with_processes_cannot_give_controllers() {
         return println!("skipped: no domain controllers in {}", unified.mount.display());
     };
     let parent = sandbox.create("p", &sandbox.free());
-    let child = sandbox.create("p/c", &sandbox.free());
+    let mut child = sandbox.create("p/c", &sandbox.free());
     let mut process = sleeper(&parent);
-    let error = child.enable(std::iter::once(controller).collect()).unwrap_err().to_string();
+    let error = child.enable(&sandbox.layout, std::iter::once(controller).collect()).unwrap_err().to_string();
     assert!(error.contains("p/cgroup.subtree_control: EBUSY"), "{error}");
     assert!(error.contains("this cgroup has processes of its own"), "{error}");
     parent.kill().unwrap();
     process.wait().unwrap();
+}
+
+#[test]
+fn a_delegated_cgroup_belongs_to_the_user_and_its_limits_do_not() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let cgroup = sandbox.create("c", &sandbox.free());
+    cgroup.delegate(1234).unwrap();
+    let dir = cgroup.location().v2.path();
+    let owner = |file: &str| fs::metadata(dir.join(file)).unwrap().uid();
+    for (file, want) in
+        [("", 1234), ("cgroup.procs", 1234), ("cgroup.subtree_control", 1234), ("cgroup.freeze", 0)]
+    {
+        assert_eq!(owner(file), want, "{file}");
+    }
+}
+
+#[test]
+fn a_sub_cgroup_is_found_and_a_path_that_leaves_the_container_is_refused() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let cgroup = sandbox.create("c", &sandbox.free());
+    sandbox.create("c/a/b", &sandbox.free());
+    let fd = cgroup.sub("/a/b").unwrap();
+    let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap();
+    assert!(path.ends_with("c/a/b"), "{}", path.display());
+    cgroup.sub("").unwrap();
+    for bad in ["../x", "a/../../x", "/.."] {
+        assert!(matches!(cgroup.sub(bad), Err(Error::Path(_))), "{bad}");
+    }
+    assert!(matches!(cgroup.sub("missing"), Err(Error::Call { .. })));
 }

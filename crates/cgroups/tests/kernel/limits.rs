@@ -2,7 +2,7 @@
 
 use orlop_cgroups::{Cgroup, Controller, Error, Hierarchy};
 
-use crate::support::{Sandbox, read, run, sleeper};
+use crate::support::{Sandbox, read, run, sleeper, until};
 
 /// The file of a controller where it is on this host; says so if it is nowhere.
 fn file(
@@ -80,7 +80,7 @@ fn a_limit_of_tasks_holds() {
     }
     let json = r#"{"pids":{"limit":3},"devices":[{"allow":true,"access":"rwm"}]}"#;
     let cgroup = sandbox.create("c", &sandbox.plan(json));
-    let (done, text) = run(&cgroup, "sleep 9 & sleep 9 & sleep 9 & sleep 9 & wait");
+    let (done, text) = run(&cgroup, "sleep 1 & sleep 1 & sleep 1 & sleep 1 & wait");
     assert!(!done && text.to_lowercase().contains("fork"), "{text}");
     cgroup.kill().unwrap();
 }
@@ -118,11 +118,11 @@ fn an_update_that_fails_is_taken_back() {
     let Some(sandbox) = Sandbox::new() else { return };
     let Some(file) = file(&sandbox, Controller::Pids, "pids.max", "pids.max") else { return };
     let cgroup = sandbox.create("c", &sandbox.plan(r#"{"pids":{"limit":20}}"#));
-    let cgroup = Cgroup::open(cgroup.location()).unwrap();
-    cgroup.update(&sandbox.plan(r#"{"pids":{"limit":30}}"#).settings).unwrap();
+    let mut cgroup = Cgroup::open(cgroup.location()).unwrap();
+    cgroup.update(&sandbox.layout, &sandbox.plan(r#"{"pids":{"limit":30}}"#).settings).unwrap();
     assert_eq!(read(&cgroup, file).as_deref(), Some("30"));
     let plan = sandbox.plan(r#"{"pids":{"limit":40},"unified":{"cgroup.max.depth":"many"}}"#);
-    let error = cgroup.update(&plan.settings).unwrap_err();
+    let error = cgroup.update(&sandbox.layout, &plan.settings).unwrap_err();
     assert!(matches!(error, Error::Write { .. }), "{error}");
     assert_eq!(read(&cgroup, file).as_deref(), Some("30"));
 }
@@ -138,12 +138,12 @@ fn values_that_contradict_the_old_ones_are_written_in_a_possible_order() {
         sandbox.plan(&json).settings
     };
     let first = sandbox.plan(r#"{"memory":{"limit":67108864}}"#);
-    let cgroup = sandbox.create("c", &first);
+    let mut cgroup = sandbox.create("c", &first);
     if file != "memory.max" && read(&cgroup, file).is_none() {
         return println!("skipped: this host does not account swap");
     }
     for limit in [64 << 20, 128 << 20, 32 << 20] {
-        cgroup.update(&plan(limit)).unwrap();
+        cgroup.update(&sandbox.layout, &plan(limit)).unwrap();
         assert_eq!(read(&cgroup, file), Some(limit.to_string()));
     }
 }
@@ -155,12 +155,95 @@ fn check_before_update_refuses_a_limit_below_the_usage() {
         return;
     }
     let json = r#"{"memory":{"limit":67108864},"devices":[{"allow":true,"access":"rwm"}]}"#;
-    let cgroup = sandbox.create("c", &sandbox.plan(json));
+    let mut cgroup = sandbox.create("c", &sandbox.plan(json));
     let mut child = sleeper(&cgroup);
+    until("memory is charged", || cgroup.stats().unwrap().memory.unwrap().memory.current > 4096);
     let plan = sandbox.plan(r#"{"memory":{"limit":4096,"checkBeforeUpdate":true}}"#);
-    let error = cgroup.update(&plan.settings).unwrap_err();
+    let error = cgroup.update(&sandbox.layout, &plan.settings).unwrap_err();
     assert!(matches!(error, Error::BelowUsage { limit: 4096, .. }), "{error}");
     assert!(child.try_wait().unwrap().is_none());
     cgroup.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn an_update_may_need_a_controller_that_was_not_needed_before() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let Some(file) = file(&sandbox, Controller::Pids, "pids.max", "pids.max") else { return };
+    let mut cgroup = sandbox.create("p/c", &sandbox.free());
+    let mut children = [sleeper(&cgroup), sleeper(&cgroup)];
+    assert_eq!(read(&cgroup, file), None);
+    cgroup.update(&sandbox.layout, &sandbox.plan(r#"{"pids":{"limit":40}}"#).settings).unwrap();
+    assert_eq!(read(&cgroup, file).as_deref(), Some("40"));
+    assert_eq!(read(&cgroup, "pids.current").as_deref(), Some("2"));
+    // Another command, later, finds all of it again by the location.
+    let again = Cgroup::open(cgroup.location()).unwrap();
+    again.kill().unwrap();
+    for child in &mut children {
+        child.wait().unwrap();
+    }
+    again.wait_empty(std::time::Duration::from_secs(10)).unwrap();
+    again.remove().unwrap();
+    assert_eq!(read(&cgroup, file), None);
+}
+
+#[test]
+fn a_refused_update_does_not_leave_new_directories() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    if file(&sandbox, Controller::Pids, "", "").is_none() {
+        return;
+    }
+    let mut cgroup = sandbox.create("c", &sandbox.free());
+    let before = cgroup.location().clone();
+    let plan = sandbox.plan(r#"{"pids":{"limit":40},"unified":{"cgroup.max.depth":"many"}}"#);
+    cgroup.update(&sandbox.layout, &plan.settings).unwrap_err();
+    assert_eq!(cgroup.location(), &before);
+    for mount in &sandbox.layout.v1 {
+        assert!(!mount.mount.join(&before.v2.inner).exists(), "{}", mount.mount.display());
+    }
+}
+
+#[test]
+fn rates_of_a_block_device() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let Some(file) = file(&sandbox, Controller::Io, "io.max", "blkio.throttle.read_bps_device") else {
+        return;
+    };
+    let devices = std::fs::read_dir("/sys/block").into_iter().flatten().flatten();
+    let numbers = devices.filter_map(|d| std::fs::read_to_string(d.path().join("dev")).ok());
+    let Some(number) = numbers.map(|n| n.trim().to_owned()).next() else {
+        return println!("skipped: no block devices");
+    };
+    let (major, minor) = number.split_once(':').unwrap();
+    let json = format!(
+        r#"{{"blockIO":{{"throttleReadBpsDevice":[{{"major":{major},"minor":{minor},"rate":1048576}}],
+            "throttleWriteIOPSDevice":[{{"major":{major},"minor":{minor},"rate":50}}]}}}}"#
+    );
+    let cgroup = sandbox.create("c", &sandbox.plan(&json));
+    let text = read(&cgroup, file).unwrap();
+    let want = if file == "io.max" {
+        format!("{number} rbps=1048576 wbps=max riops=max wiops=50")
+    } else {
+        format!("{number} 1048576")
+    };
+    assert_eq!(text, want);
+    cgroup.stats().unwrap();
+}
+
+#[test]
+fn a_weight_goes_to_the_scheduler_that_is_there() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let Some(_) = file(&sandbox, Controller::Io, "", "") else { return };
+    let plan = sandbox.plan(r#"{"blockIO":{"weight":300}}"#);
+    match Cgroup::create(&sandbox.layout, &sandbox.path("c"), &plan) {
+        Ok(cgroup) => {
+            let files = ["io.bfq.weight", "io.weight", "blkio.weight", "blkio.bfq.weight"];
+            let text: Vec<_> = files.iter().filter_map(|file| read(&cgroup, file)).collect();
+            assert!(text.iter().any(|t| t.ends_with("300") || t.ends_with("2930")), "{text:?}");
+        }
+        Err(e) => {
+            assert!(e.to_string().contains("weights need the BFQ scheduler"), "{e}");
+            println!("this kernel has no weights: {e}");
+        }
+    }
 }

@@ -74,11 +74,12 @@ impl Drop for Sandbox {
         let v1 = self.layout.v1.iter().map(|m| (Controllers::NONE, place(&m.mount))).collect();
         let all = Location { v2: place(&unified.mount), v1 };
         let bare = Location { v2: place(&unified.mount), v1: Vec::new() };
-        if let Ok(cgroup) = Cgroup::open(&bare) {
-            cgroup.kill().expect("kill");
-            cgroup.wait_empty(Duration::from_secs(10)).expect("empty");
+        // Not unwrapped: this runs while a failed test panics, too.
+        let emptied = Cgroup::open(&bare)
+            .and_then(|cgroup| cgroup.kill().and_then(|()| cgroup.wait_empty(Duration::from_secs(10))));
+        if let Err(e) = Cgroup::remove_at(&all) {
+            println!("left behind: {e} ({emptied:?})");
         }
-        Cgroup::remove_at(&all).unwrap_or_else(|e| println!("left behind: {e}"));
     }
 }
 

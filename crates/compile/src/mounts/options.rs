@@ -129,9 +129,9 @@ pub(super) type Datum<'a> = (&'a str, Option<&'a str>, usize);
 
 /// The options of one mount, understood. Of options that contradict each other the last counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct MountOptions<'a> {
+pub(crate) struct MountOptions<'a> {
     /// Flags of mount(2) that are set.
-    pub(super) flags: u64,
+    pub(crate) flags: u64,
     /// Flags of mount(2) that are explicitly not.
     cleared: u64,
     /// Attributes to set on every mount of a tree.
@@ -147,7 +147,7 @@ pub(super) struct MountOptions<'a> {
 }
 
 impl<'a> MountOptions<'a> {
-    pub(super) fn parse(options: &'a [String]) -> Self {
+    pub(crate) fn parse(options: &'a [String]) -> Self {
         let mut parsed = Self::default();
         for (index, option) in options.iter().enumerate() {
             match TABLE.binary_search_by_key(&option.as_str(), |(name, _)| name) {

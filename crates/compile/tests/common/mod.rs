@@ -1,8 +1,10 @@
 //! What the suites share: hosts, and how a compilation is shown.
 #![allow(dead_code, missing_docs)] // not every suite uses all of it
 
+use orlop_cgroups::{Controllers, Layout, Unified};
 use orlop_compile::{Compiled, Diagnostics, Host, Mode, Options, compile};
-use orlop_spec::Spec;
+use orlop_program::Step;
+use orlop_spec::{Document, Spec};
 use std::fmt::Write;
 use std::path::Path;
 
@@ -19,8 +21,18 @@ pub(crate) fn root() -> Host {
         apparmor: false,
         kcore: true,
         kernel: (6, 18),
-        cgroup_mount: Some("/sys/fs/cgroup".into()),
+        cgroups: unified(),
     }
+}
+
+/// Version 2 with the usual controllers.
+pub(crate) fn unified() -> Layout {
+    let unified = Unified {
+        mount: "/sys/fs/cgroup".into(),
+        own: "system.slice/engine.service".into(),
+        controllers: Controllers::parse("cpuset cpu io memory hugetlb pids rdma misc"),
+    };
+    Layout { unified: Some(unified), v1: Vec::new() }
 }
 
 /// A user without privileges.
@@ -39,11 +51,18 @@ pub(crate) fn options() -> Options<'static> {
         listen_fds: 0,
         systemd_cgroup: false,
         root_override: None,
+        filter: None,
     }
 }
 
 pub(crate) fn create(spec: &Spec, host: &Host) -> Result<Compiled, Diagnostics> {
     compile(spec, host, &options())
+}
+
+/// A config of `tests/data`.
+pub(crate) fn load(name: &str) -> Spec {
+    let path = format!("{}/tests/data/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    Document::parse(std::fs::read(path).unwrap()).unwrap().spec
 }
 
 /// A compilation as text: each step with where it comes from and why, then what the host side does.
@@ -52,13 +71,29 @@ pub(crate) fn show(compiled: &Compiled) -> String {
     let steps = compiled.program.steps().zip(compiled.program.infos());
     for (index, (step, info)) in steps.enumerate() {
         let step = step.expect("the program can be read back");
-        writeln!(out, "{index:>3} {step:?}\n      {}: {}", info.origin, info.why).unwrap();
+        match step {
+            Step::Seccomp { flags, filter } => {
+                writeln!(out, "{index:>3} Seccomp {{ flags: {flags}, {} instructions }}", filter.len() / 8)
+                    .unwrap();
+            }
+            step => writeln!(out, "{index:>3} {step:?}").unwrap(),
+        }
+        writeln!(out, "      {}: {}", info.origin, info.why).unwrap();
         if !info.parts.is_empty() {
             let parts: Vec<_> = info.parts.iter().map(ToString::to_string).collect();
             writeln!(out, "      parts: {}", parts.join(" ")).unwrap();
         }
     }
-    writeln!(out, "{:#?}", compiled.launch).unwrap();
+    let mut launch = compiled.launch.clone();
+    if let Some(cgroup) = launch.cgroup.take() {
+        let instructions = cgroup.plan.devices.instructions().len();
+        writeln!(out, "{:?}, owner {:?}, {instructions} instructions for devices", cgroup.path, cgroup.owner)
+            .unwrap();
+        for setting in &cgroup.plan.settings {
+            writeln!(out, "    {setting} ({}: {})", setting.origin, setting.why).unwrap();
+        }
+    }
+    writeln!(out, "{launch:#?}").unwrap();
     for warning in &compiled.warnings {
         writeln!(out, "{warning}").unwrap();
     }

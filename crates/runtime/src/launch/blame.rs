@@ -2,8 +2,8 @@
 
 use orlop_compile::{Compiled, Origin};
 use orlop_program::message::Failed;
-use orlop_program::step::{Source, Step, Steps};
-use orlop_program::{StepInfo, Str};
+use orlop_program::step::{Source, Step};
+use orlop_program::{StepInfo, Steps, Str};
 
 use crate::error::{Answer, Error};
 
@@ -71,9 +71,13 @@ fn source(source: &Source<'_>) -> String {
 fn what(step: &Step<'_>) -> String {
     match *step {
         Step::BindRoot { at, .. } => format!("make {} the root file system", text(at)),
-        Step::OverlayRoot { lower, .. } => format!("make an overlay over {} the root file system", text(lower)),
+        Step::OverlayRoot { lower, .. } => {
+            format!("make an overlay over {} the root file system", text(lower))
+        }
         Step::Mount { fstype, target, .. } => format!("mount {} at {}", text(fstype), text(target)),
-        Step::Bind { source: from, target, .. } => format!("bind mount {} at {}", source(&from), text(target)),
+        Step::Bind { source: from, target, .. } => {
+            format!("bind mount {} at {}", source(&from), text(target))
+        }
         Step::Propagation { target, .. } => format!("set the propagation of {}", text(target)),
         Step::MountAttributes { target, .. } => format!("change the mount at {}", text(target)),
         Step::OpenDir { path, .. } | Step::MakeDir { path } => format!("make the directory {}", text(path)),
@@ -82,12 +86,16 @@ fn what(step: &Step<'_>) -> String {
             format!("bind mount the device {} as {}", source(&from), text(name))
         }
         Step::Symlink { name, target, .. } => format!("make the link {} to {}", text(name), text(target)),
-        Step::Sysctl { path, value } => format!("set the kernel parameter {} to {:?}", text(path), text(value)),
+        Step::Sysctl { path, value } => {
+            format!("set the kernel parameter {} to {:?}", text(path), text(value))
+        }
         Step::ReadonlyPath { path } => format!("make {} read-only", text(path)),
         Step::MaskPath { path } => format!("mask {}", text(path)),
         Step::Hostname { name } => format!("set the hostname {:?}", text(name)),
         Step::Domainname { name } => format!("set the domain name {:?}", text(name)),
-        Step::Rlimit { resource, soft, hard } => format!("set resource limit {resource} to {soft}, at most {hard}"),
+        Step::Rlimit { resource, soft, hard } => {
+            format!("set resource limit {resource} to {soft}, at most {hard}")
+        }
         Step::OomScoreAdj { value } => format!("set the OOM score adjustment {value}"),
         Step::Identity { uid, gid, .. } => format!("become user {uid}, group {gid}"),
         Step::Cwd { path, .. } => format!("change to the working directory {}", text(path)),
@@ -126,7 +134,9 @@ fn hint(step: &Step<'_>, errno: i32) -> Option<&'static str> {
             "the bundle's root file system must exist; config.json names it in /root/path"
         }
         (Step::Bind { .. }, libc::ENOENT) => "the source of a bind mount must exist on the host",
-        (Step::Mount { .. }, libc::ENODEV) => "the kernel has no such file system, or its module is not loaded",
+        (Step::Mount { .. }, libc::ENODEV) => {
+            "the kernel has no such file system, or its module is not loaded"
+        }
         (Step::Mount { real: true, .. }, libc::ENOTDIR | libc::ELOOP) => {
             "procfs and sysfs are mounted on real directories only: a symbolic link there is refused"
         }
@@ -136,10 +146,14 @@ fn hint(step: &Step<'_>, errno: i32) -> Option<&'static str> {
         (Step::Rlimit { .. }, libc::EPERM) => "raising a hard limit needs CAP_SYS_RESOURCE",
         (Step::OomScoreAdj { .. }, libc::EACCES) => "lowering the OOM score needs CAP_SYS_RESOURCE",
         (Step::Identity { .. }, libc::EINVAL) => "the id must be mapped in the container's user namespace",
-        (Step::Identity { .. }, libc::EPERM) => "this user namespace denies setgroups(2), so additionalGids cannot be set",
+        (Step::Identity { .. }, libc::EPERM) => {
+            "this user namespace denies setgroups(2), so additionalGids cannot be set"
+        }
         (Step::Cwd { .. }, libc::ENOENT) => "the directory must be inside the root file system",
         (Step::Sysctl { .. }, libc::ENOENT) => "this kernel has no such parameter",
-        (Step::Sysctl { .. }, libc::EACCES | libc::EPERM) => "the parameter belongs to the host, not to the container's namespaces",
+        (Step::Sysctl { .. }, libc::EACCES | libc::EPERM) => {
+            "the parameter belongs to the host, not to the container's namespaces"
+        }
         (Step::Seccomp { .. }, libc::EACCES) => "without noNewPrivileges a filter needs CAP_SYS_ADMIN",
         (Step::PivotRoot { .. }, libc::EINVAL) => "if the host's root is the initial ramfs, use --no-pivot",
         (Step::Console { .. }, libc::ENOENT) => "a terminal needs a devpts file system mounted at /dev/pts",

@@ -80,9 +80,14 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Keeps the process alive when this value is gone.
-    pub(crate) fn release(mut self) -> Option<Child> {
-        self.child.take()
+    /// The process, which lives on when this value is gone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Died`]: it was found dead before.
+    pub(crate) fn release(mut self) -> Result<Child> {
+        let none = || Error::Died { what: "the container's init".to_owned(), how: "it is gone".to_owned() };
+        self.child.take().ok_or_else(none)
     }
 
     /// Init ended without a word: it was killed.

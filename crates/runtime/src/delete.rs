@@ -1,0 +1,82 @@
+//! `delete`: ends what is left of a container and removes everything that was made for it.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use orlop_cgroups::Cgroup;
+use orlop_spec::Status;
+use orlop_sys::Fd;
+use orlop_sys::process::pidfd_send_signal;
+
+use crate::error::{Action, Doing, Error, Result};
+use crate::hooks::{self, Kind};
+use crate::id::ContainerId;
+use crate::runtime::{Container, Runtime};
+use crate::state::ContainerState;
+
+/// How long killed processes may take to be gone. The kernel may have to finish what they were doing.
+const DEATH: Duration = Duration::from_secs(10);
+
+impl Runtime {
+    /// Deletes a container: one that has ended or was never started, with `force` any. It can be repeated after it, or
+    /// any other command, was interrupted at any point.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongState`]: it runs. [`Error::NotExist`], without `force`: there is none.
+    pub fn delete(&self, id: &ContainerId, force: bool) -> Result<()> {
+        let container = match self.load(id) {
+            Err(Error::NotExist { .. }) if force => return self.delete_remains(id),
+            loaded => loaded?,
+        };
+        let status = container.status()?;
+        if !force && !matches!(status, Status::Stopped | Status::Created) {
+            return Err(Error::WrongState { id: id.to_string(), action: Action::Delete, status });
+        }
+        container.end_processes()?;
+        if let Some(location) = container.saved.cgroups.location() {
+            Cgroup::remove_at(&location)?;
+        }
+        // The config goes with the state directory, and is needed once more.
+        let hooks = container.config().map(|config| config.spec.hooks.poststop);
+        container.dir.remove()?;
+        let Ok(hooks) = hooks else { return Ok(()) }; // `create` was interrupted before there were any
+        let told = ContainerState::new(container.saved.clone(), Status::Stopped).to_oci();
+        hooks::run(&hooks, Kind::Poststop, &told, &mut hooks::on_host(Some(&container.saved.bundle)))
+    }
+
+    /// A state directory without a state: `create` was killed right after making it, or `delete` right before removing it.
+    fn delete_remains(&self, id: &ContainerId) -> Result<()> {
+        match self.store.find(id) {
+            Err(Error::NotExist { .. }) => Ok(()),
+            found => found?.remove(),
+        }
+    }
+}
+
+impl Container {
+    /// Kills whatever is left, and waits until it is gone.
+    fn end_processes(&self) -> Result<()> {
+        if let Some(cgroup) = self.cgroup()? {
+            cgroup.kill()?;
+            cgroup.wait_empty(DEATH)?;
+        }
+        // Without a cgroup there is the first process, whose PID namespace ends with it.
+        let process = self.saved.process.map(|process| process.open()).transpose()?.flatten();
+        process.map_or(Ok(()), |pidfd| kill_and_wait(&pidfd))
+    }
+}
+
+fn kill_and_wait(pidfd: &OwnedFd) -> Result<()> {
+    match pidfd_send_signal(Fd::of(pidfd), libc::SIGKILL) {
+        Err(e) if e.is(libc::ESRCH) => return Ok(()),
+        sent => sent.doing(|| "kill the container's process".to_owned())?,
+    }
+    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
+    let timeout = PollTimeout::try_from(DEATH).unwrap_or(PollTimeout::NONE);
+    match poll(&mut fds, timeout).doing(|| "wait for the container's process".to_owned())? {
+        0 => Err(nix::errno::Errno::ETIMEDOUT).doing(|| "wait for the killed process to end".to_owned()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,52 @@
+//! `state`, `list` and `ps`: what containers are doing.
+
+use crate::error::{Error, Result};
+use crate::id::ContainerId;
+use crate::runtime::Runtime;
+use crate::state::ContainerState;
+
+impl Runtime {
+    /// The state of a container (`runtime.md#state`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotExist`].
+    pub fn state(&self, id: &ContainerId) -> Result<ContainerState> {
+        let container = self.load(id)?;
+        let status = container.status()?;
+        Ok(ContainerState::new(container.saved, status))
+    }
+
+    /// The states of all containers, sorted by id. Those that come or go meanwhile may be missing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`]: a root directory that was asked for cannot be read.
+    pub fn list(&self) -> Result<Vec<ContainerState>> {
+        let mut states = Vec::new();
+        for id in self.store.list()? {
+            let container = match self.load(&id) {
+                Err(Error::NotExist { .. }) => continue,
+                loaded => loaded?,
+            };
+            let (status, owner) = (container.status()?, container.saved.owner);
+            states.push(ContainerState::new(container.saved, status).with_owner(owner));
+        }
+        Ok(states)
+    }
+
+    /// The ids of a container's processes, as the caller sees them, in ascending order.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotExist`].
+    pub fn processes(&self, id: &ContainerId) -> Result<Vec<i32>> {
+        let container = self.load(id)?;
+        if let Some(cgroup) = container.cgroup()? {
+            return Ok(cgroup.procs()?);
+        }
+        // Without a cgroup only the first process is known for sure.
+        let first = container.saved.process.filter(|process| process.is_alive().unwrap_or(false));
+        Ok(first.map(|process| process.pid).into_iter().collect())
+    }
+}

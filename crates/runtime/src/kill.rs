@@ -1,0 +1,76 @@
+//! `kill`: signals for a container.
+
+use orlop_cgroups::Cgroup;
+use orlop_spec::Status;
+use orlop_sys::Fd;
+use orlop_sys::process::{pidfd_open, pidfd_send_signal};
+
+use crate::error::{Action, Doing, Error, Result};
+use crate::id::ContainerId;
+use crate::join;
+use crate::runtime::{Container, Runtime};
+
+impl Runtime {
+    /// Sends a signal to the container's process, or to all of its processes.
+    ///
+    /// Where the container has no PID namespace of its own, whose end would take everything with it, SIGKILL goes to the
+    /// whole cgroup.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WrongState`]: it has ended ("container not running", as engines expect).
+    pub fn kill(&self, id: &ContainerId, signal: i32, all: bool) -> Result<()> {
+        let container = self.load(id)?;
+        let cgroup = container.cgroup()?;
+        if let (true, Some(cgroup)) = (all, &cgroup) {
+            return container.signal_all(cgroup, signal);
+        }
+        container.signal(signal)?;
+        match cgroup {
+            Some(cgroup) if signal == libc::SIGKILL && !container.has_pid_namespace()? => Ok(cgroup.kill()?),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Container {
+    fn signal(&self, signal: i32) -> Result<()> {
+        let stopped =
+            || Error::WrongState { id: self.saved.id.clone(), action: Action::Kill, status: Status::Stopped };
+        let Some(process) = self.saved.process else { return Err(stopped()) };
+        let pidfd = process.open()?.ok_or_else(stopped)?;
+        match pidfd_send_signal(Fd::of(&pidfd), signal) {
+            Err(e) if e.is(libc::ESRCH) => Err(stopped()),
+            sent => sent.doing(|| format!("send signal {signal} to process {}", process.pid)).map_err(|e| {
+                e.with_hint(
+                    "where a security module such as AppArmor forbids it, `orlop delete --force` still works",
+                )
+            }),
+        }
+    }
+
+    fn signal_all(&self, cgroup: &Cgroup, signal: i32) -> Result<()> {
+        if signal == libc::SIGKILL {
+            return Ok(cgroup.kill()?);
+        }
+        for pid in cgroup.procs()? {
+            // Between listing and opening a process may end, and its number may go to another, which then is not in
+            // the list of this cgroup any more: so look again before the signal.
+            let Ok(pidfd) = pidfd_open(pid) else { continue };
+            if !cgroup.procs()?.contains(&pid) {
+                continue;
+            }
+            match pidfd_send_signal(pidfd.fd(), signal) {
+                Err(e) if !e.is(libc::ESRCH) => {
+                    return Err(e).doing(|| format!("send signal {signal} to process {pid}"));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn has_pid_namespace(&self) -> Result<bool> {
+        Ok(join::namespaces(&self.config()?.spec) & libc::CLONE_NEWPID != 0)
+    }
+}

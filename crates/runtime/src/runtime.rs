@@ -1,0 +1,99 @@
+//! The runtime: what all commands have in common.
+
+use std::cell::OnceCell;
+
+use orlop_cgroups::{Cgroup, Layout};
+use orlop_spec::{Document, Status};
+
+use crate::error::{Error, Result};
+use crate::id::ContainerId;
+use crate::liveness;
+use crate::options::{CgroupManager, Settings};
+use crate::state::StateFile;
+use crate::store::{StateDir, Store};
+
+/// A container runtime: a state store and a way to make cgroups.
+///
+/// Each command is a method; the files `create.rs`, `start.rs`, `exec.rs`, `kill.rs`, `delete.rs`, `freeze.rs` and
+/// `inspect.rs` have one or two each.
+#[derive(Debug)]
+pub struct Runtime {
+    pub(crate) store: Store,
+    pub(crate) settings: Settings,
+    layout: OnceCell<Layout>,
+}
+
+impl Runtime {
+    /// A runtime with these settings. Nothing is opened or asked yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`]: the systemd cgroup manager, which is not built yet. [`Error::Usage`]: no usable root.
+    pub fn new(settings: Settings) -> Result<Self> {
+        if settings.cgroup_manager == CgroupManager::Systemd {
+            return Err(Error::unsupported("the systemd cgroup manager"));
+        }
+        let store = Store::open(settings.root.as_deref())?;
+        Ok(Self { store, settings, layout: OnceCell::new() })
+    }
+
+    /// Where this host keeps its cgroups.
+    pub(crate) fn layout(&self) -> Result<&Layout> {
+        if let Some(layout) = self.layout.get() {
+            return Ok(layout);
+        }
+        let found = Layout::detect()?;
+        Ok(self.layout.get_or_init(|| found))
+    }
+
+    /// Whether a lack of rights over cgroups is forgiven.
+    pub(crate) fn is_rootless(&self) -> bool {
+        let is_root = || nix::unistd::geteuid().is_root() && !crate::store::in_user_namespace();
+        self.settings.rootless.unwrap_or_else(|| !is_root())
+    }
+
+    /// What is known of a container.
+    pub(crate) fn load(&self, id: &ContainerId) -> Result<Container> {
+        let dir = self.store.find(id)?;
+        let saved = dir.read_state()?;
+        Ok(Container { dir, saved })
+    }
+}
+
+/// A container that exists: its state directory, and what is saved there.
+#[derive(Debug)]
+pub(crate) struct Container {
+    pub(crate) dir: StateDir,
+    pub(crate) saved: StateFile,
+}
+
+impl Container {
+    /// Where it is in its life.
+    pub(crate) fn status(&self) -> Result<Status> {
+        let status = liveness::status(&self.saved, &self.dir)?;
+        if matches!(status, Status::Running | Status::Created)
+            && self.cgroup()?.is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false))
+        {
+            return Ok(Status::Paused);
+        }
+        Ok(status)
+    }
+
+    /// Its cgroup, or `None` if it has none or it is gone.
+    pub(crate) fn cgroup(&self) -> Result<Option<Cgroup>> {
+        let Some(location) = self.saved.cgroups.location() else { return Ok(None) };
+        match Cgroup::open(&location) {
+            Ok(cgroup) => Ok(Some(cgroup)),
+            Err(e) if e.errno() == Some(nix::errno::Errno::ENOENT) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The config it was made with. Later changes of the bundle have no effect (`runtime.md#lifecycle`).
+    pub(crate) fn config(&self) -> Result<Document> {
+        Document::parse(self.dir.read_config()?).map_err(|e| Error::State {
+            path: self.dir.config_path(),
+            why: e.errors.first().map(ToString::to_string).unwrap_or_default(),
+        })
+    }
+}
