@@ -1,1 +1,51 @@
-//! Helpers of the integration tests.
+//! The test kit: what the tests in `tests/tests/` are made of.
+//!
+//! | module | what it gives |
+//! |---|---|
+//! | [`runtime`] | which binary is under test: `bin/orlop`, or whatever `ORLOP` names |
+//! | [`container`] | [`Container`]: one container from bundle to `delete`, leaks checked at the end |
+//! | [`bundle`] | a bundle in a temporary directory whose `config.json` a test edits by JSON pointer |
+//! | [`spec`] | the default configuration, and its variants for user namespaces |
+//! | [`busybox`] | the small root file system most tests use |
+//! | [`rootfs`] | a Debian root file system with real servers in it |
+//! | [`command`] | run a command with a time limit; everything it said is kept |
+//! | [`events`] | wait for things to happen (processes, fifos, files); nothing here sleeps |
+//! | [`cgroup`] | where a process's limits are: version 1 or 2, whichever has the controller |
+//! | [`ledger`] | what a container left behind on the machine |
+//! | [`seccomp`] | a profile of the kind that container engines use |
+//! | [`terminal`] | pseudo-terminals and console sockets |
+//! | [`unprivileged`] | a user without privileges, with subordinate ids, made without touching `/etc` |
+//! | [`need`] | say SKIP, with the reason, where something a test needs is missing |
+//!
+//! A test reads like what a user would type:
+//!
+//! ```no_run
+//! use orlop_tests::Container;
+//! let container = Container::sh("echo hello; exit 3");
+//! let out = container.run();
+//! assert_eq!((out.code, out.stdout.as_str()), (3, "hello\n"));
+//! ```
+//!
+//! Helpers panic where something that must work does not: the panic is the test's failure.
+#![forbid(unsafe_code)]
+#![allow(clippy::missing_panics_doc, reason = "every helper fails its test by a panic")]
+
+pub mod bundle;
+pub mod busybox;
+pub mod cgroup;
+pub mod command;
+pub mod container;
+pub mod events;
+pub mod ledger;
+pub mod need;
+pub mod rootfs;
+pub mod runtime;
+pub mod seccomp;
+pub mod spec;
+pub mod terminal;
+pub mod unprivileged;
+
+pub use bundle::Bundle;
+pub use command::{Invocation, Output, Running};
+pub use container::Container;
+pub use events::{Fifo, ProcessHandle};

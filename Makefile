@@ -1,0 +1,47 @@
+# Everything a developer or a newcomer types. The work is done by cargo and the scripts in hack/.
+PREFIX ?= /usr/local
+SHELL := /bin/bash
+
+.DEFAULT_GOAL := help
+.PHONY: help build try test test-unit test-host test-vm bench lint install clean
+
+help: ## list what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## one static binary at bin/orlop
+	@hack/build.sh
+
+try: ## install what is missing, build, and run a container that shows its isolation
+	@hack/setup.sh build
+	@hack/build.sh
+	@hack/try.sh
+
+test: ## install what is missing and run every test; ends with a summary
+	@hack/setup.sh build test vm
+	@hack/test.sh unit host vm
+
+test-unit: ## the crates' own tests: no root, no binary needed
+	@hack/test.sh unit
+
+test-host: ## the integration tests on this machine, as root
+	@hack/test.sh host
+
+test-vm: ## the integration tests in the test VM: pure cgroup v2, every capability
+	@hack/test.sh vm
+
+bench: ## orlop, runc and crun side by side in one run
+	@hack/setup.sh build bench
+	@hack/build.sh
+	@hack/bench
+
+lint: ## formatting and clippy, warnings denied
+	@hack/setup.sh lint
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+install: build ## install below PREFIX (/usr/local)
+	install -D -m 0755 bin/orlop $(DESTDIR)$(PREFIX)/bin/orlop
+
+clean: ## remove everything that was built
+	cargo clean
+	rm -rf bin

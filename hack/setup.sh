@@ -1,0 +1,82 @@
+#!/bin/bash
+# setup.sh PURPOSE...   installs what is missing on Debian or Ubuntu; says nothing if all is there.
+#
+#   build   compile orlop
+#   lint    check formatting and style
+#   test    run the tests on this machine
+#   vm      run the tests in the test VM
+#   bench   compare with other runtimes
+set -euo pipefail
+
+oldest_rust=1.88
+
+packages() {
+    case $1 in
+    build) echo gcc libc6-dev make pkg-config libseccomp-dev ;;
+    lint) echo make ;;
+    test)
+        # Root file systems; what the tests ask the kernel and servers with; a runtime to prove the tests with.
+        echo busybox-static mmdebstrap uidmap util-linux iproute2 redis-tools curl jq strace runc
+        ;;
+    vm) echo qemu-system-x86 qemu-system-common busybox-static cpio kmod xz-utils zstd python3 jq dbus ;;
+    bench) echo runc crun strace busybox-static python3 util-linux ;;
+    *) echo "setup: unknown purpose $1 (build, lint, test, vm, bench)" >&2 && exit 2 ;;
+    esac
+}
+
+# true if version $1 is at least $2
+at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n 1)" = "$2" ]; }
+
+check_rust() {
+    local have
+    if ! have=$(cargo --version 2>/dev/null); then
+        echo "setup: no cargo. Install Rust $oldest_rust or newer: 'apt-get install rustup && rustup default stable'" >&2
+        echo "       where the distribution has rustup, else as https://www.rust-lang.org/tools/install says." >&2
+        exit 1
+    fi
+    have=${have#cargo }
+    if ! at_least "${have%% *}" "$oldest_rust"; then
+        echo "setup: cargo ${have%% *} is too old, orlop needs $oldest_rust: 'rustup update stable'" >&2
+        exit 1
+    fi
+}
+
+installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+install_missing() {
+    local missing=() package
+    for package in "$@"; do installed "$package" || missing+=("$package"); done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if ! command -v apt-get >/dev/null; then
+        echo "setup: these Debian packages or their like are needed: ${missing[*]}" >&2
+        exit 1
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        echo "setup: as root, run: apt-get install --no-install-recommends ${missing[*]}" >&2
+        exit 1
+    fi
+    echo "setup: installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -qq
+    apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
+
+# rustup's minimal profile lacks them.
+check_lints() {
+    cargo clippy --version >/dev/null 2>&1 && cargo fmt --version >/dev/null 2>&1 && return
+    if command -v rustup >/dev/null; then
+        rustup --quiet component add clippy rustfmt
+    else
+        install_missing rust-clippy rustfmt
+    fi
+}
+
+[ $# -gt 0 ] || set -- build test vm bench
+wanted=()
+for purpose in "$@"; do
+    case $purpose in build) check_rust ;; lint) check_lints ;; esac
+    names=$(packages "$purpose")
+    read -ra names <<<"$names"
+    wanted+=("${names[@]}")
+done
+install_missing "${wanted[@]}"

@@ -1,0 +1,86 @@
+#!/bin/bash
+# test.sh STAGE...   runs the tests and sums them up.
+#
+#   unit   the crates' own tests
+#   host   the integration tests on this machine
+#   vm     the same integration tests in the test VM
+#
+# ORLOP names the runtime under test (default bin/orlop, built first); VM_KERNEL the guest's kernel.
+set -uo pipefail
+cd "$(dirname "$(readlink -f "$0")")/.." || exit
+
+logs=$PWD/target/test-logs
+mkdir -p "$logs"
+
+stage_unit() {
+    cargo test --workspace --exclude orlop-tests --locked --no-fail-fast
+    local rc=$?
+    cargo test -p orlop-tests --lib --locked && return $rc
+}
+
+stage_host() {
+    needs_root || return
+    cargo test -p orlop-tests --locked --no-fail-fast --tests
+}
+
+# Builds outside, since the guest is ten times slower; one boot for all tests.
+stage_vm() {
+    needs_root || return
+    local kernel=${VM_KERNEL:-6.12} programs
+    hack/vm/kernel "$kernel" || return
+    programs=$(cargo test -p orlop-tests --locked --no-run --tests --message-format=json |
+        jq -r 'select(.executable != null and .profile.test and .target.kind == ["test"]).executable') || return
+    # shellcheck disable=SC2086 # a list of paths without spaces
+    hack/vm/vm -k "$kernel" -t 3000 -m 3072 -e ORLOP -e ORLOP_SKIPS -e ORLOP_PATIENCE=8 -e TEST_FILTER -- \
+        hack/vm/run-tests $programs
+}
+
+needs_root() {
+    [ "$(id -u)" = 0 ] && return
+    echo "test.sh: the integration tests need root: they make containers" >&2
+    return 1
+}
+
+# The binary under test is made once, before any stage that needs it.
+make_binary() {
+    [ -n "${ORLOP-}" ] || hack/build.sh
+}
+
+# Sums the "test result:" lines of a log; a skipped test has "passed" for the runner, but not for us.
+count() {
+    awk -v skipped="$(grep -c . "$2" 2>/dev/null)" '
+        /^test result:/ { for (i = 2; i <= NF; i++) { if ($i == "passed;") p += $(i-1); if ($i == "failed;") f += $(i-1) } }
+        END { print p - skipped, f + 0, skipped + 0 }' "$1"
+}
+
+run_stage() {
+    local stage=$1 log=$logs/$1.log skips=$logs/$1.skips rc started=$SECONDS passed failed skipped
+    echo "== $stage"
+    : >"$skips"
+    ORLOP_SKIPS=$skips "stage_$stage" </dev/null 2>&1 | tee "$log"
+    rc=${PIPESTATUS[0]}
+    # The guest sees this machine's files under a throw-away overlay: its skips come through the log.
+    [ "$stage" != vm ] || grep -h '^SKIP ' "$log" >"$skips"
+    read -r passed failed skipped < <(count "$log" "$skips")
+    # A stage that broke before its tests could run is a failure too, and must not look like "0 failed".
+    [ "$rc" = 0 ] || [ "$failed" != 0 ] || failed=1
+    total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed)) total_skipped=$((total_skipped + skipped))
+    summary+=("$(printf '%-5s %4d passed, %d failed, %d skipped, %d s' "$stage" "$passed" "$failed" "$skipped" $((SECONDS - started)))")
+}
+
+total_passed=0 total_failed=0 total_skipped=0 summary=()
+[ $# -gt 0 ] || set -- unit host vm
+if [[ " $* " == *" host "* || " $* " == *" vm "* ]]; then
+    make_binary || { echo "0 passed, 1 failed (the build)" && exit 1; }
+fi
+for stage; do run_stage "$stage"; done
+
+echo "== summary"
+for stage; do
+    sed 's/^SKIP /skipped: /' "$logs/$stage.skips" | sort -u
+    # The runner's own words for a failed test, prefixed with where.
+    sed -nE "s/^test (.*) \.\.\. FAILED\$/failed:  \1 ($stage)/p" "$logs/$stage.log"
+done
+printf '%s\n' "${summary[@]}"
+echo "$total_passed passed, $total_failed failed, $total_skipped skipped"
+[ "$total_failed" = 0 ]

@@ -1,0 +1,199 @@
+//! `exec`: another process in a running container.
+use std::fs;
+
+use orlop_tests::{Container, need};
+use serde_json::json;
+
+/// A running container.
+fn running() -> Container {
+    let container = Container::lasting();
+    container.up();
+    container
+}
+
+#[test]
+fn exec_gives_output_and_exit_code() {
+    let container = running();
+    let out = container.exec(&["sh", "-c", "echo out; echo err >&2; exit 42"]);
+    assert_eq!((out.code, out.stdout.as_str(), out.stderr.as_str()), (42, "out\n", "err\n"));
+}
+
+#[test]
+fn exec_gives_128_plus_n_for_a_signal() {
+    let out = running().exec(&["sh", "-c", "kill -KILL $$"]);
+    assert_eq!(out.code, 128 + 9, "{out}");
+}
+
+#[test]
+fn exec_passes_standard_input() {
+    let container = running();
+    let out = container.exec_command(&[], &["cat"]).input(b"in and out\n").output();
+    assert_eq!(out.ok().stdout, "in and out\n");
+}
+
+#[test]
+fn exec_is_in_all_namespaces_and_the_root_of_the_container() {
+    let container = running();
+    let script = "for n in pid net ipc uts mnt; do readlink /proc/self/ns/$n; done; hostname; ls /";
+    let out = container.exec(&["sh", "-c", script]).ok();
+    let lines = out.lines();
+    for (line, name) in lines.iter().zip(["pid", "net", "ipc", "uts", "mnt"]) {
+        let link = fs::read_link(format!("/proc/{}/ns/{name}", container.pid())).expect("it runs");
+        assert_eq!(*line, link.to_string_lossy());
+    }
+    assert_eq!(lines[5], "box");
+}
+
+#[test]
+fn exec_is_in_the_cgroups_of_the_container() {
+    let container = running();
+    let expected = fs::read_to_string(format!("/proc/{}/cgroup", container.pid())).expect("it runs");
+    let out = container.exec(&["cat", "/proc/self/cgroup"]).ok();
+    assert_eq!(out.stdout, expected);
+}
+
+#[test]
+fn exec_takes_environment_and_working_directory() {
+    let container = running();
+    let flags = ["--env", "A=1", "--env", "B=two words", "--cwd", "/home/user"];
+    let out = container.exec_command(&flags, &["sh", "-c", "echo \"$A|$B|$TERM\"; pwd"]).output();
+    assert_eq!(out.ok().stdout, "1|two words|xterm\n/home/user\n", "the container's own environment stays");
+}
+
+#[test]
+fn exec_takes_a_user_and_groups() {
+    let container = running();
+    let flags = ["--user", "1000:1001", "--additional-gids", "5", "--additional-gids", "2000"];
+    let out = container.exec_command(&flags, &["id"]).ok();
+    assert!(out.stdout.starts_with("uid=1000(user) gid=1001"), "{out}");
+    assert!(out.stdout.contains("groups=1001,5,2000(extra)") || out.stdout.contains("5,2000"), "{out}");
+}
+
+#[test]
+fn exec_has_the_containers_capabilities_and_those_added() {
+    let container = running();
+    let mask = |flags: &[&str]| {
+        let out = container.exec_command(flags, &["grep", "CapEff", "/proc/self/status"]).ok();
+        let text = out.stdout.split_whitespace().last().expect("a mask").to_owned();
+        u64::from_str_radix(&text, 16).expect("a hexadecimal mask")
+    };
+    let (audit_write, kill, net_bind, net_raw) = (1 << 29, 1 << 5, 1 << 10, 1 << 13);
+    assert_eq!(mask(&[]), audit_write | kill | net_bind);
+    assert_eq!(mask(&["--cap", "CAP_NET_RAW"]), audit_write | kill | net_bind | net_raw);
+}
+
+#[test]
+fn exec_has_no_new_privileges_as_configured_or_demanded() {
+    let mut container = Container::lasting();
+    container.set("/process/noNewPrivileges", false);
+    container.up();
+    let args = ["grep", "NoNewPrivs", "/proc/self/status"];
+    assert!(container.exec(&args).ok().stdout.ends_with("0\n"));
+    assert!(container.exec_command(&["--no-new-privs"], &args).ok().stdout.ends_with("1\n"));
+}
+
+#[test]
+fn exec_takes_a_process_file() {
+    let container = running();
+    let file = container.home().join("process.json");
+    let process = json!({
+        "terminal": false, "args": ["sh", "-c", "pwd; echo $X; id -u"], "cwd": "/home", "env": ["PATH=/bin", "X=y"],
+        "user": {"uid": 1000, "gid": 1000}
+    });
+    fs::write(&file, process.to_string()).expect("a new file");
+    let out = container.command("exec", &["--process", &file.to_string_lossy()]).output();
+    assert_eq!(out.ok().stdout, "/home\ny\n1000\n");
+}
+
+#[test]
+fn exec_detached_writes_the_pid_file_and_returns() {
+    let container = running();
+    let process = container.exec_detached(&[], &["sleep", "1000"]);
+    let cmdline = fs::read_to_string(format!("/proc/{}/cmdline", process.pid())).expect("it runs");
+    assert_eq!(cmdline, "sleep\x001000\0");
+    process.signal(rustix::process::Signal::TERM).expect("it runs");
+    assert_eq!(process.reap(), Some(128 + 15), "the caller's side can collect it");
+}
+
+#[test]
+fn exec_of_a_program_that_does_not_exist_gives_its_own_exit_code() {
+    let container = running();
+    let out = container.exec(&["/no/such/program"]);
+    assert_eq!(out.code, 255, "{out}");
+    assert!(out.stderr.contains("/no/such/program"), "{out}");
+}
+
+#[test]
+fn exec_in_a_container_that_is_not_running_is_refused() {
+    let container = Container::sh("exit 0");
+    container.up();
+    container.wait();
+    let out = container.exec(&["true"]);
+    assert_ne!(out.code, 0, "{out}");
+    assert!(out.stderr.contains("not running") || out.stderr.contains("stopped"), "{out}");
+}
+
+#[test]
+fn exec_in_a_created_container_works() {
+    let container = Container::lasting();
+    container.create();
+    assert_eq!(container.exec(&["echo", "early"]).ok().stdout, "early\n");
+}
+
+#[test]
+fn exec_in_a_paused_container_is_refused() {
+    let container = running();
+    container.command::<&str>("pause", &[]).ok();
+    let out = container.exec(&["true"]);
+    assert_ne!(out.code, 0, "{out}");
+    assert!(out.stderr.contains("paused"), "{out}");
+    container.command::<&str>("resume", &[]).ok();
+    container.exec(&["true"]).ok();
+}
+
+#[test]
+fn exec_passes_descriptors_from_3_on() {
+    let container = running();
+    let file = container.home().join("three");
+    fs::write(&file, "third\n").expect("a new file");
+    let script = format!("exec 3<{}; exec \"$@\"", file.display());
+    let command = container.exec_command(&["--preserve-fds", "1"], &["sh", "-c", "cat <&3"]);
+    assert_eq!(command.within(&["sh", "-c", &script, "sh"]).ok().stdout, "third\n");
+}
+
+#[test]
+fn a_process_of_exec_ends_with_the_container() {
+    let container = running();
+    let process = container.exec_detached(&[], &["sleep", "1000"]);
+    container.kill("KILL");
+    assert_eq!(process.reap(), Some(128 + 9), "the pid namespace takes it along");
+    container.wait();
+    container.delete();
+}
+
+#[test]
+fn many_execs_at_once_all_work() {
+    let container = running();
+    let commands: Vec<_> = (0..12)
+        .map(|n| container.exec_command(&[], &["sh", "-c", &format!("echo {n}; exit {n}")]).spawn())
+        .collect();
+    for (n, command) in commands.into_iter().enumerate() {
+        let out = command.wait();
+        assert_eq!((out.code, out.stdout.trim()), (n as i32, n.to_string().as_str()), "{out}");
+    }
+}
+
+#[test]
+fn exec_applies_the_containers_rlimits_and_umask() {
+    let mut container = Container::lasting();
+    container.set("/process/user/umask", 0o027);
+    container.up();
+    let out = container.exec(&["sh", "-c", "ulimit -n"]).ok();
+    assert_eq!(out.stdout, "1024\n");
+    let umask = container.exec(&["sh", "-c", "umask"]).ok();
+    need!(
+        umask.stdout == "0027\n" || orlop_tests::runtime::is_orlop(),
+        "this runtime's exec forgets the umask"
+    );
+    assert_eq!(umask.stdout, "0027\n");
+}
