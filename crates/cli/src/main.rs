@@ -16,7 +16,6 @@ mod commands;
 mod flags;
 mod globals;
 mod output;
-mod stub;
 mod values;
 
 use std::ffi::OsString;
