@@ -70,8 +70,7 @@ impl<'a> Compiler<'a> {
         match compile(seccomp, &Options::new(native)) {
             Ok(filter) => {
                 for warning in &filter.warnings {
-                    let pointer = place(&warning.place.pointer());
-                    self.warn(Code::SeccompIgnored, pointer, warning.problem.to_string());
+                    self.warn(Code::SeccompIgnored, warning.place.pointer(), warning.problem.to_string());
                 }
                 if filter.notify || !seccomp.listener_path.is_empty() {
                     self.not_yet(
@@ -83,7 +82,7 @@ impl<'a> Compiler<'a> {
             }
             Err(findings) => {
                 for finding in findings {
-                    self.error(Code::Seccomp, place(&finding.place.pointer()), finding.problem.to_string());
+                    self.error(Code::Seccomp, finding.place.pointer(), finding.problem.to_string());
                 }
                 None
             }

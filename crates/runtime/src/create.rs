@@ -175,6 +175,7 @@ fn compile(
         listen_fds: files::listen_fds(),
         systemd_cgroup: false,
         root_override,
+        filter: None,
     };
     orlop_compile::compile(spec, host, &options)
 }

@@ -14,7 +14,7 @@ const MACHINE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/orlop-init"));
 /// # Errors
 ///
 /// memfd_create(2) or write(2) failed; `EACCES`: the sysctl `vm.memfd_noexec` forbids executable files in memory.
-pub fn make<O>(program: &Built<O>, slots: &[(Slot, i32)]) -> Result<OwnedFd> {
+pub(crate) fn make<O>(program: &Built<O>, slots: &[(Slot, i32)]) -> Result<OwnedFd> {
     let image = file::memfd(c"orlop-init")?;
     write_all(&image, MACHINE)?;
     write_all(&image, &program.encode(slots))?;

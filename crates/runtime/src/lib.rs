@@ -27,6 +27,7 @@ mod runtime;
 mod start;
 pub mod state;
 pub mod store;
+mod try_it;
 pub mod wait;
 
 pub use error::{Error, Result};

@@ -26,8 +26,8 @@
 #[cfg(feature = "std")]
 extern crate std;
 
-pub mod bpf;
 pub mod arena;
+pub mod bpf;
 #[cfg(feature = "std")]
 pub mod command;
 pub mod cred;

@@ -1,7 +1,7 @@
 //! `orlop try`
 
 use clap::{Arg, ArgAction};
-use orlop_runtime::{Error, NetMode, Result, Runtime, TryOptions};
+use orlop_runtime::{NetMode, TryOptions};
 
 use super::{Entry, PLAIN, status};
 use crate::{flags, values};
@@ -56,15 +56,10 @@ pub(super) const ENTRY: Entry = Entry {
             hostname: flags::get(arguments, "hostname").cloned(),
             env: strings("env"),
         };
-        try_it(&globals.runtime()?, &options).map(status)
+        globals.runtime()?.try_it(&options).map(status)
     },
     ..PLAIN
 };
-
-/// Stands in for the library's until it is there.
-fn try_it(_: &Runtime, _: &TryOptions) -> Result<i32> {
-    Err(Error::unsupported("orlop try"))
-}
 
 fn limits() -> [Arg; 3] {
     [
