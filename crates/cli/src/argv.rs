@@ -15,6 +15,8 @@ use crate::commands::{self, Entry};
 
 /// The arguments, split at the command's name.
 pub(crate) struct Split {
+    /// The definition of the options before it.
+    definition: Command,
     /// Options before the command.
     globals: Vec<OsString>,
     /// The command's name, and what follows.
@@ -35,20 +37,23 @@ impl Split {
     pub(crate) fn new(arguments: impl IntoIterator<Item = OsString>) -> Self {
         let mut rest: VecDeque<_> = arguments.into_iter().skip(1).collect();
         let mut globals = Vec::new();
-        take_options(&commands::globals_only(), &mut rest, &mut globals);
-        Self { globals, rest }
+        let definition = commands::globals_only();
+        take_options(&definition, &mut rest, &mut globals);
+        Self { definition, globals, rest }
     }
 
     /// Parses the global options.
-    pub(crate) fn globals(&self) -> Result<ArgMatches, Stop> {
+    pub(crate) fn globals(&mut self) -> Result<ArgMatches, Stop> {
         let asked = |long: &str, short: &str| self.globals.iter().any(|arg| arg == long || arg == short);
         if asked("--version", "-v") {
             return Err(Stop::Print(commands::version()));
         }
-        if asked("--help", "-h") || self.rest.is_empty() {
-            return Err(Stop::Print(commands::all().render_help().to_string()));
+        let help = || Stop::Print(commands::all().render_help().to_string());
+        if asked("--help", "-h") {
+            return Err(help());
         }
-        commands::globals_only().try_get_matches_from(&self.globals).map_err(Stop::from)
+        let globals = self.definition.try_get_matches_from_mut(&self.globals)?;
+        if self.rest.is_empty() { Err(help()) } else { Ok(globals) }
     }
 
     /// Finds the command, and parses its arguments.
@@ -225,7 +230,7 @@ mod tests {
             "orlop -root /r -debug -log=/l create web",
             "orlop --root create create web",
         ] {
-            let split = split(line);
+            let mut split = split(line);
             assert!(split.globals().is_ok(), "{line}");
             assert_eq!(split.command().ok().unwrap().0.name, "create", "{line}");
         }

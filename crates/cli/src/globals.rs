@@ -4,10 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches};
 use orlop_runtime::log::{Format, Log};
-use orlop_runtime::{CgroupManager, Error, Result, Settings};
+use orlop_runtime::{CgroupManager, Error, Result, Runtime, Settings};
 
 use crate::flags::{get, option, path, switch};
-use orlop_runtime::Runtime;
 
 /// What they say.
 pub(crate) struct Globals {

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
 
 /// Runs the command that the arguments ask for; the exit status.
 fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    let split = Split::new(arguments);
+    let mut split = Split::new(arguments);
     let globals = match split.globals() {
         Ok(globals) => globals,
         Err(stop) => return stopped(None, stop),

@@ -20,6 +20,7 @@ use crate::error::{Doing, Error, Result};
 mod host;
 mod proxy;
 
+pub use host::our_size;
 pub use proxy::Proxy;
 pub(crate) use proxy::{Ready, Wants};
 

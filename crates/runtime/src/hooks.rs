@@ -41,6 +41,16 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// All of them, in the order of a container's life.
+    pub const ALL: [Self; 6] = [
+        Self::Prestart,
+        Self::CreateRuntime,
+        Self::CreateContainer,
+        Self::StartContainer,
+        Self::Poststart,
+        Self::Poststop,
+    ];
+
     /// The name in `config.json`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -214,7 +214,8 @@ mod tests {
             tracing::debug!("not written");
             tracing::warn!(index = 3, id = web, how = ?web, "careful {}", 1);
         });
-        Log::open(Some(&path), Format::Json, false).unwrap().error(&Error::NotExist { id: web.into() });
+        let error = Error::NotExist { id: web.into() };
+        Log::open(Some(&path), Format::Json, false).unwrap().error(&error);
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(lines.len(), 2);
@@ -224,7 +225,7 @@ mod tests {
             (&lines[0]["index"], &lines[0]["id"], &lines[0]["how"]),
             (&3.into(), &web.into(), &"\"web\"".into())
         );
-        assert_eq!((&lines[1]["level"], &lines[1]["code"]), (&"error".into(), &"ORL-0102".into()));
+        assert_eq!((&lines[1]["level"], &lines[1]["code"]), (&"error".into(), &error.code().into()));
         assert_eq!(lines[1]["msg"], "container \"web\" does not exist");
     }
 }

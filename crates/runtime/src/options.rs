@@ -45,7 +45,7 @@ pub struct CreateOptions {
 }
 
 /// What `run` takes besides.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunOptions {
     /// Return once the container runs.
     pub detach: bool,

@@ -1,6 +1,11 @@
 //! `orlop features`: what works, as `features.md` of the specification describes it. What is not listed is refused.
 
-use orlop_spec::features::{CgroupFeatures, Enabled, IntelRdtFeatures, LinuxFeatures, MountExtensions};
+use orlop_runtime::hooks::Kind;
+use orlop_seccomp::Arch;
+use orlop_spec::features::{
+    CgroupFeatures, Enabled, IntelRdtFeatures, LinuxFeatures, MemoryPolicyFeatures, MountExtensions,
+    SeccompFeatures,
+};
 use orlop_spec::{Features, NamespaceKind};
 
 use super::{Entry, PLAIN};
@@ -24,15 +29,8 @@ fn features() -> Features {
     Features {
         oci_version_min: "1.0.0".to_owned(),
         oci_version_max: orlop_spec::VERSION.to_owned(),
-        hooks: Some(names(&[
-            "prestart",
-            "createRuntime",
-            "createContainer",
-            "startContainer",
-            "poststart",
-            "poststop",
-        ])),
-        mount_options: None,
+        hooks: Some(names(Kind::ALL.map(Kind::name))),
+        mount_options: Some(names(orlop_compile::known_mount_options())),
         linux: Some(linux()),
         annotations: annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
         potentially_unsafe_config_annotations: Some(Vec::new()),
@@ -41,21 +39,99 @@ fn features() -> Features {
 
 fn linux() -> LinuxFeatures {
     let (yes, no) = (Some(true), Some(false));
-    let namespaces = NamespaceKind::KNOWN.iter().map(|kind| kind.as_str().to_owned());
+    // The compiler refuses the time namespace so far.
+    let namespaces = NamespaceKind::KNOWN.iter().filter(|kind| **kind != NamespaceKind::Time);
     LinuxFeatures {
-        namespaces: Some(namespaces.collect()),
-        capabilities: None,
+        namespaces: Some(names(namespaces.map(NamespaceKind::as_str))),
+        capabilities: Some(names(orlop_compile::KNOWN_CAPABILITIES)),
         cgroup: Some(CgroupFeatures { v1: yes, v2: yes, systemd: no, systemd_user: no, rdma: no }),
-        seccomp: None,
+        seccomp: Some(seccomp()),
         apparmor: Some(Enabled { enabled: no }),
         selinux: Some(Enabled { enabled: no }),
         intel_rdt: Some(IntelRdtFeatures { enabled: no, schemata: no, monitoring: no }),
-        memory_policy: None,
+        memory_policy: Some(MemoryPolicyFeatures { modes: Some(Vec::new()), flags: Some(Vec::new()) }),
         mount_extensions: Some(MountExtensions { idmap: Some(Enabled { enabled: no }) }),
         net_devices: Some(Enabled { enabled: no }),
     }
 }
 
-fn names(all: &[&str]) -> Vec<String> {
-    all.iter().map(|name| (*name).to_owned()).collect()
+fn seccomp() -> SeccompFeatures {
+    SeccompFeatures {
+        enabled: Some(Arch::host().is_some()),
+        actions: Some(names(ACTIONS)),
+        operators: Some(names(OPERATORS)),
+        archs: Some(Arch::all().map(|arch| format!("SCMP_ARCH_{}", arch.name())).collect()),
+        known_flags: Some(names(FLAGS)),
+        // Which of them the kernel takes is not asked.
+        supported_flags: None,
+    }
+}
+
+/// All but `SCMP_ACT_NOTIFY`, which is not built yet.
+const ACTIONS: [&str; 7] = [
+    "SCMP_ACT_ALLOW",
+    "SCMP_ACT_ERRNO",
+    "SCMP_ACT_KILL",
+    "SCMP_ACT_KILL_PROCESS",
+    "SCMP_ACT_KILL_THREAD",
+    "SCMP_ACT_LOG",
+    "SCMP_ACT_TRAP",
+];
+
+const OPERATORS: [&str; 7] = [
+    "SCMP_CMP_EQ",
+    "SCMP_CMP_GE",
+    "SCMP_CMP_GT",
+    "SCMP_CMP_LE",
+    "SCMP_CMP_LT",
+    "SCMP_CMP_MASKED_EQ",
+    "SCMP_CMP_NE",
+];
+
+const FLAGS: [&str; 3] =
+    ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC"];
+
+fn names<'a>(all: impl IntoIterator<Item = &'a (impl AsRef<str> + ?Sized + 'a)>) -> Vec<String> {
+    all.into_iter().map(|name| name.as_ref().to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use orlop_seccomp::{Options, compile};
+    use orlop_spec::Seccomp;
+
+    fn works(profile: &str) {
+        let profile: Seccomp = serde_json::from_str(profile).unwrap();
+        let Some(host) = Arch::host() else { return };
+        let filter = compile(&profile, &Options::new(host)).unwrap();
+        assert!(filter.warnings.is_empty(), "{profile:?}: {:?}", filter.warnings);
+    }
+
+    #[test]
+    fn what_is_listed_for_seccomp_compiles() {
+        for action in ACTIONS {
+            works(&format!(
+                r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{{"names":["mkdir"],"action":"{action}"}}]}}"#
+            ));
+        }
+        for op in OPERATORS {
+            works(&format!(
+                r#"{{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{{"names":["mkdir"],"action":"SCMP_ACT_ALLOW",
+                "args":[{{"index":1,"value":3,"valueTwo":3,"op":"{op}"}}]}}]}}"#
+            ));
+        }
+        for flag in FLAGS {
+            works(&format!(r#"{{"defaultAction":"SCMP_ACT_ALLOW","flags":["{flag}"]}}"#));
+        }
+    }
+
+    #[test]
+    fn lists_are_complete_enough_to_be_useful() {
+        let features = features();
+        assert!(features.mount_options.unwrap().len() > 40);
+        let linux = features.linux.unwrap();
+        assert_eq!(linux.namespaces.unwrap().len(), 7);
+        assert_eq!(linux.capabilities.unwrap().len(), 41);
+    }
 }

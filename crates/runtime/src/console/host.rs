@@ -4,11 +4,17 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::Mode;
-use nix::sys::termios::{OutputFlags, SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
+use nix::sys::termios::{SetArg, Termios, cfmakeraw, tcgetattr, tcsetattr};
 use orlop_sys::Fd;
 use orlop_sys::terminal::{set_size, size};
 
 use crate::error::{Doing, Result};
+
+/// The size of our terminal, rows and columns, if we have one: what a container's terminal should start with, since its
+/// program may ask before a [`Proxy`](super::Proxy) is there to copy it.
+pub fn our_size() -> Option<(u16, u16)> {
+    find().and_then(|(terminal, _)| size(Fd::of(&terminal)).ok()).filter(|size| *size != (0, 0))
+}
 
 /// Our terminal in raw mode; dropping it restores the mode that it had.
 #[derive(Debug)]
@@ -19,13 +25,11 @@ pub(super) struct Raw {
 
 impl Raw {
     /// Finds our terminal, as runc does: standard error, output or input, else the controlling terminal; `None` if there
-    /// is none. Puts it into raw mode, so that every key reaches the container.
+    /// is none. Puts it into raw mode: every key reaches the container, and every byte of the container us as it is.
     pub(super) fn enter() -> Result<Option<Self>> {
         let Some((terminal, before)) = find() else { return Ok(None) };
         let mut raw = before.clone();
         cfmakeraw(&mut raw);
-        // The container's terminal leaves "\n" as it is, so that redirected output stays clean; ours returns the carriage.
-        raw.output_flags |= OutputFlags::OPOST;
         tcsetattr(&terminal, SetArg::TCSANOW, &raw).doing(|| "put the terminal into raw mode".to_owned())?;
         Ok(Some(Self { terminal, before }))
     }

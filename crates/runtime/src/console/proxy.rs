@@ -48,11 +48,14 @@ impl Proxy {
     /// [`Error::Kernel`](crate::Error::Kernel).
     pub fn new(master: OwnedFd) -> Result<Self> {
         let doing = || "take over the container's terminal".to_owned();
-        let mut mode = tcgetattr(&master).doing(doing)?;
-        mode.output_flags.remove(OutputFlags::ONLCR);
-        tcsetattr(&master, SetArg::TCSANOW, &mode).doing(doing)?;
         fcntl(&master, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK)).doing(doing)?;
         let host = Raw::enter()?;
+        if host.is_none() {
+            // Nobody looks: lines in a file or a pipe end without a carriage return.
+            let mut mode = tcgetattr(&master).doing(doing)?;
+            mode.output_flags.remove(OutputFlags::ONLCR);
+            tcsetattr(&master, SetArg::TCSANOW, &mode).doing(doing)?;
+        }
         let proxy = Self { master, host, input: Flow::default(), output: Flow::default() };
         proxy.resize();
         Ok(proxy)

@@ -25,8 +25,8 @@ fn state(name: &str) -> StateFile {
         owner: 0,
         annotations: [("k".into(), "v".into())].into(),
         cgroups: CgroupPaths {
-            v2: Some("/sys/fs/cgroup/x".into()),
-            v1: [("pids".into(), "/p".into())].into(),
+            v2: Some(("/sys/fs/cgroup".into(), "/x".into())),
+            v1: vec![("pids".into(), "/sys/fs/cgroup/pids".into(), "/x".into())],
         },
         rootless: false,
         terminal: true,
