@@ -16,9 +16,12 @@ packages() {
     lint) echo make ;;
     test)
         # Root file systems; what the tests ask the kernel and servers with; a runtime to prove the tests with.
-        echo busybox-static mmdebstrap uidmap util-linux iproute2 redis-tools curl jq strace runc
+        echo busybox-static mmdebstrap debian-archive-keyring uidmap util-linux iproute2 redis-tools curl jq strace runc
         ;;
-    vm) echo qemu-system-x86 qemu-system-common busybox-static cpio kmod xz-utils zstd python3 jq dbus ;;
+    vm)
+        echo qemu-system-x86 qemu-system-common busybox-static debian-archive-keyring cpio kmod xz-utils zstd python3 jq
+        echo systemd dbus # for guests that boot systemd
+        ;;
     bench) echo runc crun strace busybox-static python3 util-linux ;;
     *) echo "setup: unknown purpose $1 (build, lint, test, vm, bench)" >&2 && exit 2 ;;
     esac
@@ -76,7 +79,6 @@ wanted=()
 for purpose in "$@"; do
     case $purpose in build) check_rust ;; lint) check_lints ;; esac
     names=$(packages "$purpose")
-    read -ra names <<<"$names"
-    wanted+=("${names[@]}")
+    mapfile -t -O ${#wanted[@]} wanted < <(xargs -n 1 <<<"$names")
 done
 install_missing "${wanted[@]}"

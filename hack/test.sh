@@ -31,7 +31,7 @@ stage_vm() {
     programs=$(cargo test -p orlop-tests --locked --no-run --tests --message-format=json |
         jq -r 'select(.executable != null and .profile.test and .target.kind == ["test"]).executable') || return
     # shellcheck disable=SC2086 # a list of paths without spaces
-    hack/vm/vm -k "$kernel" -t 3000 -m 3072 -e ORLOP -e ORLOP_SKIPS -e ORLOP_PATIENCE=8 -e TEST_FILTER -- \
+    hack/vm/vm -k "$kernel" -t 3000 -m 3072 -e ORLOP -e ORLOP_PATIENCE=8 -e TEST_FILTER -- \
         hack/vm/run-tests $programs
 }
 

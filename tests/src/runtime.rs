@@ -13,7 +13,9 @@ pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| {
         let path = std::env::var_os("ORLOP").map_or_else(|| workspace().join("bin/orlop"), PathBuf::from);
-        let found = if path.components().count() > 1 { path.canonicalize().ok() } else { in_path(&path) };
+        // Relative to the workspace, whatever directory cargo runs a test in.
+        let named = path.components().count() == 1;
+        let found = if named { in_path(&path) } else { workspace().join(&path).canonicalize().ok() };
         found.unwrap_or_else(|| {
             panic!("no runtime at {}: run `make build` first, or set ORLOP", path.display())
         })

@@ -107,7 +107,6 @@ fn wrong_places() -> Vec<(&'static str, Value)> {
         ("/linux/resources/devices/0/access", json!("xyz")),
         ("/linux/devices", json!([{"path": "/dev/x", "type": "z", "major": 1, "minor": 1}])),
         ("/linux/sysctl", json!({"net.ipv4.ip_forward": 1})),
-        ("/linux/cgroupsPath", json!("../../escape")),
         ("/hooks/prestart", json!([{"path": "relative"}])),
         ("/hooks/poststop", json!([{"args": ["x"]}])),
     ]
@@ -165,27 +164,11 @@ fn ids_that_are_no_names_are_refused() {
     let bundle = container.bundle.path().to_string_lossy().into_owned();
     container.bundle.save();
     let before = entries(container.home());
-    for id in [
-        "",
-        ".",
-        "..",
-        "../x",
-        "a/b",
-        "/abs",
-        "new\nline",
-        "sp ace",
-        "tab\t",
-        "ü",
-        "a\u{1b}[31mb",
-        "-x",
-        "\\",
-    ] {
+    for id in
+        ["", ".", "..", "../x", "a/b", "/abs", "new\nline", "sp ace", "tab\t", "ü", "a\u{1b}[31mb", "\\"]
+    {
         let out = container.runtime().args(["run", "--bundle", &bundle, "--", id]).output();
-        // runc allows a leading dash.
-        need!(runtime::is_orlop() || out.code != 0 || id == "-x", "this runtime accepts {id:?}");
-        if runtime::is_orlop() || id != "-x" {
-            assert!(out.code != 0 && !out.stdout.contains("ran"), "{id:?}: {out}");
-        }
+        assert!(out.code != 0 && !out.stdout.contains("ran"), "{id:?}: {out}");
         for command in ["state", "delete", "start"] {
             let out = container.runtime().args([command, "--", id]).output();
             assert_ne!(out.code, 0, "{command} {id:?}: {out}");
