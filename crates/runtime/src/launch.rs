@@ -49,7 +49,7 @@ pub(crate) struct Request<'a> {
 /// # Errors
 ///
 /// [`Error::Kernel`], with the place in the config that asked for what could not be had. Nothing is left behind.
-pub(crate) fn launch<'a>(request: Request<'a>) -> Result<Session<'a>> {
+pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let launch = &request.compiled.launch;
     let (host, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .doing(|| "make a socket pair".to_owned())?;
