@@ -135,10 +135,10 @@ fn a_user_namespace_maps_root_to_an_unprivileged_user() {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
     let uids = status.lines().find_map(|line| line.strip_prefix("Uid:")).expect("Uid is in status");
     assert!(uids.split_whitespace().all(|uid| uid == HOST_ID.to_string()), "{uids}");
-    let text = running.stdout();
-    assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["0", "100000", "65536", "0"]);
     container.kill("KILL");
-    running.wait();
+    // Only now has the output certainly passed through the runtime's pipes.
+    let out = running.wait();
+    assert_eq!(out.stdout.split_whitespace().collect::<Vec<_>>(), ["0", "100000", "65536", "0"]);
 }
 
 #[test]
