@@ -9,8 +9,7 @@ use std::process::Command;
 use std::{env, fs};
 
 fn main() {
-    let var =
-        |name: &str| env::var_os(name).map(PathBuf::from).unwrap_or_else(|| panic!("cargo sets {name}"));
+    let var = |name: &str| env::var_os(name).map_or_else(|| panic!("cargo sets {name}"), PathBuf::from);
     let (out, crates) = (var("OUT_DIR"), var("CARGO_MANIFEST_DIR").join(".."));
     for watched in ["init", "sys", "program", "../Cargo.lock", "../Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", crates.join(watched).display());

@@ -200,7 +200,14 @@ impl<'a> Planner<'a> {
             Ok(program) => Some(program),
             Err(refused) => {
                 let origin = if refused.index < rules.len() {
-                    Pointer::new("/linux/resources/devices/{}").at(refused.index)
+                    let pattern = match refused.field {
+                        "access" => "/linux/resources/devices/{}/access",
+                        "type" => "/linux/resources/devices/{}/type",
+                        "major" => "/linux/resources/devices/{}/major",
+                        "minor" => "/linux/resources/devices/{}/minor",
+                        _ => "/linux/resources/devices/{}",
+                    };
+                    Pointer::new(pattern).at(refused.index)
                 } else {
                     RULES
                 };

@@ -171,7 +171,10 @@ impl<'a> Compiler<'a> {
             }
             Err(origins) => {
                 for origin in origins {
-                    self.nul(origin.pointer().cloned());
+                    let pointer = origin.pointer().cloned();
+                    if !self.found.iter().any(|known| known.is_nul_within(pointer.as_ref())) {
+                        self.nul(pointer);
+                    }
                 }
                 Err(Diagnostics::all_of(self.found))
             }

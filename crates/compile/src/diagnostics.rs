@@ -66,6 +66,14 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
+    /// Whether it tells, more exactly, of a NUL character that is somewhere within `pointer`.
+    pub(crate) fn is_nul_within(&self, pointer: Option<&Pointer>) -> bool {
+        let within = |inner: &Pointer, outer: &Pointer| {
+            orlop_spec::pointer::is_within(&inner.to_string(), &outer.to_string())
+        };
+        self.code == Code::NulByte && self.pointer.as_ref().zip(pointer).is_some_and(|(i, o)| within(i, o))
+    }
+
     /// Adds a hint.
     pub(crate) fn hint(&mut self, hint: impl Into<String>) {
         self.hint = Some(hint.into());

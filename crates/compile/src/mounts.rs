@@ -51,6 +51,8 @@ impl Compiler<'_> {
     }
 
     fn mount(&mut self, entry: &Entry<'_>) {
+        self.no_nul(entry.mount.destination.as_bytes(), &entry.field("/mounts/{}/destination"));
+        self.no_nul(entry.mount.source.as_bytes(), &entry.field("/mounts/{}/source"));
         self.check_options(entry);
         let recursive = entry.options.bind();
         match (recursive, entry.mount.kind.as_str()) {

@@ -63,6 +63,11 @@ impl<'a> Namespaces<'a> {
     }
 }
 
+/// Where the path of a namespace stands.
+fn path_of(index: usize) -> Pointer {
+    Pointer::new("/linux/namespaces/{}/path").at(index)
+}
+
 impl Compiler<'_> {
     /// Reads the list, and says what the host side has to make and join.
     pub(crate) fn namespaces(&mut self) {
@@ -84,7 +89,7 @@ impl Compiler<'_> {
                 Membership::New if kind != NamespaceKind::Cgroup => self.launch.namespaces |= flag as u64,
                 Membership::New | Membership::Inherited => {}
                 Membership::Joined(path) => {
-                    let origin = Pointer::new("/linux/namespaces/{}").at(index).into();
+                    let origin = path_of(index).into();
                     let path = PathBuf::from(path);
                     self.launch.joins.push(Join { path, kind, flag, origin, must_differ: None });
                 }
@@ -102,17 +107,21 @@ impl Compiler<'_> {
             }
             let Some(at) = Namespaces::position(&namespace.kind) else {
                 let message = format!("{:?} is no type of namespace", namespace.kind.as_str());
-                self.error(Code::NamespaceUnknown, pointer, message)
-                    .hint("types are pid, network, mount, ipc, uts, user, cgroup and time");
+                self.error(
+                    Code::NamespaceUnknown,
+                    Pointer::new("/linux/namespaces/{}/type").at(index),
+                    message,
+                )
+                .hint("types are pid, network, mount, ipc, uts, user, cgroup and time");
                 continue;
             };
             let path = namespace.path.as_str();
             if !path.is_empty() && !Path::new(path).is_absolute() {
                 let message =
                     format!("the path {path:?} of the {} namespace is not absolute", namespace.kind);
-                self.error(Code::NamespacePath, pointer.clone(), message);
+                self.error(Code::NamespacePath, path_of(index), message);
             }
-            self.no_nul(path.as_bytes(), &pointer);
+            self.no_nul(path.as_bytes(), &path_of(index));
             if self.namespaces.entries[at].0 != Membership::Inherited {
                 let message = format!("the {} namespace is listed twice", namespace.kind);
                 self.error(Code::NamespaceTwice, pointer, message).hint("list each type at most once");

@@ -83,6 +83,9 @@ impl Compiler<'_> {
         } else if start_hooks {
             let why = "Hooks run before the program does.";
             self.sync(Point::Ready, Pointer::new("/hooks/startContainer"), why);
+        } else if end.container {
+            let why = "Who hears from the program can find the container's state.";
+            self.step(Step::AwaitRecord {}, START, why);
         }
     }
 }

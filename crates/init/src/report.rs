@@ -22,11 +22,13 @@ impl From<Error> for Fault {
 
 impl Fault {
     /// The same fault, with the file-system context in which it happened.
+    #[must_use]
     pub fn in_context(self, context: OwnedFd) -> Self {
         Self { context: Some(context), ..self }
     }
 
     /// The same fault, of this part of the step.
+    #[must_use]
     pub fn of_part(self, part: u32) -> Self {
         Self { part: Some(part), ..self }
     }

@@ -38,7 +38,7 @@ impl Bundle {
         })?;
         match Document::parse(text) {
             Ok(config) => Ok(Self { path, file, config }),
-            Err(errors) => Err(malformed(&file, &errors, compile(&errors.document.spec, &path))),
+            Err(errors) => Err(malformed(&file, &errors, compile(&errors.document.spec, &path).as_ref())),
         }
     }
 
@@ -71,7 +71,7 @@ fn problem(text: &str, found: &orlop_compile::Diagnostic) -> Problem {
 }
 
 /// What the parser found; and what the compiler found elsewhere.
-fn malformed(file: &Path, errors: &ParseErrors, found: Option<Diagnostics>) -> Error {
+fn malformed(file: &Path, errors: &ParseErrors, found: Option<&Diagnostics>) -> Error {
     let mut problems: Vec<Problem> = errors
         .errors
         .iter()
@@ -82,7 +82,7 @@ fn malformed(file: &Path, errors: &ParseErrors, found: Option<Diagnostics>) -> E
             hint: String::new(),
         })
         .collect();
-    let more = found.as_ref().into_iter().flat_map(Diagnostics::errors);
+    let more = found.into_iter().flat_map(Diagnostics::errors);
     // A value that could not be read counts as absent; that this is wrong too is no news.
     let news = more.filter(|d| d.pointer.as_ref().is_some_and(|p| !errors.covers(&p.to_string())));
     let is_json = errors.errors.iter().any(|e| !e.pointer.is_empty());

@@ -37,8 +37,8 @@ pub(crate) struct Order<'a> {
 /// A container that was just made.
 pub(crate) struct Made {
     pub(crate) child: Child,
-    /// The master of its terminal, if nobody else was sent it.
-    pub(crate) console: Option<OwnedFd>,
+    /// Its terminal, if nobody else was sent it.
+    pub(crate) console: Option<Proxy>,
     /// What is saved of it.
     state: StateFile,
 }
@@ -75,11 +75,10 @@ impl Runtime {
         // Before the launch, so that no signal is lost in between.
         let foreground = Foreground::new(!run.no_subreaper)?;
         let mut made = self.make(order)?;
-        let proxy = made.console.take().map(Proxy::new).transpose();
+        let proxy = made.console.take();
         let status = order
             .started(&made)
-            .and(proxy)
-            .and_then(|proxy| foreground.wait(made.child.pid, &made.child.pidfd.into(), proxy));
+            .and_then(|()| foreground.wait(made.child.pid, &made.child.pidfd.into(), proxy));
         if run.keep && status.is_ok() {
             return status;
         }
@@ -103,8 +102,8 @@ impl Runtime {
         let host = facts::gather(&order.bundle.config.spec, layout)?;
         let console = order.options.console_socket.as_deref();
         let console = console.map(console::connect_console_socket).transpose()?;
+        let compiled = order.compile(&host, &self.store.root().join(order.id.as_str()))?;
         let mut draft = Draft::new(self.store.claim(order.id)?);
-        let compiled = order.compile(&host, draft.dir().path())?;
         for warning in &compiled.warnings {
             tracing::warn!("{warning}");
         }
@@ -130,6 +129,10 @@ impl Runtime {
             state.status = Status::Created;
         }
         draft.dir().write_state(&state)?;
+        if order.owes_record() && !compiled.launch.sync_hooks {
+            // Init asks for this word much later; by then it has been there for long.
+            session.proceed()?;
+        }
         let console = order.converse(&mut session, &mut state, &draft, console.as_ref())?;
         let child = session.release()?;
         draft.keep();
@@ -185,6 +188,11 @@ impl Order<'_> {
         self.bundle.config.spec.process.as_ref().is_some_and(|process| process.terminal)
     }
 
+    /// Whether init asks for nothing but a word before exec: that the state is written down (`Step::AwaitRecord`).
+    fn owes_record(&self) -> bool {
+        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty()
+    }
+
     fn args(&self) -> &[String] {
         self.bundle.config.spec.process.as_ref().map_or(&[], |process| &process.args)
     }
@@ -197,24 +205,28 @@ impl Order<'_> {
             .map_err(|found| bundle.refused(&found))
     }
 
-    /// Talks to init until the container waits or runs; the master of its terminal, if nobody else is sent it.
+    /// Talks to init until the container waits or runs; its terminal, if nobody else is sent it.
     fn converse(
         &self,
         session: &mut Session<'_>,
         state: &mut StateFile,
         draft: &Draft,
         console_socket: Option<&OwnedFd>,
-    ) -> Result<Option<OwnedFd>> {
+    ) -> Result<Option<Proxy>> {
         let mut console = None;
         loop {
             match session.next()? {
                 Event::Hooks => {
                     self.hooks_before_pivot(state, draft)?;
                     session.proceed()?;
+                    if self.owes_record() {
+                        session.proceed()?;
+                    }
                 }
                 Event::Console(master) => match console_socket {
                     Some(socket) => console::send_master(socket, &master)?,
-                    None => console = Some(master),
+                    // At once, so that the program finds a terminal of the right size.
+                    None => console = Some(Proxy::new(master)?),
                 },
                 Event::Ready if self.mode == Mode::Create => {
                     state.status = Status::Created;

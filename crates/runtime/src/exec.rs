@@ -45,8 +45,7 @@ impl Runtime {
         let foreground = if options.detach { None } else { Some(Foreground::new(false)?) };
         let (child, console) = self.added(&container, &config, &process, options, console_socket.as_ref())?;
         let Some(foreground) = foreground else { return Ok(0) };
-        let proxy = console.map(Proxy::new).transpose()?;
-        foreground.wait(child.pid, &child.pidfd.into(), proxy)
+        foreground.wait(child.pid, &child.pidfd.into(), console)
     }
 
     fn added(
@@ -56,7 +55,7 @@ impl Runtime {
         process: &Process,
         options: &ExecOptions,
         console_socket: Option<&OwnedFd>,
-    ) -> Result<(Child, Option<OwnedFd>)> {
+    ) -> Result<(Child, Option<Proxy>)> {
         let host = facts::gather(&config.spec, self.layout()?)?;
         let how = CompileOptions {
             id: &container.saved.id,
@@ -104,13 +103,14 @@ fn converse(
     mut session: Session<'_>,
     options: &ExecOptions,
     console_socket: Option<&OwnedFd>,
-) -> Result<(Child, Option<OwnedFd>)> {
+) -> Result<(Child, Option<Proxy>)> {
     let mut console = None;
     loop {
         match session.next()? {
             Event::Console(master) => match console_socket {
                 Some(socket) => console::send_master(socket, &master)?,
-                None => console = Some(master),
+                // At once, so that the program finds a terminal of the right size.
+                None => console = Some(Proxy::new(master)?),
             },
             Event::Hooks | Event::Ready => session.proceed()?,
             Event::Running => {

@@ -23,7 +23,7 @@ impl Runtime {
         let container = self.load(id)?;
         let cgroup = container.cgroup()?;
         if let (true, Some(cgroup)) = (all, &cgroup) {
-            return container.signal_all(cgroup, signal);
+            return signal_all(cgroup, signal);
         }
         container.signal(signal)?;
         match cgroup {
@@ -49,28 +49,29 @@ impl Container {
         }
     }
 
-    fn signal_all(&self, cgroup: &Cgroup, signal: i32) -> Result<()> {
-        if signal == libc::SIGKILL {
-            return Ok(cgroup.kill()?);
-        }
-        for pid in cgroup.procs()? {
-            // Between listing and opening a process may end, and its number may go to another, which then is not in
-            // the list of this cgroup any more: so look again before the signal.
-            let Ok(pidfd) = pidfd_open(pid) else { continue };
-            if !cgroup.procs()?.contains(&pid) {
-                continue;
-            }
-            match pidfd_send_signal(pidfd.fd(), signal) {
-                Err(e) if !e.is(libc::ESRCH) => {
-                    return Err(e).doing(|| format!("send signal {signal} to process {pid}"));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
     fn has_pid_namespace(&self) -> Result<bool> {
         Ok(join::namespaces(&self.config()?.spec) & libc::CLONE_NEWPID != 0)
     }
+}
+
+/// Signals every process of a cgroup.
+fn signal_all(cgroup: &Cgroup, signal: i32) -> Result<()> {
+    if signal == libc::SIGKILL {
+        return Ok(cgroup.kill()?);
+    }
+    for pid in cgroup.procs()? {
+        // Between listing and opening a process may end, and its number may go to another, which then is not in
+        // the list of this cgroup any more: so look again before the signal.
+        let Ok(pidfd) = pidfd_open(pid) else { continue };
+        if !cgroup.procs()?.contains(&pid) {
+            continue;
+        }
+        match pidfd_send_signal(pidfd.fd(), signal) {
+            Err(e) if !e.is(libc::ESRCH) => {
+                return Err(e).doing(|| format!("send signal {signal} to process {pid}"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }

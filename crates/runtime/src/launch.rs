@@ -22,7 +22,7 @@ use crate::error::{Doing, Error, Result};
 use crate::{idmap, image};
 
 pub(crate) use blame::Words;
-pub(crate) use session::{Event, Session};
+pub(crate) use session::{Event, Session, hear, say_the_word};
 
 /// What to launch, besides the program.
 pub(crate) struct Request<'a> {
@@ -49,7 +49,7 @@ pub(crate) struct Request<'a> {
 /// # Errors
 ///
 /// [`Error::Kernel`], with the place in the config that asked for what could not be had. Nothing is left behind.
-pub(crate) fn launch<'a>(request: Request<'a>) -> Result<Session<'a>> {
+pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let launch = &request.compiled.launch;
     let (host, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .doing(|| "make a socket pair".to_owned())?;

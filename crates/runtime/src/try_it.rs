@@ -16,7 +16,7 @@ use crate::options::{CreateOptions, NetMode, RunOptions, TryOptions};
 use crate::runtime::Runtime;
 
 /// One period of CPU bandwidth control, in microseconds.
-const CPU_PERIOD: u64 = 100_000;
+const CPU_PERIOD: u32 = 100_000;
 
 /// What Docker gives its containers: enough for package managers and servers, nothing that reaches the host.
 const CAPABILITIES: [&str; 14] = [
@@ -111,8 +111,9 @@ impl TryOptions {
             resources.memory = Some(Memory { limit: Some(limit), ..Memory::default() });
         }
         if let Some(cpus) = self.cpus {
-            let quota = (cpus * CPU_PERIOD as f64).round() as i64;
-            resources.cpu = Some(Cpu { quota: Some(quota), period: Some(CPU_PERIOD), ..Cpu::default() });
+            let quota = (cpus * f64::from(CPU_PERIOD)).round() as i64;
+            resources.cpu =
+                Some(Cpu { quota: Some(quota), period: Some(CPU_PERIOD.into()), ..Cpu::default() });
         }
         if let Some(limit) = self.pids {
             resources.pids = Some(Pids { limit: Some(limit) });

@@ -6,7 +6,7 @@
 //! | file | what it wraps |
 //! |---|---|
 //! | [`fd`] | owned and borrowed descriptors |
-//! | [`file`] | opening, making, reading and checking files relative to a descriptor |
+//! | [`mod@file`] | opening, making, reading and checking files relative to a descriptor |
 //! | [`mount`] | the new mount API, `pivot_root`, `umount2` |
 //! | [`process`] | namespaces, pidfds, signals, exec, limits |
 //! | [`cred`] | users, groups, capabilities, `prctl` |

@@ -13,10 +13,25 @@ use orlop_spec::{DeviceRule, DeviceRuleKind};
 pub struct Refused {
     /// Its index in the list.
     pub index: usize,
+    /// Which of its fields, or nothing for the whole rule.
+    pub field: &'static str,
     /// Why.
     pub what: String,
     /// A way out, or nothing.
     pub hint: String,
+}
+
+/// Why a rule cannot be used.
+struct Why {
+    field: &'static str,
+    what: String,
+    hint: String,
+}
+
+impl Why {
+    const fn in_field(field: &'static str, what: String) -> Self {
+        Self { field, what, hint: String::new() }
+    }
 }
 
 /// Kinds of access, as the bits of `bpf_cgroup_dev_ctx.access_type >> 16` (linux/bpf.h, `BPF_DEVCG_ACC_*`).
@@ -88,15 +103,15 @@ impl Policy {
     pub(super) fn of(rules: &[DeviceRule]) -> Result<Self, Refused> {
         let mut policy = Self::default();
         for (index, rule) in rules.iter().enumerate() {
-            policy.apply(rule).map_err(|(what, hint)| Refused { index, what, hint })?;
+            policy.apply(rule).map_err(|Why { field, what, hint }| Refused { index, field, what, hint })?;
         }
         Ok(policy)
     }
 
-    fn apply(&mut self, rule: &DeviceRule) -> Result<(), (String, String)> {
+    fn apply(&mut self, rule: &DeviceRule) -> Result<(), Why> {
         let Some(access) = Access::parse(&rule.access) else {
             let what = format!("device access {:?} must be one or more of the letters r, w, m", rule.access);
-            return Err((what, String::new()));
+            return Err(Why::in_field("access", what));
         };
         let (major, minor) = (number("major", rule.major)?, number("minor", rule.minor)?);
         let kinds: &[Kind] = match &rule.kind {
@@ -109,7 +124,7 @@ impl Policy {
             }
             DeviceRuleKind::All => &[Kind::Block, Kind::Char],
             DeviceRuleKind::Unknown(kind) => {
-                return Err((format!("device type {kind:?} is none of a, b, c"), String::new()));
+                return Err(Why::in_field("type", format!("device type {kind:?} is none of a, b, c")));
             }
         };
         for kind in kinds {
@@ -125,7 +140,7 @@ impl Policy {
 
     /// Takes bits of an exception away. There must be no wider exception that would keep them: version 1 ignores such a
     /// rule silently, and somebody would be left believing that it works.
-    fn forget(&mut self, which: Match, access: Access) -> Result<(), (String, String)> {
+    fn forget(&mut self, which: Match, access: Access) -> Result<(), Why> {
         for (wide, bits) in &self.exceptions {
             let covers = wide.kind == which.kind
                 && (wide.major.is_none() || wide.major == which.major)
@@ -133,7 +148,8 @@ impl Policy {
             if covers && *wide != which && bits.0 & access.0 != 0 {
                 let what =
                     format!("rule {which} {access} would punch a hole into the wider rule {wide} {bits}");
-                return Err((what, "list the devices one by one instead of the wider rule".into()));
+                let hint = "list the devices one by one instead of the wider rule".into();
+                return Err(Why { field: "", what, hint });
             }
         }
         if let Some(bits) = self.exceptions.get_mut(&which) {
@@ -147,12 +163,12 @@ impl Policy {
 }
 
 /// A device number of a rule: absent and −1 are any.
-fn number(name: &str, value: Option<i64>) -> Result<Option<u32>, (String, String)> {
+fn number(name: &'static str, value: Option<i64>) -> Result<Option<u32>, Why> {
     match value {
         None | Some(-1) => Ok(None),
         Some(n) => match u32::try_from(n) {
             Ok(n) => Ok(Some(n)),
-            Err(_) => Err((format!("{name} number {n} is not a device number"), String::new())),
+            Err(_) => Err(Why::in_field(name, format!("{name} number {n} is not a device number"))),
         },
     }
 }
