@@ -22,7 +22,7 @@ use crate::error::{Doing, Error, Result};
 use crate::{idmap, image};
 
 pub(crate) use blame::Words;
-pub(crate) use session::{Event, Session};
+pub(crate) use session::{Event, Session, hear, say_the_word};
 
 /// What to launch, besides the program.
 pub(crate) struct Request<'a> {
