@@ -330,9 +330,13 @@ fn a_tmpfs_is_like_the_directory_that_it_covers() {
     }
     std::fs::write(rootfs.join("plain/hidden"), "").expect("a new file");
     for (place, options) in [("/old", json!(["tmpcopyup"])), ("/plain", json!([])), ("/new", json!([]))] {
-        container.push("/mounts", json!({"destination": place, "type": "tmpfs", "source": "tmpfs", "options": options}));
+        container.push(
+            "/mounts",
+            json!({"destination": place, "type": "tmpfs", "source": "tmpfs", "options": options}),
+        );
     }
-    let expected = "751 0:0 /old\n4711 5:6 /old/set\n1777 0:0 /old/dir\n700 0:0 /plain\n1777 0:0 /new\ncontent\nset\n";
+    let expected =
+        "751 0:0 /old\n4711 5:6 /old/set\n1777 0:0 /old/dir\n700 0:0 /plain\n1777 0:0 /new\ncontent\nset\n";
     assert_eq!(container.run().ok().stdout, expected);
     assert!(!rootfs.join("old/dir/x").exists(), "it is a copy");
 }
