@@ -64,7 +64,9 @@ fn stopped(log: Option<&Log>, stop: Stop) -> u8 {
         Stop::Print(text) => output::write(text).map_or_else(|e| report(log, &e, 1), |()| 0),
         Stop::Wrong(e, usage) => {
             let status = report(log, &e, 1);
-            std::io::stderr().write_all(format!("\n{usage}\n").as_bytes()).ok();
+            if !usage.is_empty() {
+                std::io::stderr().write_all(format!("\n{usage}\n").as_bytes()).ok();
+            }
             status
         }
     }

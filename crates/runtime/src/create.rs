@@ -22,7 +22,7 @@ use crate::options::{CreateOptions, RunOptions};
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
 use crate::wait::Foreground;
-use crate::{cgroup, facts, files, join};
+use crate::{cgroup, facts, files, join, log};
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -104,9 +104,7 @@ impl Runtime {
         let console = console.map(console::connect_console_socket).transpose()?;
         let compiled = order.compile(&host, &self.store.root().join(order.id.as_str()))?;
         let mut draft = Draft::new(self.store.claim(order.id)?);
-        for warning in &compiled.warnings {
-            tracing::warn!("{warning}");
-        }
+        log::findings(&compiled.warnings);
         let mut state = self.first_state(order, &compiled, layout)?;
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;

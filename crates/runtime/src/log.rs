@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use orlop_compile::{Diagnostic, Severity};
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -85,6 +86,17 @@ impl Log {
             Some(file) => (&mut &*file).write_all(line.as_bytes()).ok(),
             None => std::io::stderr().write_all(line.as_bytes()).ok(),
         };
+    }
+}
+
+/// Logs what was found in a config that is good enough: warnings, and notes, which are for whoever is debugging.
+pub(crate) fn findings(found: &[Diagnostic]) {
+    for finding in found {
+        if finding.severity == Severity::Note {
+            tracing::debug!("{finding}");
+        } else {
+            tracing::warn!("{finding}");
+        }
     }
 }
 
