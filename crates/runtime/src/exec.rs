@@ -145,7 +145,7 @@ fn process(source: &ProcessSource, config: &Document) -> Result<Process> {
                     pointer: e.pointer.clone(),
                     position: e.location.map(|l| (l.line, l.column)),
                     what: e.message.clone(),
-                    hint: String::new(),
+                    ..Problem::default()
                 };
                 Error::Config { path: path.clone(), problems: errors.errors.iter().map(problem).collect() }
             })
