@@ -39,6 +39,9 @@ fn main() -> ExitCode {
 
 /// Runs the command that the arguments ask for; the exit status.
 fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    // A caller that ignores SIGCHLD has its children reaped by the kernel, and we inherit that: no process that we start
+    // could be waited for. There is no other reason why this could fail than a signal that does not exist.
+    orlop_sys::process::default_signal(libc::SIGCHLD).ok();
     let mut split = Split::new(arguments);
     let globals = match split.globals() {
         Ok(globals) => globals,

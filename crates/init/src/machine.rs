@@ -193,6 +193,7 @@ pub(crate) fn wait_for_word(socket: Fd) -> Outcome {
 
 fn new_session() -> Outcome {
     process::unblock_signals()?;
+    process::default_signals()?;
     // EPERM: we are the first process of a PID namespace and lead our group already.
     match process::setsid() {
         Err(e) if !e.is(libc::EPERM) => Err(e.into()),

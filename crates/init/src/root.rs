@@ -16,6 +16,8 @@ const DIRECTORY: i32 = libc::O_PATH | libc::O_DIRECTORY;
 /// Sets the propagation of everything the mount namespace was made with.
 pub fn host_propagation(machine: &mut Machine<'_>, propagation: u64, recursive: bool) -> Outcome {
     machine.host_is_shared = propagation == libc::MS_SHARED;
+    // From here on directories and nodes are made, with just the modes asked for; the user's own mask comes with `Identity`.
+    file::umask(0);
     set_propagation(Fd::CWD, c"/", propagation, recursive)
 }
 

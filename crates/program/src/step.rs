@@ -74,7 +74,7 @@ macro_rules! steps {
 }
 
 steps! {
-    /// Unblocks every signal and starts a new session: setsid(2).
+    /// Unblocks every signal, takes none as ignored, and starts a new session: setsid(2).
     1 NewSession {}
     /// Joins a new session keyring, so that the caller's keys stay the caller's: keyctl(2). A kernel without keys is fine.
     2 SessionKeyring { name: Str<'a> }
@@ -93,7 +93,8 @@ steps! {
     /// Brings the loopback interface of a new network namespace up.
     4 LoopbackUp {}
 
-    /// Sets the propagation of the whole tree as the host left it, so that mounts made here do not travel there.
+    /// Sets the propagation of the whole tree as the host left it, so that mounts made here do not travel there. It is the
+    /// first step that changes files, so it also forgets the caller's file mode creation mask.
     10 HostPropagation {
         /// `MS_PRIVATE`, `MS_SLAVE`, …
         propagation: u64,

@@ -86,6 +86,24 @@ pub fn unblock_signals() -> Result<()> {
     unsafe { call(libc::SYS_rt_sigprocmask, args) }.map(drop)
 }
 
+/// Gives every signal its default action ([sigaction(2)](https://man7.org/linux/man-pages/man2/rt_sigaction.2.html)): unlike
+/// handlers, being ignored survives exec, and Rust's runtime ignores SIGPIPE.
+pub fn default_signals() -> Result<()> {
+    const LAST: i32 = 64;
+    let catchable = |signal: &i32| ![libc::SIGKILL, libc::SIGSTOP].contains(signal);
+    (1..=LAST).filter(catchable).try_for_each(default_signal)
+}
+
+/// Gives a signal its default action (sigaction(2)).
+pub fn default_signal(signal: i32) -> Result<()> {
+    const SIGSET_SIZE: usize = 8;
+    // `struct sigaction` of the kernel, which is shorter where it has no restorer: SIG_DFL, no flags, no mask.
+    let default = [0_u64; 4];
+    // SAFETY: the action is only read; the default one runs no code of this program.
+    unsafe { call(libc::SYS_rt_sigaction, [signal as usize, default.as_ptr() as usize, 0, SIGSET_SIZE]) }
+        .map(drop)
+}
+
 /// Replaces this process ([execve(2)](https://man7.org/linux/man-pages/man2/execve.2.html)); returns only on failure.
 ///
 /// `words`: the addresses of the arguments, 0, the addresses of the environment's strings from `environment` on, 0.

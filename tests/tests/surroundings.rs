@@ -1,0 +1,40 @@
+//! What the runtime was started with, and what must not reach the container through it.
+use orlop_tests::Container;
+use serde_json::json;
+
+/// A wrapper that runs a command with every signal ignored that a caller may ignore, and a mask that denies others all.
+const ODD_CALLER: [&str; 4] = ["sh", "-c", "trap '' CHLD PIPE HUP INT TERM; umask 077; exec \"$@\"", "sh"];
+
+#[test]
+fn ignored_signals_of_the_caller_are_not_ignored_in_the_container() {
+    let container = Container::sh("grep -E 'Sig(Ign|Blk)' /proc/self/status; exit 7");
+    let out = container.with_bundle::<&str>("run", &[]).within(&ODD_CALLER).output();
+    assert_eq!(out.stdout, "SigBlk:\t0000000000000000\nSigIgn:\t0000000000000000\n", "{out}");
+    assert_eq!(out.code, 7, "{out}");
+}
+
+#[test]
+fn a_broken_pipe_ends_a_program() {
+    let container = Container::sh("(yes; echo $? >&2) | head -n 1");
+    let out = container.run();
+    assert_eq!(out.stderr, "141\n", "128 + SIGPIPE: {out}");
+}
+
+#[test]
+fn the_callers_umask_changes_no_mode_in_the_container() {
+    let script = "umask; stat -c %a /dev/null /dev/tty /new /mnt/file; echo x >/dev/null && echo written";
+    let mut container = Container::sh(script);
+    container.set("/process/user", json!({"uid": 1000, "gid": 1000}));
+    container.push("/mounts", json!({"destination": "/new", "type": "tmpfs", "options": ["mode=755"]}));
+    let source = container.home().join("file");
+    std::fs::write(&source, "").expect("a new file");
+    let source = source.to_string_lossy().into_owned();
+    container
+        .push("/mounts", json!({"destination": "/mnt/file", "source": source, "options": ["bind"]}))
+        .push("/mounts", json!({"destination": "/made/deep", "type": "tmpfs"}));
+    let out = container.with_bundle::<&str>("run", &[]).within(&ODD_CALLER).output();
+    assert_eq!(out.lines()[..3], ["0022", "666", "666"], "{out}");
+    assert_eq!(out.lines().last(), Some(&"written"), "{out}");
+    let made = std::fs::metadata(container.bundle.rootfs().join("made")).expect("a mount point was made");
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&made.permissions()) & 0o777, 0o755);
+}
