@@ -320,15 +320,15 @@ fn a_tmpfs_is_like_the_directory_that_it_covers() {
     );
     let rootfs = container.bundle.rootfs();
     for name in ["old", "old/dir", "plain"] {
-        std::fs::create_dir(rootfs.join(name)).expect("a new directory");
+        fs::create_dir(rootfs.join(name)).expect("a new directory");
     }
-    std::fs::write(rootfs.join("old/set"), "content\n").expect("a new file");
+    fs::write(rootfs.join("old/set"), "content\n").expect("a new file");
     std::os::unix::fs::symlink("set", rootfs.join("old/link")).expect("a new link");
     std::os::unix::fs::chown(rootfs.join("old/set"), Some(5), Some(6)).expect("root may");
-    for (name, mode) in [("old", 0o751), ("old/set", 0o4711), ("old/dir", 0o1777), ("plain", 0o700)] {
+    for (name, mode) in [("old", 0o751), ("old/set", 0o4755), ("old/dir", 0o1777), ("plain", 0o700)] {
         rustix::fs::chmod(rootfs.join(name), mode.into()).expect("our own file");
     }
-    std::fs::write(rootfs.join("plain/hidden"), "").expect("a new file");
+    fs::write(rootfs.join("plain/hidden"), "").expect("a new file");
     for (place, options) in [("/old", json!(["tmpcopyup"])), ("/plain", json!([])), ("/new", json!([]))] {
         container.push(
             "/mounts",
@@ -336,7 +336,7 @@ fn a_tmpfs_is_like_the_directory_that_it_covers() {
         );
     }
     let expected =
-        "751 0:0 /old\n4711 5:6 /old/set\n1777 0:0 /old/dir\n700 0:0 /plain\n1777 0:0 /new\ncontent\nset\n";
+        "751 0:0 /old\n4755 5:6 /old/set\n1777 0:0 /old/dir\n700 0:0 /plain\n1777 0:0 /new\ncontent\nset\n";
     assert_eq!(container.run().ok().stdout, expected);
     assert!(!rootfs.join("old/dir/x").exists(), "it is a copy");
 }
