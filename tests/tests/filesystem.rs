@@ -279,7 +279,7 @@ fn proc_and_sys_are_the_containers() {
 }
 
 #[test]
-fn an_idmapped_mount_shifts_the_owners() {
+fn an_idmapped_mount_shifts_the_owners_or_is_refused() {
     let mut container = Container::sh("stat -c %u:%g /mnt/file");
     add_user_namespace(&mut container.bundle.config, &[(0, HOST_ID, 65536)]);
     bind(&mut container, &["bind", "idmap"]);
@@ -288,7 +288,12 @@ fn an_idmapped_mount_shifts_the_owners() {
     container.set(&format!("/mounts/{}/uidMappings", mounts - 1), mapping.clone());
     container.set(&format!("/mounts/{}/gidMappings", mounts - 1), mapping);
     let out = container.run();
-    need!(runtime::is_orlop() || out.stdout == "0:0\n", "this runtime has no idmapped mounts");
+    if runtime::is_orlop() {
+        // Not built yet, and so refused: nobody is left with the wrong owners.
+        assert!(out.code == 1 && out.stderr.contains("\"idmap\" is not supported yet"), "{out}");
+        return;
+    }
+    need!(out.stdout == "0:0\n", "this runtime has no idmapped mounts");
     assert_eq!(out.ok().stdout, "0:0\n", "the host's root owns the file, and so does the container's");
 }
 

@@ -82,10 +82,10 @@ fn labels_of_security_modules() {
 #[test]
 fn namespaces() {
     all_are_found(&[
-        (&[("/linux/namespaces/-", json!({"type": "moon"}))], &["NamespaceUnknown /linux/namespaces/5"]),
+        (&[("/linux/namespaces/-", json!({"type": "moon"}))], &["NamespaceUnknown /linux/namespaces/5/type"]),
         (&[("/linux/namespaces/-", json!({"type": "pid"}))], &["NamespaceTwice /linux/namespaces/5"]),
-        (&[("/linux/namespaces/1/path", json!("ns/pid"))], &["NamespacePath /linux/namespaces/1"]),
-        (&[("/linux/namespaces/1/path", json!("/a\0b"))], &["NulByte /linux/namespaces/1"]),
+        (&[("/linux/namespaces/1/path", json!("ns/pid"))], &["NamespacePath /linux/namespaces/1/path"]),
+        (&[("/linux/namespaces/1/path", json!("/a\0b"))], &["NulByte /linux/namespaces/1/path"]),
         (&[("/linux/namespaces", json!([{"type": "pid"}]))], &["NamespaceMissing /linux/namespaces"]),
         (
             &[
@@ -220,7 +220,7 @@ fn mounts() {
         (&[mount("/", "tmpfs", "", &[])], &["MountDestination /mounts/1/destination"]),
         (&[mount("/x/../.", "tmpfs", "", &[])], &["MountDestination /mounts/1/destination"]),
         (&[mount("tmp", "tmpfs", "", &[])], &["warn MountDestination /mounts/1/destination"]),
-        (&[mount("/a\0", "tmpfs", "", &[])], &["NulByte /mounts/1"]),
+        (&[mount("/a\0", "tmpfs", "", &[])], &["NulByte /mounts/1/destination"]),
         (&[mount("/a", "", "", &[])], &["MountType /mounts/1/type"]),
         (&[mount("/a", "none", "/b", &["ro"])], &["MountType /mounts/1/type"]),
         (&[mount("/a", "bind", "/b", &[])], &["warn MountType /mounts/1/type"]),

@@ -176,7 +176,7 @@ fn control_groups() {
         ),
         (
             &[("/linux/resources", json!({"devices": [{"allow": true, "type": "z", "access": "r"}]}))],
-            &["Cgroup /linux/resources/devices/0"],
+            &["Cgroup /linux/resources/devices/0/type"],
         ),
     ]);
     let legacy = Host { cgroups: Layout::default(), ..root() };

@@ -226,7 +226,7 @@ impl Error {
         | Self::Hook { pointer, .. } = &mut self
             && let Some(at) = orlop_spec::locate(text, pointer)
         {
-            pointer.push_str(&format!(", line {} column {}", at.line, at.column));
+            *pointer = format!("{pointer}, line {} column {}", at.line, at.column);
         }
         self
     }

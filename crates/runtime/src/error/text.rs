@@ -29,7 +29,9 @@ impl Problem {
             out.push_str("  ");
             out.push_str(&problem.to_string());
             if !problem.code.is_empty() {
-                out.push_str(&format!(" [{}]", problem.code));
+                out.push_str(" [");
+                out.push_str(&problem.code);
+                out.push(']');
             }
             if !problem.hint.is_empty() {
                 out.push_str("\n    hint: ");
