@@ -15,6 +15,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use orlop_cgroups::Cgroup;
 use orlop_compile::{Compiled, Fill, FillWith, Join, Origin};
 use orlop_program::Slot;
+use orlop_sys::mount::Attributes;
 use orlop_sys::spawn::{self, Failure, Spawn};
 use orlop_sys::{Fd, mount, process};
 
@@ -169,7 +170,11 @@ fn open(fill: &Fill) -> Result<OwnedFd> {
             let doing = || format!("open {}", path.display());
             let name = c_path(path).ok_or(nix::errno::Errno::EINVAL).doing(doing)?;
             let tree = mount::clone_tree(Fd::CWD, &name, *recursive).doing(doing);
-            tree.map(OwnedFd::from).map_err(|e| at(e, &fill.origin))
+            let tree = tree.map_err(|e| at(e, &fill.origin))?;
+            // The copy is made among the host's mounts, and is a peer of what is shared there.
+            let slave = Attributes { propagation: libc::MS_SLAVE, ..Attributes::default() };
+            mount::mount_setattr(tree.fd(), c"", true, &slave).doing(doing)?;
+            Ok(tree.into())
         }
     }
 }
