@@ -135,7 +135,7 @@ impl<'a> Machine<'a> {
             Step::MoveRoot {} => root::move_over(self),
             Step::RootAttributes { set, propagation } => root::attributes(self, set, propagation),
             Step::Console { size, mount, uid } => console::make(self, size, mount, uid),
-            Step::OwnStdio { uid } => console::own_stdio(uid),
+            Step::OwnStdio { uid } => console::own_stdio(self.root(), uid),
             Step::Hostname { name } => Ok(process::sethostname(name.bytes())?),
             Step::Domainname { name } => Ok(process::setdomainname(name.bytes())?),
             Step::Sysctl { path, value } => procfs::sysctl(self, path, value),
