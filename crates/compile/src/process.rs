@@ -85,7 +85,7 @@ impl Compiler<'_> {
             self.sync(Point::Ready, Pointer::new("/hooks/startContainer"), why);
         } else if end.container {
             let why = "Who hears from the program can find the container's state.";
-            self.step(Step::AwaitRecord {}, START, why);
+            self.step(Step::AwaitWord {}, START, why);
         }
     }
 }

@@ -130,7 +130,7 @@ impl<'a> Machine<'a> {
             }
 
             Step::Sync { point } => self.sync(point),
-            Step::AwaitRecord {} => wait_for_word(self.slot(Slot::HOST)),
+            Step::AwaitWord {} => wait_for_word(self.slot(Slot::HOST)),
             Step::PivotRoot { detach } => root::pivot(self, detach),
             Step::MoveRoot {} => root::move_over(self),
             Step::RootAttributes { set, propagation } => root::attributes(self, set, propagation),

@@ -188,7 +188,7 @@ impl Order<'_> {
         self.bundle.config.spec.process.as_ref().is_some_and(|process| process.terminal)
     }
 
-    /// Whether init asks for nothing but a word before exec: that the state is written down (`Step::AwaitRecord`).
+    /// Whether init asks for nothing but a word before exec: that the state is written down (`Step::AwaitWord`).
     fn owes_record(&self) -> bool {
         self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty()
     }
