@@ -202,3 +202,40 @@ fn exec_enters_the_user_namespace() {
     let out = container.exec(&["sh", "-c", "id -u; cat /proc/self/uid_map"]).ok();
     assert_eq!(out.stdout.split_whitespace().collect::<Vec<_>>(), ["0", "0", "100000", "65536"]);
 }
+
+/// A container that joins the user namespace of another one, with these mappings besides the path.
+fn joining(other: &Container, mapped_to: u32) -> Container {
+    let mut container = Container::sh("id -u; readlink /proc/self/ns/user; readlink /proc/self/ns/net");
+    add_user_namespace(&mut container.bundle.config, &[(0, mapped_to, 65536)]);
+    for kind in ["user", "network"] {
+        container.bundle.remove_namespace(kind);
+    }
+    let path = format!("/proc/{}/ns/user", other.pid());
+    container.push("/linux/namespaces", json!({"type": "user", "path": path}));
+    container
+}
+
+#[test]
+fn a_user_namespace_is_joined_together_with_a_network_that_belongs_to_the_host() {
+    let mut first = Container::lasting();
+    add_user_namespace(&mut first.bundle.config, &[(0, HOST_ID, 65536)]);
+    first.up();
+    let mut second = joining(&first, HOST_ID);
+    let path = format!("/proc/{}/ns/net", own_pid());
+    second.push("/linux/namespaces", json!({"type": "network", "path": path}));
+    orlop_tests::spec::bind_sys(&mut second.bundle.config);
+    let user = fs::read_link(format!("/proc/{}/ns/user", first.pid())).expect("it runs");
+    let net = fs::read_link("/proc/self/ns/net").expect("we have one");
+    let expected = format!("0\n{}\n{}\n", user.display(), net.display());
+    assert_eq!(second.run().ok().stdout, expected);
+}
+
+#[test]
+fn mappings_that_a_joined_user_namespace_does_not_have_are_refused() {
+    let mut first = Container::lasting();
+    add_user_namespace(&mut first.bundle.config, &[(0, HOST_ID, 65536)]);
+    first.up();
+    let second = joining(&first, HOST_ID + 65536);
+    second.run().fails_with("map");
+    second.assert_no_leaks();
+}

@@ -4,6 +4,7 @@ use std::fs;
 use orlop_tests::spec::make_rootless;
 use orlop_tests::unprivileged::{FIRST_SUBORDINATE, USER, Unprivileged};
 use orlop_tests::{Container, Invocation, need};
+use rustix::process::Signal;
 use serde_json::json;
 
 /// A container in the hands of the user.
@@ -102,6 +103,30 @@ fn the_whole_lifecycle_works_without_privileges() {
     assert_eq!(container.wait(), 128 + 9);
     rootless.command("delete", &[]).ok();
     container.assert_no_leaks();
+}
+
+#[test]
+fn a_container_has_no_hold_of_the_runtime_that_adds_a_process() {
+    let script = "trap 'exit 0' TERM; while :; do sleep 1000 & wait $!; done";
+    // The host side has to reach the processes nevertheless, as it does for this.
+    let rootless = Rootless::new(script, |c| {
+        c.set("/process/oomScoreAdj", 567);
+    });
+    let container = &rootless.container;
+    let mut up = container.fifo("up");
+    std::os::unix::fs::chown(up.path(), Some(USER), Some(USER)).expect("root may give files away");
+    let pid_file = container.pid_file();
+    let flags = ["--detach".as_ref(), "--pid-file".as_ref(), pid_file.as_os_str()];
+    container.with_bundle("run", &flags).within(&rootless.wrapper).ok();
+    container.adopt();
+    let script = ["sh", "-c", "cat /proc/self/oom_score_adj; echo up >/up; exec sleep 1000"];
+    let exec = rootless.command("exec", &[]).args(script).spawn();
+    up.line();
+    // Both share memory for a moment, in which who may trace the one has the other. That nobody may shows in the owner.
+    let files = fs::metadata(format!("/proc/{}/environ", exec.pid())).expect("it waits");
+    exec.signal(Signal::TERM);
+    assert_eq!(exec.wait().stdout, "567\n");
+    assert_eq!(std::os::unix::fs::MetadataExt::uid(&files), 0, "it cannot be dumped nor traced");
 }
 
 #[test]

@@ -154,3 +154,26 @@ fn an_unknown_action_operator_or_architecture_is_refused() {
         }
     }
 }
+
+#[test]
+fn a_profile_need_not_know_what_only_the_runtime_calls() {
+    // Engines' profiles are older than some of these, and tight ones of applications have none of them.
+    let ours = json!([{"names": ["accept4", "close_range", "faccessat2", "recvfrom", "recvmsg", "sendmsg", "sendto"],
+                       "action": "SCMP_ACT_ERRNO"}]);
+    for no_new_privileges in [true, false] {
+        let mut container = Container::sh("echo runs");
+        container.set("/linux/seccomp", allow_but(&ours)).set("/process/noNewPrivileges", no_new_privileges);
+        assert_eq!(container.run().ok().stdout, "runs\n", "{no_new_privileges}");
+        container.set("/process/args", json!(["/bin"]));
+        container.run().fails_with("/bin");
+    }
+}
+
+#[test]
+fn an_engines_profile_works_without_no_new_privileges() {
+    let mut container = Container::lasting();
+    container.set("/linux/seccomp", engine_profile()).set("/process/noNewPrivileges", false);
+    container.set("/process/user", json!({"uid": 1000, "gid": 1000}));
+    container.up();
+    assert_eq!(container.exec(&["id", "-u"]).ok().stdout, "1000\n");
+}

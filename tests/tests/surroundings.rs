@@ -1,5 +1,9 @@
 //! What the runtime was started with, and what must not reach the container through it.
+use std::fs;
+
 use orlop_tests::Container;
+use orlop_tests::spec::{HOST_ID, add_user_namespace};
+use rustix::process::Signal;
 use serde_json::json;
 
 /// A wrapper that runs a command with every signal ignored that a caller may ignore, and a mask that denies others all.
@@ -27,7 +31,7 @@ fn the_callers_umask_changes_no_mode_in_the_container() {
     container.set("/process/user", json!({"uid": 1000, "gid": 1000}));
     container.push("/mounts", json!({"destination": "/new", "type": "tmpfs", "options": ["mode=755"]}));
     let source = container.home().join("file");
-    std::fs::write(&source, "").expect("a new file");
+    fs::write(&source, "").expect("a new file");
     let source = source.to_string_lossy().into_owned();
     container
         .push("/mounts", json!({"destination": "/mnt/file", "source": source, "options": ["bind"]}))
@@ -35,6 +39,27 @@ fn the_callers_umask_changes_no_mode_in_the_container() {
     let out = container.with_bundle::<&str>("run", &[]).within(&ODD_CALLER).output();
     assert_eq!(out.lines()[..3], ["0022", "666", "666"], "{out}");
     assert_eq!(out.lines().last(), Some(&"written"), "{out}");
-    let made = std::fs::metadata(container.bundle.rootfs().join("made")).expect("a mount point was made");
+    let made = fs::metadata(container.bundle.rootfs().join("made")).expect("a mount point was made");
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&made.permissions()) & 0o777, 0o755);
+}
+
+#[test]
+fn the_oom_score_of_a_process_is_not_the_runtimes_own() {
+    let own = fs::read_to_string("/proc/self/oom_score_adj").expect("procfs is mounted");
+    let script = "cat /proc/self/oom_score_adj; echo up >/up; exec sleep 1000";
+    for in_user_namespace in [false, true] {
+        let mut container = Container::lasting();
+        if in_user_namespace {
+            add_user_namespace(&mut container.bundle.config, &[(0, HOST_ID, 65536)]);
+        }
+        container.set("/process/oomScoreAdj", 567);
+        let mut up = container.fifo("up");
+        container.up();
+        let exec = container.exec_command(&[], &["sh", "-c", script]).spawn();
+        up.line();
+        let runtime = fs::read_to_string(format!("/proc/{}/oom_score_adj", exec.pid())).expect("it waits");
+        assert_eq!(runtime, own, "the runtime's, while it waits");
+        exec.signal(Signal::TERM);
+        assert_eq!(exec.wait().stdout, "567\n");
+    }
 }

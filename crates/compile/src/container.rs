@@ -31,6 +31,9 @@ impl Compiler<'_> {
         self.mappings();
         self.cgroup(options);
 
+        if let Some(process) = self.spec.process.as_ref().filter(|_| self.in_user_namespace()) {
+            self.oom_score_by_host(process);
+        }
         // A session of its own first: a terminal can only become the controlling one of its leader. The keyring belongs
         // to the session, and may hold keys of the caller until it is replaced.
         self.session(options.no_new_keyring);

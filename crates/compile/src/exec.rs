@@ -36,12 +36,14 @@ impl Compiler<'_> {
     fn added_process(&mut self, process: &Process, options: &ExecOptions<'_>) {
         self.unsupported_process(process);
         self.launch.become_root = self.in_user_namespace();
+        // The container's own score, if it has none (as with runc).
+        let scored = if process.oom_score_adj.is_some() { Some(process) } else { self.spec.process.as_ref() };
+        if let Some(process) = scored {
+            self.oom_score_by_host(process);
+        }
         self.session(options.no_new_keyring);
         let origin = Origin::Rule("paths are looked up in the container");
         self.step(Step::UseRoot {}, origin, "The container's root is already ours.");
-        // The container's own score (as with runc); there may be no procfs to write it through, so the host side does.
-        let scored = if process.oom_score_adj.is_some() { Some(process) } else { self.spec.process.as_ref() };
-        self.launch.oom_score_adj = scored.and_then(|process| self.oom_score_value(process));
         self.terminal_of(process, false);
         let end = End { container: false, wait: false, listen_fds: 0, preserve_fds: options.preserve_fds };
         self.process(process, &end);

@@ -23,8 +23,8 @@ pub struct Launch {
     /// New namespaces for clone3(2), `CLONE_NEW…`. A new cgroup namespace is not among them: its root is the cgroup of
     /// whoever makes it, so init does that once it is in the container's.
     pub namespaces: u64,
-    /// Namespaces to join, in this order: the user namespace first, as it gives the right to join the others; the mount
-    /// namespace last, as paths mean something else afterwards.
+    /// Namespaces to join: the user namespace first, as it gives the right to join those that belong to it (others are
+    /// joined before it with the caller's rights); the mount namespace last, as paths mean something else afterwards.
     pub joins: Vec<Join>,
     /// Init runs in another user namespace than the caller, as its user 0.
     pub become_root: bool,
@@ -43,7 +43,8 @@ pub struct Launch {
     /// Hard resource limits (`RLIMIT_…`, value) to set on the new process, because in another user namespace init may
     /// not raise them.
     pub raise_limits: Vec<(u32, u64)>,
-    /// What to write to the new process's `oom_score_adj`, because in another user namespace init may not lower it.
+    /// What to write to the new process's `oom_score_adj` once it runs init, which then waits for a word, because in another
+    /// user namespace init may not lower it.
     pub oom_score_adj: Option<i32>,
 }
 

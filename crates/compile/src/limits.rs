@@ -8,17 +8,25 @@ use orlop_spec::{Pointer, Process, Rlimit, RlimitKind};
 impl Compiler<'_> {
     /// How willingly the kernel kills the process when memory is short.
     pub(crate) fn oom_score(&mut self, process: &Process) {
-        let Some(value) = self.oom_score_value(process) else { return };
         if self.in_user_namespace() {
-            // To lower it takes a right in the initial user namespace, which init does not have there.
-            self.launch.oom_score_adj = Some(value);
-        } else {
+            return; // The host side has done it.
+        }
+        if let Some(value) = self.oom_score_value(process) {
             let step = Step::OomScoreAdj { value };
             self.step(step, Pointer::new("/process/oomScoreAdj"), "While we may still lower it.");
         }
     }
 
-    pub(crate) fn oom_score_value(&mut self, process: &Process) -> Option<i32> {
+    /// The same, done by the host side. First of all steps: it is the first thing that init waits for.
+    pub(crate) fn oom_score_by_host(&mut self, process: &Process) {
+        self.launch.oom_score_adj = self.oom_score_value(process);
+        if self.launch.oom_score_adj.is_some() {
+            let why = "The host side sets it: lowering it takes a right that init may not have, or a procfs.";
+            self.step(Step::AwaitWord {}, Pointer::new("/process/oomScoreAdj"), why);
+        }
+    }
+
+    fn oom_score_value(&mut self, process: &Process) -> Option<i32> {
         let value = process.oom_score_adj?;
         if !(-1000..=1000).contains(&value) {
             let message = format!("oomScoreAdj goes from -1000 to 1000, {value} is out of range");

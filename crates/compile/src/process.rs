@@ -35,6 +35,10 @@ impl Compiler<'_> {
         self.rlimits(&rlimits.rlimits);
         self.cwd(process, false);
         self.home(process, has_home);
+        // Before any filter, which need not know the call; what init opens from here on is close-on-exec from the start.
+        let first = 3_u32.saturating_add(end.listen_fds).saturating_add(end.preserve_fds);
+        let why = "No descriptor of ours, or leaked to us, may reach the program (CVE-2024-21626).";
+        self.step(Step::CloseFrom { first }, Origin::Rule("only the descriptors that were asked for"), why);
         if process.no_new_privileges {
             let why = "Before the filter: with it, loading one takes no privilege.";
             self.step(Step::NoNewPrivileges {}, Pointer::new("/process/noNewPrivileges"), why);
@@ -50,9 +54,6 @@ impl Compiler<'_> {
         self.locate(process);
 
         self.wait_for_start(end);
-        let first = 3_u32.saturating_add(end.listen_fds).saturating_add(end.preserve_fds);
-        let why = "No descriptor of ours, or leaked to us, may reach the program (CVE-2024-21626).";
-        self.step(Step::CloseFrom { first }, Origin::Rule("only the descriptors that were asked for"), why);
         if process.no_new_privileges {
             self.load_filter(
                 filter.as_ref(),
@@ -85,7 +86,7 @@ impl Compiler<'_> {
             self.sync(Point::Ready, Pointer::new("/hooks/startContainer"), why);
         } else if end.container {
             let why = "Who hears from the program can find the container's state.";
-            self.step(Step::AwaitRecord {}, START, why);
+            self.step(Step::AwaitWord {}, START, why);
         }
     }
 }

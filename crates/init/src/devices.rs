@@ -10,6 +10,9 @@ use orlop_sys::{Error, Fd, Result, file, mount};
 
 const PERMISSIONS: u32 = 0o7777;
 
+/// `/dev/null`: character device 1:3.
+pub(crate) const NULL_DEVICE: u64 = 1 << 8 | 3;
+
 /// What a device node is to be.
 pub struct Node {
     /// Type and permission bits.

@@ -12,7 +12,7 @@ use orlop_sys::{Error, Fd, file, memory, socket};
 pub fn locate<'a>(machine: &mut Machine<'a>, candidates: List<'a, Str<'a>>) -> Outcome {
     let mut blame = Error::of(libc::SYS_execve, libc::ENOENT);
     for candidate in candidates.iter() {
-        match file::check_executable(Fd::CWD, candidate.c_str()).and_then(|()| not_a_directory(candidate)) {
+        match executable(candidate) {
             Ok(()) => {
                 machine.executable = Some(candidate.c_str());
                 return Ok(());
@@ -22,6 +22,22 @@ pub fn locate<'a>(machine: &mut Machine<'a>, candidates: List<'a, Str<'a>>) -> O
         }
     }
     Err(blame.into())
+}
+
+/// Whether a path can be executed, as far as can be known before. The container's filter may be in force already and deny
+/// the calls that tell: then exec decides.
+fn executable(path: Str<'_>) -> orlop_sys::Result<()> {
+    match file::check_executable(Fd::CWD, path.c_str()).and_then(|()| not_a_directory(path)) {
+        Err(e) if e.is(libc::EPERM) || e.is(libc::ENOSYS) => exists(path),
+        known => known,
+    }
+}
+
+fn exists(path: Str<'_>) -> orlop_sys::Result<()> {
+    match file::openat(Fd::CWD, path.c_str(), libc::O_PATH, 0) {
+        Err(e) if !(e.is(libc::EPERM) || e.is(libc::ENOSYS)) => Err(e),
+        _ => Ok(()),
+    }
 }
 
 /// A directory is searchable, which access(2) calls executable.

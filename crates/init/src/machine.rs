@@ -5,7 +5,7 @@ use crate::{console, copy, devices, exec, home, identity, mounts, paths, procfs,
 use core::ffi::CStr;
 use orlop_program::message::{Message, Point};
 use orlop_program::{Malformed, Program, Slot, Step};
-use orlop_sys::{Error, Fd, OwnedFd, file, net, process, seccomp, socket};
+use orlop_sys::{Error, Fd, OwnedFd, file, net, process, seccomp};
 
 /// What a step returns.
 pub type Outcome = Result<(), Fault>;
@@ -134,12 +134,12 @@ impl<'a> Machine<'a> {
             }
 
             Step::Sync { point } => self.sync(point),
-            Step::AwaitRecord {} => wait_for_word(self.slot(Slot::HOST)),
+            Step::AwaitWord {} => wait_for_word(self.slot(Slot::HOST)),
             Step::PivotRoot { detach } => root::pivot(self, detach),
             Step::MoveRoot {} => root::move_over(self),
             Step::RootAttributes { set, propagation } => root::attributes(self, set, propagation),
             Step::Console { size, mount, uid } => console::make(self, size, mount, uid),
-            Step::OwnStdio { uid } => console::own_stdio(uid),
+            Step::OwnStdio { uid } => console::own_stdio(self.root(), uid),
             Step::Hostname { name } => Ok(process::sethostname(name.bytes())?),
             Step::Domainname { name } => Ok(process::setdomainname(name.bytes())?),
             Step::Sysctl { path, value } => procfs::sysctl(self, path, value),
@@ -185,15 +185,16 @@ impl<'a> Machine<'a> {
 /// Blocks until the other side sends its byte. End of file means that it went away without a word.
 pub(crate) fn wait_for_word(socket: Fd) -> Outcome {
     let mut byte = [0];
-    if socket::receive(socket, &mut byte)? == 0 {
+    // Not recv(2): the container's filter may be in force already, and not know it.
+    if file::read(socket, &mut byte)? == 0 {
         process::exit(1);
     }
     Ok(())
 }
 
 fn new_session() -> Outcome {
-    process::unblock_signals()?;
     process::default_signals()?;
+    process::unblock_signals()?;
     // EPERM: we are the first process of a PID namespace and lead our group already.
     match process::setsid() {
         Err(e) if !e.is(libc::EPERM) => Err(e.into()),

@@ -56,7 +56,7 @@ pub fn new<'a>(
     let place = if target.real {
         target::real_directory(machine.root(), target.path.bytes())?
     } else {
-        target::directory(machine.root(), target.path.bytes(), 0o755)?
+        target::place(machine.root(), target.path.bytes(), true)?
     };
     mount::move_mount(made.fd(), place.fd())?;
     if let Some(slot) = keep {
@@ -88,11 +88,8 @@ pub fn bind(
             mount::mount_setattr(tree.fd(), c"", recursive, &change)?;
         }
     }
-    let place = if file::fstat(tree.fd())?.is(libc::S_IFDIR) {
-        target::directory(machine.root(), target.bytes(), 0o755)?
-    } else {
-        target::file_or_new(machine.root(), target.bytes())?
-    };
+    let is_directory = file::fstat(tree.fd())?.is(libc::S_IFDIR);
+    let place = target::place(machine.root(), target.bytes(), is_directory)?;
     mount::move_mount(tree.fd(), place.fd()).map_err(Fault::from)
 }
 

@@ -1,15 +1,13 @@
 //! Read-only and masked paths: parts of `/proc` and `/sys` that would tell or change too much.
 
+use crate::devices::{self, NULL_DEVICE};
 use crate::machine::Outcome;
 use crate::report::Fault;
-use crate::{Machine, devices, mounts};
+use crate::{Machine, mounts};
 use core::ffi::CStr;
 use orlop_program::Str;
 use orlop_sys::mount::Attributes;
 use orlop_sys::{Fd, OwnedFd, Result, file, mount};
-
-/// `/dev/null`: character device 1:3.
-const NULL_DEVICE: u64 = 1 << 8 | 3;
 
 /// What is at a path, or nothing if there is nothing: kernels differ in what they show.
 fn existing(root: Fd, path: &CStr) -> Result<Option<OwnedFd>> {

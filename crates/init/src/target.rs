@@ -110,6 +110,20 @@ pub fn file_or_new(root: Fd, path: &[u8]) -> Result<OwnedFd> {
     file::openat(parent.fd(), last, libc::O_PATH | libc::O_NOFOLLOW, 0)
 }
 
+/// Where something is mounted: a directory or a file, made if it is missing.
+///
+/// In a procfs, no symbolic link may be on the way: an image could lead any mount over files there that are written to
+/// later, such as those for security labels (CVE-2019-19921). What the config names itself, the compiler has checked.
+pub fn place(root: Fd, path: &[u8], is_directory: bool) -> Result<OwnedFd> {
+    const PROC_MAGIC: i64 = 0x9fa0;
+    let found = if is_directory { directory(root, path, 0o755)? } else { file_or_new(root, path)? };
+    if file::fstatfs_type(found.fd())? != PROC_MAGIC {
+        return Ok(found);
+    }
+    let resolve = libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_SYMLINKS;
+    file::openat2(root, Name::new().set(path)?, How { flags: libc::O_PATH, mode: 0, resolve })
+}
+
 /// A path's directory part and its last name.
 fn split(path: &[u8]) -> (&[u8], &[u8]) {
     let path = path.strip_suffix(b"/").unwrap_or(path);

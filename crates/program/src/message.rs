@@ -15,7 +15,7 @@
 //!                                                       │  Exec ─────── Executing, then EOF ─▶│
 //! ```
 //! With `run` there is no `AwaitStart`: `Executing` and the end of file go to the host side, and before exec init waits
-//! for one more byte that says that the state is written down (`AwaitRecord`). At any time a failing step says `Failed`
+//! for one more byte that says that the state is written down (`AwaitWord`). At any time a failing step says `Failed`
 //! instead, and init ends. An end of file without `Executing` before it means that init was killed.
 //!
 //! Messages are packets (`SOCK_SEQPACKET`) of at most [`MAX`] bytes. The host side trusts none of them more than it

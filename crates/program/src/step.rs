@@ -219,9 +219,9 @@ steps! {
         /// Its number.
         point: u8,
     }
-    /// Waits until the host side has written down that this process exists: nobody may meet the program before. Its word
-    /// is usually there already.
-    42 AwaitRecord {}
+    /// Waits for a word of the host side, which does something meanwhile: for this process what only it can do, or writing
+    /// down that this process exists, as nobody may meet the program before. Its word is often there already.
+    42 AwaitWord {}
     /// Makes the container's root this mount namespace's: pivot_root(2), and lets go of the old one.
     31 PivotRoot {
         /// The old root still propagates to the host: cut that first.

@@ -191,7 +191,7 @@ impl Order<'_> {
         error.located_in(&self.bundle.config.text)
     }
 
-    /// Whether init asks for nothing but a word before exec: that the state is written down (`Step::AwaitRecord`).
+    /// Whether init asks for nothing but a word before exec: that the state is written down (`Step::AwaitWord`).
     fn owes_record(&self) -> bool {
         self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty()
     }

@@ -35,6 +35,37 @@ pub(crate) fn write(pid: i32, maps: &IdMaps, privileged: bool) -> Result<()> {
     Ok(())
 }
 
+/// Checks that the process `pid`, which has joined a user namespace, finds there the maps that the config claims: engines
+/// give both, and ids would be checked and files given to the wrong users if they did not agree.
+///
+/// # Errors
+///
+/// [`Error::Usage`] names the map that differs.
+pub(crate) fn compare(pid: i32, maps: &IdMaps) -> Result<()> {
+    let parts = [("uid_map", &maps.uid, &maps.uid_origin), ("gid_map", &maps.gid, &maps.gid_origin)];
+    for (file, claimed, origin) in parts {
+        let path = format!("/proc/{pid}/{file}");
+        let found = std::fs::read_to_string(&path).doing(|| format!("read {path}"))?;
+        if sorted(&found) != sorted(&as_text(claimed)) {
+            let pointer = origin.pointer().map(ToString::to_string).unwrap_or_default();
+            return Err(Error::usage(format!(
+                "{pointer}: the user namespace that is joined has another {file}, {:?}; give its path only",
+                found.trim_end().replace('\n', ", ")
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The numbers of a map, one line each, in an order that does not matter.
+fn sorted(map: &str) -> Vec<Vec<u32>> {
+    let number = |text: &str| text.parse().unwrap_or(u32::MAX);
+    let mut lines: Vec<Vec<u32>> =
+        map.lines().map(|line| line.split_whitespace().map(number).collect()).collect();
+    lines.sort_unstable();
+    lines
+}
+
 fn is_own_id(mappings: &[IdMapping], own: u32) -> bool {
     matches!(mappings, [only] if only.host_id == own && only.size == 1)
 }
@@ -90,7 +121,7 @@ fn place(e: Error, origin: &Origin) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::{as_text, is_own_id};
+    use super::{as_text, is_own_id, sorted};
     use orlop_spec::IdMapping;
 
     fn map(container_id: u32, host_id: u32, size: u32) -> IdMapping {
@@ -100,6 +131,13 @@ mod tests {
     #[test]
     fn maps_are_written_a_line_each() {
         assert_eq!(as_text(&[map(0, 1000, 1), map(1, 100_000, 65_536)]), "0 1000 1\n1 100000 65536\n");
+    }
+
+    #[test]
+    fn maps_are_the_same_whatever_their_order_and_spaces() {
+        let kernel = "         0     100000      65536\n     70000       1000          1\n";
+        assert_eq!(sorted(kernel), sorted(&as_text(&[map(70000, 1000, 1), map(0, 100_000, 65536)])));
+        assert_ne!(sorted(kernel), sorted(&as_text(&[map(0, 100_000, 65536)])));
     }
 
     #[test]

@@ -15,8 +15,9 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use orlop_cgroups::Cgroup;
 use orlop_compile::{Compiled, Fill, FillWith, Join, Origin};
 use orlop_program::Slot;
+use orlop_sys::mount::Attributes;
 use orlop_sys::spawn::{self, Failure, Spawn};
-use orlop_sys::{Fd, mount, process};
+use orlop_sys::{Fd, cred, mount, process};
 
 use crate::error::{Doing, Error, Result};
 use crate::{idmap, image};
@@ -85,7 +86,9 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         keep: &keep,
     };
     let child = run(&spawn, request.compiled, request.cgroup, request.privileged)?;
-    Ok(Session::new(child, host, request.words))
+    let session = Session::new(child, host, request.words);
+    launch.oom_score_adj.map_or(Ok(()), |value| score(&session, value))?;
+    Ok(session)
 }
 
 /// Starts init, and does to the new process what only the host side can do before init runs.
@@ -97,8 +100,13 @@ fn run(
 ) -> Result<spawn::Child> {
     let launch = &compiled.launch;
     let v1 = cgroup.is_some_and(|c| !c.location().v1.is_empty());
-    let wait =
-        launch.id_maps.is_some() || v1 || !launch.raise_limits.is_empty() || launch.oom_score_adj.is_some();
+    let compare = launch.joined_id_maps.is_some();
+    let wait = launch.id_maps.is_some() || compare || v1 || !launch.raise_limits.is_empty();
+    // The new process may be among the container's before it has left our memory: those must not look into it, nor take its
+    // descriptors (CVE-2016-9962). Only an unprivileged caller who is about to write id maps needs to own the process's
+    // files in /proc; then its user namespace is new, and nobody else has rights over it.
+    cred::set_dumpable(launch.id_maps.is_some() && !privileged)
+        .doing(|| "keep others from looking into this process".to_owned())?;
     let mut trouble = None;
     let mut before = |pid: i32| {
         prepare(pid, compiled, cgroup, privileged).map_err(|e| {
@@ -115,18 +123,23 @@ fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>, privileged: b
     if let Some(cgroup) = cgroup {
         cgroup.attach_v1(pid)?;
     }
-    if let Some(value) = launch.oom_score_adj {
-        let path = format!("/proc/{pid}/oom_score_adj");
-        std::fs::write(&path, value.to_string())
-            .doing(|| format!("write {value} to {path}"))
-            .map_err(|e| e.at("/process/oomScoreAdj"))?;
-    }
     for (resource, hard) in &launch.raise_limits {
         process::set_limit(pid, *resource, *hard, *hard)
             .doing(|| format!("raise hard limit {resource} to {hard}"))
             .map_err(|e| e.at("/process/rlimits").with_hint("raising a hard limit needs CAP_SYS_RESOURCE"))?;
     }
+    launch.joined_id_maps.as_ref().map_or(Ok(()), |maps| idmap::compare(pid, maps))?;
     launch.id_maps.as_ref().map_or(Ok(()), |maps| idmap::write(pid, maps, privileged))
+}
+
+/// Sets the OOM score of a process that runs init, which waits for the word that follows. Not before: the kernel gives all
+/// processes that share a memory the same score, and until then that is ours.
+fn score(session: &Session<'_>, value: i32) -> Result<()> {
+    let path = format!("/proc/{}/oom_score_adj", session.pid());
+    std::fs::write(&path, value.to_string())
+        .doing(|| format!("write {value} to {path}"))
+        .map_err(|e| e.at("/process/oomScoreAdj"))?;
+    session.proceed()
 }
 
 fn explain(failure: Failure, compiled: &Compiled) -> Error {
@@ -169,7 +182,11 @@ fn open(fill: &Fill) -> Result<OwnedFd> {
             let doing = || format!("open {}", path.display());
             let name = c_path(path).ok_or(nix::errno::Errno::EINVAL).doing(doing)?;
             let tree = mount::clone_tree(Fd::CWD, &name, *recursive).doing(doing);
-            tree.map(OwnedFd::from).map_err(|e| at(e, &fill.origin))
+            let tree = tree.map_err(|e| at(e, &fill.origin))?;
+            // The copy is made among the host's mounts, and is a peer of what is shared there.
+            let slave = Attributes { propagation: libc::MS_SLAVE, ..Attributes::default() };
+            mount::mount_setattr(tree.fd(), c"", true, &slave).doing(doing)?;
+            Ok(tree.into())
         }
     }
 }

@@ -225,11 +225,18 @@ pub fn set_close_on_exec(fd: Fd, on: bool) -> Result<()> {
 }
 
 /// Whether the effective user may execute a file
-/// ([faccessat2(2)](https://man7.org/linux/man-pages/man2/faccessat2.2.html), Linux 5.8, `X_OK`, `AT_EACCESS`).
+/// ([faccessat2(2)](https://man7.org/linux/man-pages/man2/faccessat2.2.html), Linux 5.8, `X_OK`, `AT_EACCESS`). Where a
+/// seccomp filter that is older than this call denies it, faccessat(2), which asks for the real user.
 pub fn check_executable(dir: Fd, path: &CStr) -> Result<()> {
     let args = [dir.raw() as usize, path.as_ptr() as usize, libc::X_OK as usize, libc::AT_EACCESS as usize];
     // SAFETY: path outlives the call, which only reads it.
-    unsafe { call(libc::SYS_faccessat2, args) }.map(drop)
+    match unsafe { call(libc::SYS_faccessat2, args) } {
+        Err(e) if e.is(libc::ENOSYS) || e.is(libc::EPERM) => {
+            // SAFETY: as above.
+            unsafe { call(libc::SYS_faccessat, [args[0], args[1], args[2]]) }.map(drop)
+        }
+        checked => checked.map(drop),
+    }
 }
 
 /// [fchdir(2)](https://man7.org/linux/man-pages/man2/chdir.2.html).

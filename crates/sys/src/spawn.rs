@@ -48,7 +48,7 @@ pub struct Join {
 pub struct Spawn<'a> {
     /// New namespaces (`CLONE_NEW…`).
     pub namespaces: u64,
-    /// Namespaces to join, in this order, before the new ones are made.
+    /// Namespaces to join before the new ones are made, each kind once: the user namespace first in the list.
     pub joins: &'a [Join],
     /// Directory of the cgroup to start in (Linux 5.7).
     pub cgroup: Option<Fd>,
@@ -336,8 +336,22 @@ unsafe extern "C" fn start(shared: *const ()) -> ! {
     }
 }
 
+/// Joins everything. With a user namespace alone among them, the others are tried before it: one that belongs to the caller
+/// can only be joined with the caller's rights, and what belongs to the user namespace only after it.
 fn join_all(shared: &Shared<'_>) {
-    for (index, join) in shared.spawn.joins.iter().enumerate() {
+    let joins = shared.spawn.joins;
+    let mut done = 0_u64;
+    if joins.iter().any(|join| join.kinds == libc::CLONE_NEWUSER) {
+        for (index, join) in joins.iter().enumerate() {
+            if join.kinds != libc::CLONE_NEWUSER && process::setns(join.fd, join.kinds).is_ok() {
+                done |= 1 << index;
+            }
+        }
+    }
+    for (index, join) in joins.iter().enumerate() {
+        if done & 1 << index != 0 {
+            continue;
+        }
         if let Err(e) = process::setns(join.fd, join.kinds) {
             shared.join.store(index as u32, Ordering::Release);
             shared.fail(e);
