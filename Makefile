@@ -34,10 +34,12 @@ bench: ## orlop, runc and crun side by side in one run
 	@hack/build.sh
 	@hack/bench
 
-lint: ## formatting and clippy, warnings denied
+lint: ## formatting, clippy with warnings denied, the kernel feature table, types for aarch64
 	@hack/setup.sh lint
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	hack/kernel-features
+	@hack/check-aarch64
 
 install: build ## install below PREFIX (/usr/local)
 	install -D -m 0755 bin/orlop $(DESTDIR)$(PREFIX)/bin/orlop
