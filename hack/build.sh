@@ -23,6 +23,10 @@ else
     export RUSTFLAGS="${RUSTFLAGS-} -C target-feature=+crt-static"
 fi
 
+# What `orlop --version` says; a tree without git says nothing.
+ORLOP_COMMIT=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+export ORLOP_COMMIT
+
 cargo build --release --locked --target "$target" -p orlop
 # A rename, not a write: a running orlop keeps the file it was started from.
 install -D -m 0755 "target/$target/release/orlop" bin/.orlop.new

@@ -22,7 +22,7 @@ cat >"$scratch/ask" <<'ASK'
 say() { printf '%s|%s\n' "$1" "$2"; }
 say 'host name' "$(uname -n)"
 say 'processes in sight' "$(ls -d /proc/[0-9]* | wc -l)"
-say 'pid 1 is' "$(tr '\0' ' ' </proc/1/cmdline | cut -c 1-28)"
+say 'pid 1 is' "$(tr '\0\n' '  ' </proc/1/cmdline | cut -c 1-28)"
 say 'my own pid' "$$"
 say 'network interfaces' "$(ls /sys/class/net 2>/dev/null | tr '\n' ' ')"
 say 'mounts' "$(wc -l </proc/self/mountinfo)"

@@ -177,11 +177,6 @@ impl Running {
         self.handle.signal(signal).expect("the command is still there");
     }
 
-    /// What it has written to standard output so far.
-    pub fn stdout(&self) -> String {
-        text(&self.files[0])
-    }
-
     /// The file that standard output goes to.
     pub fn stdout_file(&self) -> &Path {
         &self.files[0]

@@ -312,3 +312,31 @@ fn a_bind_source_that_does_not_exist_is_refused_and_named() {
     container.run().fails_with("/no/such/source");
     container.assert_no_leaks();
 }
+
+#[test]
+fn a_tmpfs_is_like_the_directory_that_it_covers() {
+    let mut container = Container::sh(
+        "stat -c '%a %u:%g %n' /old /old/set /old/dir /plain /new; cat /old/set; readlink /old/link; ls /plain; echo x >/old/dir/x",
+    );
+    let rootfs = container.bundle.rootfs();
+    for name in ["old", "old/dir", "plain"] {
+        fs::create_dir(rootfs.join(name)).expect("a new directory");
+    }
+    fs::write(rootfs.join("old/set"), "content\n").expect("a new file");
+    std::os::unix::fs::symlink("set", rootfs.join("old/link")).expect("a new link");
+    std::os::unix::fs::chown(rootfs.join("old/set"), Some(5), Some(6)).expect("root may");
+    for (name, mode) in [("old", 0o751), ("old/set", 0o4755), ("old/dir", 0o1777), ("plain", 0o700)] {
+        rustix::fs::chmod(rootfs.join(name), mode.into()).expect("our own file");
+    }
+    fs::write(rootfs.join("plain/hidden"), "").expect("a new file");
+    for (place, options) in [("/old", json!(["tmpcopyup"])), ("/plain", json!([])), ("/new", json!([]))] {
+        container.push(
+            "/mounts",
+            json!({"destination": place, "type": "tmpfs", "source": "tmpfs", "options": options}),
+        );
+    }
+    let expected =
+        "751 0:0 /old\n4755 5:6 /old/set\n1777 0:0 /old/dir\n700 0:0 /plain\n1777 0:0 /new\ncontent\nset\n";
+    assert_eq!(container.run().ok().stdout, expected);
+    assert!(!rootfs.join("old/dir/x").exists(), "it is a copy");
+}

@@ -57,8 +57,10 @@ fn a_namespace_with_a_path_is_joined() {
     second.up();
     assert_eq!(different(second.pid(), first.pid()), ["mnt"]);
     assert_eq!(second.exec(&["hostname"]).ok().stdout, "box\n", "the name that the first one set");
-    // The first process of a pid namespace takes everybody in it along when it ends.
-    second.command("delete", &["--force"]).ok();
+    // By itself, before the first process of the pid namespace takes everybody in it along.
+    second.kill("KILL");
+    assert_eq!(second.wait(), 128 + 9);
+    second.delete();
 }
 
 #[test]
@@ -135,10 +137,10 @@ fn a_user_namespace_maps_root_to_an_unprivileged_user() {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
     let uids = status.lines().find_map(|line| line.strip_prefix("Uid:")).expect("Uid is in status");
     assert!(uids.split_whitespace().all(|uid| uid == HOST_ID.to_string()), "{uids}");
-    let text = running.stdout();
-    assert_eq!(text.split_whitespace().collect::<Vec<_>>(), ["0", "100000", "65536", "0"]);
     container.kill("KILL");
-    running.wait();
+    // Only now has the output certainly passed through the runtime's pipes.
+    let out = running.wait();
+    assert_eq!(out.stdout.split_whitespace().collect::<Vec<_>>(), ["0", "100000", "65536", "0"]);
 }
 
 #[test]

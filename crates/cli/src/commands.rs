@@ -60,6 +60,9 @@ pub(crate) const COMMANDS: &[Entry] = &[
     features::ENTRY,
 ];
 
+/// Commands of other runtimes that are not built yet: engines call them.
+pub(crate) const LATER: [&str; 4] = ["checkpoint", "events", "restore", "update"];
+
 const EXIT_STATUSES: &str = "\
 Exit statuses:
   run and exec without --detach, and try: the status of the process, or 128 + n if signal n killed it

@@ -67,7 +67,9 @@ fn stopped(log: Option<&Log>, stop: Stop) -> u8 {
         Stop::Print(text) => output::write(text).map_or_else(|e| report(log, &e, 1), |()| 0),
         Stop::Wrong(e, usage) => {
             let status = report(log, &e, 1);
-            std::io::stderr().write_all(format!("\n{usage}\n").as_bytes()).ok();
+            if !usage.is_empty() {
+                std::io::stderr().write_all(format!("\n{usage}\n").as_bytes()).ok();
+            }
             status
         }
     }
@@ -84,13 +86,10 @@ fn report(log: Option<&Log>, error: &Error, status: u8) -> u8 {
         Some(log) if !log.is_stderr() => log.error(error),
         _ => {}
     }
-    let mut text = format!("orlop: {error}\n");
-    if stderr.is_terminal()
-        && let Some(help) = error.help()
-    {
-        text.push_str(&help);
-        text.push('\n');
-    }
+    let text = match error.help() {
+        Some(help) if stderr.is_terminal() => format!("orlop: {}\n{help}\n", error.headline()),
+        _ => format!("orlop: {error}\n"),
+    };
     // Where standard error is closed nobody is left to be told.
     stderr.write_all(text.as_bytes()).ok();
     status

@@ -179,13 +179,14 @@ impl Compiler<'_> {
         }
     }
 
-    /// As with runc, an ambient capability that cannot be raised is passed over.
+    /// As with runc, an ambient capability that cannot be raised is passed over. Builders of images list all of them, with
+    /// none inheritable since CVE-2022-24769, for every command that they run.
     fn check_ambient(&mut self, ambient: &Set, raised: u64) {
         let outside = ambient.bits & !raised;
         if outside != 0 {
             let message =
                 format!("{} is not ambient: that takes being permitted and inheritable", list_of(outside));
-            self.warn(Code::CapabilitySets, Pointer::new(ambient.list), message);
+            self.note(Code::CapabilitySets, Pointer::new(ambient.list), message);
         }
     }
 }

@@ -110,6 +110,11 @@ impl<'a> Compiler<'a> {
         self.find(Severity::Warning, code, Some(pointer), message.into())
     }
 
+    /// Something has no effect, and engines know it.
+    pub(crate) fn note(&mut self, code: Code, pointer: Pointer, message: impl Into<String>) {
+        self.find(Severity::Note, code, Some(pointer), message.into());
+    }
+
     /// Something of the spec that orlop cannot do yet.
     pub(crate) fn not_yet(&mut self, pointer: Pointer, what: &str) {
         self.error(Code::NotBuiltYet, pointer, format!("{what} is not supported yet by orlop"));

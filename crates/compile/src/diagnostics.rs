@@ -48,6 +48,8 @@ pub enum Severity {
     Error,
     /// There is one, but not all of the config has an effect.
     Warning,
+    /// There is one, and all of the config that engines rely on has its effect.
+    Note,
 }
 
 /// One finding.
@@ -85,6 +87,7 @@ impl fmt::Display for Diagnostic {
         let severity = match self.severity {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         };
         write!(f, "{severity} {}: ", self.code)?;
         if let Some(pointer) = &self.pointer {

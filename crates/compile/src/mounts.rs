@@ -86,6 +86,12 @@ impl Compiler<'_> {
                 self.not_yet(entry.field(field), "a mount with id mappings of its own");
             }
         }
+        if let Some(option) = entry.options.copy_up
+            && (entry.mount.kind != "tmpfs" || entry.options.bind().is_some())
+        {
+            let message = "\"tmpcopyup\" is for a new tmpfs; here it has no effect";
+            self.warn(Code::MountOptionIgnored, entry.option(option), message);
+        }
         let all = entry.options.set_all | entry.options.clear_all;
         let no_symfollow = entry.options.flags & libc::MS_NOSYMFOLLOW != 0;
         if (no_symfollow || all & options::MOUNT_ATTR_NOSYMFOLLOW != 0) && self.host.kernel < (5, 14) {

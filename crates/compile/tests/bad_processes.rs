@@ -74,7 +74,7 @@ fn capability_sets() {
         ),
         (&[capabilities(&[("effective", kill)])], &["CapabilitySets /process/capabilities/effective"]),
         (&[capabilities(&[("inheritable", kill)])], &["CapabilitySets /process/capabilities/inheritable"]),
-        (&[capabilities(&[("ambient", kill)])], &["warn CapabilitySets /process/capabilities/ambient"]),
+        (&[capabilities(&[("ambient", kill)])], &["note CapabilitySets /process/capabilities/ambient"]),
     ]);
     let poor = Host { bounding: 1, last_cap: 37, ..root() };
     check(

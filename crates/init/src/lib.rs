@@ -13,6 +13,7 @@
 //! | [`devices`] | device nodes and symbolic links |
 //! | [`paths`] | read-only and masked paths |
 //! | [`procfs`] | kernel parameters, the OOM score |
+//! | [`copy`] | what a new file system takes over from the directory it covers |
 //! | [`console`] | the terminal |
 //! | [`identity`] | user, groups, capabilities, limits |
 //! | [`home`] | `HOME` from `/etc/passwd` |
@@ -25,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 pub mod console;
+pub mod copy;
 pub mod devices;
 pub mod exec;
 pub mod home;

@@ -1,7 +1,7 @@
 //! The loop over the steps, and the table that says which function does which.
 
 use crate::report::{self, Fault};
-use crate::{console, devices, exec, home, identity, mounts, paths, procfs, root};
+use crate::{console, copy, devices, exec, home, identity, mounts, paths, procfs, root};
 use core::ffi::CStr;
 use orlop_program::message::{Message, Point};
 use orlop_program::{Malformed, Program, Slot, Step};
@@ -114,6 +114,10 @@ impl<'a> Machine<'a> {
                 mounts::propagation(self, target, propagation, recursive)
             }
             Step::MountAttributes { target, set } => mounts::attributes(self, target, set),
+            Step::OpenCovered { path, slot } => copy::open_covered(self, path, slot),
+            Step::TakeOver { from, target, mode, owner, content } => {
+                copy::take_over(self, from, target, &copy::What { mode, owner, content })
+            }
             Step::PrivateProc {} => procfs::private(self),
             Step::OpenDir { path, slot } => devices::open_dir(self, path, slot),
             Step::Device { dir, name, mode, device, uid, gid } => {

@@ -270,6 +270,26 @@ steps! {
         /// `MOUNT_ATTR_…` to set.
         set: u64,
     }
+    /// Opens a directory that is about to be mounted over, if it exists.
+    44 OpenCovered {
+        /// Where.
+        path: Str<'a>,
+        /// Where to keep it.
+        slot: Slot,
+    }
+    /// Makes the root of a new file system like the directory that it covers, if it covers one.
+    45 TakeOver {
+        /// The covered directory.
+        from: Slot,
+        /// Where the file system is mounted.
+        target: Str<'a>,
+        /// With its permissions.
+        mode: bool,
+        /// With its owner and group.
+        owner: bool,
+        /// With a copy of everything in it.
+        content: bool,
+    }
 
     /// Sets how willingly the kernel kills this process when memory is short.
     50 OomScoreAdj { value: i32 }

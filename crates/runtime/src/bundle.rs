@@ -67,6 +67,7 @@ fn problem(text: &str, found: &orlop_compile::Diagnostic) -> Problem {
         pointer,
         what: found.message.clone(),
         hint: found.hint.clone().unwrap_or_default(),
+        code: found.code.to_string(),
     }
 }
 
@@ -79,7 +80,7 @@ fn malformed(file: &Path, errors: &ParseErrors, found: Option<&Diagnostics>) -> 
             pointer: e.pointer.clone(),
             position: e.location.map(|l| (l.line, l.column)),
             what: e.message.clone(),
-            hint: String::new(),
+            ..Problem::default()
         })
         .collect();
     let more = found.into_iter().flat_map(Diagnostics::errors);

@@ -13,7 +13,7 @@ use orlop_sys::spawn::Child;
 use crate::bundle::Bundle;
 use crate::console::{self, Proxy};
 use crate::draft::Draft;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Session, Words};
@@ -22,7 +22,7 @@ use crate::options::{CreateOptions, RunOptions};
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
 use crate::wait::Foreground;
-use crate::{cgroup, facts, files, join};
+use crate::{cgroup, facts, files, join, log};
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -52,7 +52,7 @@ impl Runtime {
     pub fn create(&self, id: &ContainerId, options: &CreateOptions) -> Result<()> {
         let order = self.order(id, options, Mode::Create)?;
         console::check(order.has_terminal(), true, options.console_socket.is_some())?;
-        self.make(&order).map(drop)
+        self.make(&order).map(drop).map_err(|e| order.locate(e))
     }
 
     /// Makes a container and starts it; in the foreground, waits for it and deletes it. The result is its exit status,
@@ -69,12 +69,12 @@ impl Runtime {
     pub(crate) fn run_order(&self, order: &Order<'_>, run: &RunOptions) -> Result<i32> {
         console::check(order.has_terminal(), run.detach, order.options.console_socket.is_some())?;
         if run.detach {
-            let made = self.make(order)?;
+            let made = self.make(order).map_err(|e| order.locate(e))?;
             return order.started(&made).map(|()| 0);
         }
         // Before the launch, so that no signal is lost in between.
         let foreground = Foreground::new(!run.no_subreaper)?;
-        let mut made = self.make(order)?;
+        let mut made = self.make(order).map_err(|e| order.locate(e))?;
         let proxy = made.console.take();
         let status = order
             .started(&made)
@@ -104,9 +104,7 @@ impl Runtime {
         let console = console.map(console::connect_console_socket).transpose()?;
         let compiled = order.compile(&host, &self.store.root().join(order.id.as_str()))?;
         let mut draft = Draft::new(self.store.claim(order.id)?);
-        for warning in &compiled.warnings {
-            tracing::warn!("{warning}");
-        }
+        log::findings(&compiled.warnings);
         let mut state = self.first_state(order, &compiled, layout)?;
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
@@ -186,6 +184,11 @@ fn compile(
 impl Order<'_> {
     pub(crate) fn has_terminal(&self) -> bool {
         self.bundle.config.spec.process.as_ref().is_some_and(|process| process.terminal)
+    }
+
+    /// An error, with lines and columns of the config.
+    fn locate(&self, error: Error) -> Error {
+        error.located_in(&self.bundle.config.text)
     }
 
     /// Whether init asks for nothing but a word before exec: that the state is written down (`Step::AwaitWord`).

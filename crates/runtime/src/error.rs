@@ -179,7 +179,7 @@ impl Error {
                 Some("hint: `orlop list` shows the containers of this --root".to_owned())
             }
             Self::Exists { id } => {
-                Some(format!("hint: `orlop delete {id}` removes it, `orlop state {id}` shows it"))
+                Some(format!("hint: `orlop state {id}` shows it, `orlop delete --force {id}` removes it"))
             }
             Self::InvalidId { .. } => Some("hint: ids are made of A-Z a-z 0-9 _ + - .".to_owned()),
             Self::Unsupported { .. } => Some(
@@ -215,6 +215,33 @@ impl Error {
             pointer.get_or_insert(place.into());
         }
         self
+    }
+
+    /// Adds line and column to the place in the config that asked for what failed.
+    #[must_use]
+    pub fn located_in(mut self, text: &str) -> Self {
+        if let Self::Kernel { pointer: Some(pointer), .. }
+        | Self::Step { pointer: Some(pointer), .. }
+        | Self::Exec { pointer: Some(pointer), .. }
+        | Self::Hook { pointer, .. } = &mut self
+            && let Some(at) = orlop_spec::locate(text, pointer)
+        {
+            pointer.push_str(&format!(", line {} column {}", at.line, at.column));
+        }
+        self
+    }
+
+    /// The line for a terminal, where [`Error::help`] follows: without what the help repeats.
+    pub fn headline(&self) -> String {
+        match self {
+            Self::Config { path, .. } => format!("{} cannot be used:", Line(&path.to_string_lossy())),
+            other => other.to_string(),
+        }
+    }
+
+    /// Every problem of a config; none for other errors.
+    pub fn problems(&self) -> &[Problem] {
+        if let Self::Config { problems, .. } = self { problems } else { &[] }
     }
 
     /// What the kernel answered, as errno(3), where it was asked.

@@ -16,7 +16,7 @@ use crate::launch::{self, Event, Request, Session, Words};
 use crate::options::{ExecArgs, ExecOptions, ProcessSource};
 use crate::runtime::{Container, Runtime};
 use crate::wait::Foreground;
-use crate::{facts, files, join};
+use crate::{facts, files, join, log};
 
 impl Runtime {
     /// Executes another process in a container. The result is its exit status, 128 + n if signal n ended it, 0 if
@@ -65,9 +65,7 @@ impl Runtime {
         };
         let compiled = orlop_compile::compile_exec(&config.spec, process, &host, &how)
             .map_err(|found| options.process.blame(&found))?;
-        for warning in &compiled.warnings {
-            tracing::warn!("{warning}");
-        }
+        log::findings(&compiled.warnings);
         let init = container.saved.process.map(|process| process.open()).transpose()?.flatten();
         let Some(init) = init else {
             let (id, status) = (container.saved.id.clone(), Status::Stopped);
@@ -147,7 +145,7 @@ fn process(source: &ProcessSource, config: &Document) -> Result<Process> {
                     pointer: e.pointer.clone(),
                     position: e.location.map(|l| (l.line, l.column)),
                     what: e.message.clone(),
-                    hint: String::new(),
+                    ..Problem::default()
                 };
                 Error::Config { path: path.clone(), problems: errors.errors.iter().map(problem).collect() }
             })

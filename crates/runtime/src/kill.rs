@@ -1,5 +1,7 @@
 //! `kill`: signals for a container.
 
+use std::time::Duration;
+
 use orlop_cgroups::Cgroup;
 use orlop_spec::Status;
 use orlop_sys::Fd;
@@ -33,12 +35,19 @@ impl Runtime {
     }
 }
 
+/// How long the parent of a process that has ended may take to wait for it.
+const REAPING: Duration = Duration::from_millis(50);
+
 impl Container {
     fn signal(&self, signal: i32) -> Result<()> {
         let stopped =
             || Error::WrongState { id: self.saved.id.clone(), action: Action::Kill, status: Status::Stopped };
         let Some(process) = self.saved.process else { return Err(stopped()) };
-        let pidfd = process.open()?.ok_or_else(stopped)?;
+        let Some(pidfd) = process.open()? else {
+            // Podman, told that it is not running, looks at once whether its process is gone, and gives up if it is not.
+            process.await_reaping(REAPING)?;
+            return Err(stopped());
+        };
         match pidfd_send_signal(Fd::of(&pidfd), signal) {
             Err(e) if e.is(libc::ESRCH) => Err(stopped()),
             sent => sent.doing(|| format!("send signal {signal} to process {}", process.pid)).map_err(|e| {

@@ -5,6 +5,7 @@ use orlop_spec::Status;
 use orlop_sys::process::pidfd_open;
 use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use crate::error::{Doing, Error, Result};
 use crate::state::StateFile;
@@ -54,6 +55,20 @@ impl Process {
             }
             _ => Ok(None),
         }
+    }
+
+    /// Gives the parent of a process that has ended some time to wait for it; with or without success.
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::open`].
+    pub fn await_reaping(&self, limit: Duration) -> Result<()> {
+        let end = Instant::now() + limit;
+        // Nothing tells of the moment.
+        while stat(self.pid)?.is_some_and(|(_, start)| start == self.start_time) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Ok(())
     }
 
     /// Whether it has not ended.

@@ -10,13 +10,14 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use orlop_compile::{Diagnostic, Severity};
 use serde_json::Value;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Error, Problem, Result};
 use crate::state::rfc3339;
 
 /// How lines look (`--log-format`).
@@ -72,8 +73,11 @@ impl Log {
 
     /// Writes the error that ends this process, with its code.
     pub fn error(&self, error: &Error) {
-        let code = [("code", Value::from(error.code()))];
-        self.write("error", &error.to_string(), &code);
+        let mut fields = vec![("code", Value::from(error.code()))];
+        if !error.problems().is_empty() {
+            fields.push(("problems", error.problems().iter().map(as_json).collect()));
+        }
+        self.write("error", &error.to_string(), &fields);
     }
 
     /// Writes one line, with one system call, so that lines of several processes do not mix. A log that cannot be
@@ -86,6 +90,25 @@ impl Log {
             None => std::io::stderr().write_all(line.as_bytes()).ok(),
         };
     }
+}
+
+/// Logs what was found in a config that is good enough: warnings, and notes, which are for whoever is debugging.
+pub(crate) fn findings(found: &[Diagnostic]) {
+    for finding in found {
+        if finding.severity == Severity::Note {
+            tracing::debug!("{finding}");
+        } else {
+            tracing::warn!("{finding}");
+        }
+    }
+}
+
+/// A problem of a config, for programs.
+fn as_json(problem: &Problem) -> Value {
+    let (line, column) = problem.position.unzip();
+    serde_json::json!({
+        "code": problem.code, "pointer": problem.pointer, "line": line, "column": column, "msg": problem.what,
+    })
 }
 
 fn line(format: Format, time: &str, level: &str, message: &str, fields: &[(&str, Value)]) -> String {

@@ -4,14 +4,13 @@ use std::os::fd::OwnedFd;
 
 use orlop_program::message::{Failed, MAX, Message};
 use orlop_spec::{Spec, Status};
-use orlop_sys::{Fd, socket};
 
-use crate::error::{Action, Answer, Doing, Error, Result};
+use crate::error::{Action, Answer, Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
-use crate::join;
 use crate::runtime::{Container, Runtime};
 use crate::state::ContainerState;
+use crate::{join, launch};
 
 impl Runtime {
     /// Starts a created container.
@@ -45,19 +44,11 @@ impl Runtime {
 impl Container {
     /// Says the word to init, and waits until it has become the container's program.
     fn let_go(&self, socket: &OwnedFd, spec: &Spec) -> Result<()> {
-        let doing = || format!("start the container {:?}", self.saved.id);
-        match socket::send(Fd::of(socket), &[1], None) {
-            // It is gone; receiving tells.
-            Err(e) if e.is(libc::EPIPE) => {}
-            sent => sent.doing(doing)?,
-        }
+        launch::say_the_word(socket)?;
         let mut buffer = [0; MAX];
         let mut executing = false;
         loop {
-            let n = match socket::receive(Fd::of(socket), &mut buffer) {
-                Err(e) if e.is(libc::ECONNRESET) => 0,
-                received => received.doing(doing)?,
-            };
+            let (n, _) = launch::hear(socket, &mut buffer)?;
             match Message::read(&buffer[..n]) {
                 Ok(Message::Executing) => executing = true,
                 Ok(Message::Failed(failed)) => return Err(not_started(&failed, spec)),

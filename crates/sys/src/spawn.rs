@@ -16,16 +16,23 @@
 //! The joiner exists only where the kernel demands it: a PID namespace is joined by children, never by the caller, and
 //! a user namespace that is joined, or namespaces joined before a new user namespace, decide who owns what is new.
 //!
-//! The new processes share the caller's memory until exec, as after vfork(2), so nothing is copied and no page table is
-//! built; they run on stacks of their own, make system calls only, and allocate nothing. The caller does not go on
-//! before they are done with its memory.
+//! The new processes make system calls only and allocate nothing, on stacks of their own. Without a gate they share the
+//! caller's memory until exec, as after vfork(2): nothing is copied, no page table is built, and the caller is suspended.
+//! With a gate the caller has to go on meanwhile, so they have a copy of its memory: who shares it without being in
+//! vfork(2) dies with the child if the kernel kills that for reaching its cgroup's memory limit. Then what they have to
+//! say comes through the gate.
+
+mod clone;
+mod said;
 
 use crate::raw::{Error, Result, call};
 use crate::{Fd, OwnedFd, cred, file, process};
+use clone::{CloneArgs, Entry, clone3};
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::ptr;
-use core::sync::atomic::{AtomicI32, AtomicU32, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use said::{NO_JOIN, Said};
 
 /// A namespace to join: its descriptor (or a pidfd), and its kind or kinds (`CLONE_NEW…`).
 #[derive(Clone, Copy, Debug)]
@@ -89,25 +96,6 @@ const MAX_ARGS: usize = 7;
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-const NO_JOIN: usize = usize::MAX;
-
-/// `struct clone_args` of clone3(2).
-#[repr(C)]
-#[derive(Clone, Copy, Default)]
-struct CloneArgs {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
-}
-
 /// A stack for code that makes system calls only.
 #[repr(C, align(16))]
 struct Stack([MaybeUninit<u8>; 8192]);
@@ -122,7 +110,7 @@ impl Stack {
 struct Shared<'a> {
     spawn: &'a Spawn<'a>,
     argv: [*const u8; MAX_ARGS + 1],
-    /// Where the child waits for its id maps.
+    /// Where the child waits for the caller's part, and where joiner and child speak then.
     gate: Option<Fd>,
     /// How the joiner makes the child.
     inner: CloneArgs,
@@ -131,25 +119,38 @@ struct Shared<'a> {
     /// Call and errno of what failed, 0 for nothing.
     error: AtomicU32,
     /// Which join failed.
-    join: AtomicUsize,
+    join: AtomicU32,
 }
 
 impl Shared<'_> {
+    /// Ends a new process, and says why.
     fn fail(&self, e: Error) -> ! {
-        self.error.store(u32::from(e.call()) << 16 | e.errno() as u32, Ordering::Release);
+        let error = u32::from(e.call()) << 16 | e.errno() as u32;
+        if let Some(gate) = self.gate {
+            // If nobody listens any more, nobody needs to know.
+            Said { pid: 0, error, join: self.join.load(Ordering::Relaxed) }.send(gate).ok();
+        } else {
+            self.error.store(error, Ordering::Release);
+        }
         process::exit(125);
     }
 
-    fn failure(&self) -> Option<Failure> {
-        let error = self.error.load(Ordering::Acquire);
-        if error == 0 {
-            return None;
+    /// Tells the caller which process the joiner has made.
+    fn made(&self, pid: i32) -> Result<()> {
+        if let Some(gate) = self.gate {
+            return Said { pid, error: 0, join: NO_JOIN }.send(gate);
         }
-        let error = Error::new((error >> 16) as u16, error as u16);
-        Some(match self.join.load(Ordering::Acquire) {
-            NO_JOIN => Failure::Call(error),
-            index => Failure::Join(index, error),
-        })
+        self.pid.store(pid, Ordering::Release);
+        Ok(())
+    }
+
+    /// What was said through the shared memory.
+    fn said(&self) -> Said {
+        Said {
+            pid: self.pid.load(Ordering::Acquire),
+            error: self.error.load(Ordering::Acquire),
+            join: self.join.load(Ordering::Acquire),
+        }
     }
 }
 
@@ -175,7 +176,7 @@ impl Spawn<'_> {
             inner: CloneArgs::default(),
             pid: AtomicI32::new(0),
             error: AtomicU32::new(0),
-            join: AtomicUsize::new(NO_JOIN),
+            join: AtomicU32::new(NO_JOIN),
         };
         self.launch(shared, &mut stack, &mut inner_stack, gate, maps)
     }
@@ -195,9 +196,9 @@ impl Spawn<'_> {
         gate: Option<Gate>,
         maps: Option<Maps<'_>>,
     ) -> core::result::Result<Child, Failure> {
-        let wait = if gate.is_some() { 0 } else { libc::CLONE_VFORK };
+        let memory = if gate.is_some() { 0 } else { libc::CLONE_VM | libc::CLONE_VFORK };
         let joiner = self.needs_joiner();
-        let common = (libc::CLONE_VM | wait) as u64 | CLONE_CLEAR_SIGHAND;
+        let common = memory as u64 | CLONE_CLEAR_SIGHAND;
         let mut outer =
             CloneArgs { flags: common, exit_signal: libc::SIGCHLD as u64, ..CloneArgs::default() };
         if let Some(cgroup) = self.cgroup {
@@ -220,40 +221,46 @@ impl Spawn<'_> {
         outer.stack = ptr::from_mut(stack) as u64;
         outer.stack_size = size_of::<Stack>() as u64;
         // SAFETY: `outer` describes a live stack; `entry` never returns and only makes system calls; `shared` and the
-        // stacks outlive the children's use of this memory, because this function returns only after they have exec'ed
-        // or ended: either clone3 blocks (CLONE_VFORK), or `Gate::open` and `wait_for_exit` do.
+        // stacks outlive the children's use of this memory: either clone3 returns only after they have exec'ed or ended
+        // (CLONE_VFORK), or they have a copy of it.
         let pid = unsafe { clone3(&outer, entry, ptr::from_ref(&shared).cast()) }? as i32;
         let outer_fd = OwnedFd::made(pidfd as usize);
+        let gate = gate.map(Gate::ours);
         let child = if joiner {
             wait_for_exit(outer_fd.fd())?;
-            let pid = shared.pid.load(Ordering::Acquire);
-            if pid == 0 {
-                return Err(shared
-                    .failure()
-                    .unwrap_or(Failure::Call(Error::of(libc::SYS_clone3, libc::ECHILD))));
+            let said = gate.as_ref().map_or_else(|| shared.said(), |gate| Said::receive(gate.fd()));
+            if said.pid == 0 {
+                let silent = Failure::Call(Error::of(libc::SYS_clone3, libc::ECHILD));
+                return Err(said.failure().unwrap_or(silent));
             }
             // The child is ours (CLONE_PARENT) and not waited for, so the number is still its own.
-            Child { pid, pidfd: process::pidfd_open(pid)? }
+            Child { pid: said.pid, pidfd: process::pidfd_open(said.pid)? }
         } else {
             Child { pid, pidfd: outer_fd }
         };
-        let mapped = match (gate, maps) {
-            (Some(gate), Some(maps)) => gate.open(maps(child.pid)),
-            _ => Ok(()),
+        let failure = match (gate, maps) {
+            (Some(gate), Some(maps)) => open(&gate, maps(child.pid)),
+            _ => shared.said().failure(),
         };
-        match (shared.failure(), mapped) {
-            (None, Ok(())) => Ok(child),
-            (failure, mapped) => {
-                // It may be gone already, then this has no effect; either way it is waited for.
-                process::pidfd_send_signal(child.pidfd.fd(), libc::SIGKILL).ok();
-                wait_for_exit(child.pidfd.fd())?;
-                Err(mapped.err().or(failure).unwrap_or(Failure::Maps))
-            }
-        }
+        let Some(failure) = failure else { return Ok(child) };
+        // It may be gone already, then this has no effect; either way it is waited for.
+        process::pidfd_send_signal(child.pidfd.fd(), libc::SIGKILL).ok();
+        wait_for_exit(child.pidfd.fd())?;
+        Err(failure)
     }
 }
 
-/// Where a child waits while the caller writes its id maps, and how the caller learns that it has exec'ed.
+/// Lets the child go on if the caller's part is done, and waits until it has exec'ed or ended.
+fn open(gate: &OwnedFd, mapped: core::result::Result<(), ()>) -> Option<Failure> {
+    if mapped.is_err() {
+        return Some(Failure::Maps);
+    }
+    // A child that is gone makes this fail; what it said, or its silence, tells why.
+    crate::socket::send(gate.fd(), &[1], None).ok();
+    Said::receive(gate.fd()).failure()
+}
+
+/// Where a child waits while the caller does its part, and how the caller learns that it has exec'ed.
 struct Gate {
     ours: OwnedFd,
     theirs: OwnedFd,
@@ -262,27 +269,16 @@ struct Gate {
 impl Gate {
     fn new() -> Result<Self> {
         let mut pair = [0_i32; 2];
-        let kind = libc::SOCK_STREAM | libc::SOCK_CLOEXEC;
+        let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
         let args = [libc::AF_UNIX as usize, kind as usize, 0, pair.as_mut_ptr() as usize];
         // SAFETY: the call writes two descriptors.
         unsafe { call(libc::SYS_socketpair, args) }?;
         Ok(Self { ours: OwnedFd::made(pair[0] as usize), theirs: OwnedFd::made(pair[1] as usize) })
     }
 
-    /// Lets the child go on if its maps are written, and waits until it has exec'ed or ended.
-    fn open(self, mapped: core::result::Result<(), ()>) -> core::result::Result<(), Failure> {
-        let Self { ours, theirs } = self;
-        drop(theirs);
-        let mut byte = [0_u8];
-        if mapped.is_ok() {
-            // A child that is gone makes this fail; the read below sees its end.
-            crate::socket::send(ours.fd(), &byte, None).ok();
-        } else {
-            // SAFETY: numbers only.
-            unsafe { call(libc::SYS_shutdown, [ours.fd().raw() as usize, libc::SHUT_WR as usize]) }?;
-        }
-        while file::read(ours.fd(), &mut byte).is_ok_and(|n| n > 0) {}
-        mapped.map_err(|()| Failure::Maps)
+    /// The caller's end; the other one is the children's alone from now on.
+    fn ours(self) -> OwnedFd {
+        self.ours
     }
 }
 
@@ -292,9 +288,6 @@ fn wait_for_exit(pidfd: Fd) -> Result<()> {
     // SAFETY: no `siginfo` and no `rusage` are asked for.
     file::retry(|| unsafe { call(libc::SYS_waitid, args) }).map(drop)
 }
-
-/// Where a new process begins.
-type Entry = unsafe extern "C" fn(*const ()) -> !;
 
 /// The joiner: joins, makes the child, ends.
 ///
@@ -307,10 +300,7 @@ unsafe extern "C" fn join_then_clone(shared: *const ()) -> ! {
     join_all(shared);
     // SAFETY: as in `launch`: `inner` has a stack of its own, `start` never returns and only makes system calls.
     match unsafe { clone3(&shared.inner, start, ptr::from_ref(shared).cast()) } {
-        Ok(pid) => {
-            shared.pid.store(pid as i32, Ordering::Release);
-            process::exit(0)
-        }
+        Ok(pid) => process::exit(i32::from(shared.made(pid as i32).is_err())),
         Err(e) => shared.fail(e),
     }
 }
@@ -363,7 +353,7 @@ fn join_all(shared: &Shared<'_>) {
             continue;
         }
         if let Err(e) = process::setns(join.fd, join.kinds) {
-            shared.join.store(index, Ordering::Release);
+            shared.join.store(index as u32, Ordering::Release);
             shared.fail(e);
         }
     }
@@ -382,101 +372,4 @@ fn prepare(shared: &Shared<'_>) -> Result<()> {
         cred::setresuid(0)?;
     }
     shared.spawn.keep.iter().try_for_each(|fd| file::set_close_on_exec(*fd, false))
-}
-
-/// [clone3(2)](https://man7.org/linux/man-pages/man2/clone3.2.html), Linux 5.3: in the new process, calls `entry(argument)` on
-/// the stack that `args` names; in the caller, returns the process id.
-///
-/// # Safety
-///
-/// `args` names a stack that nothing else uses; `entry` never returns; what it touches outlives the new process's use of it.
-#[cfg(target_arch = "x86_64")]
-unsafe fn clone3(args: &CloneArgs, entry: Entry, argument: *const ()) -> Result<usize> {
-    let ret: isize;
-    // SAFETY: the caller's contract. The new process has the registers of this one but for rax and rsp, and leaves this
-    // block only into `entry`; rbp is cleared there to end stack traces.
-    unsafe {
-        core::arch::asm!(
-            "syscall",
-            "test rax, rax",
-            "jnz 2f",
-            "xor ebp, ebp",
-            "mov rdi, r12",
-            "call r13",
-            "ud2",
-            "2:",
-            // Registers that the call preserves: the new process needs them after it.
-            in("r12") argument,
-            in("r13") entry,
-            inlateout("rax") libc::SYS_clone3 as isize => ret,
-            in("rdi") ptr::from_ref(args),
-            in("rsi") size_of::<CloneArgs>(),
-            lateout("rcx") _, lateout("r11") _,
-        );
-    }
-    returned(ret)
-}
-
-/// As above, for aarch64.
-///
-/// # Safety
-///
-/// As above.
-#[cfg(target_arch = "aarch64")]
-unsafe fn clone3(args: &CloneArgs, entry: Entry, argument: *const ()) -> Result<usize> {
-    let ret: isize;
-    // SAFETY: the caller's contract. The new process has the registers of this one but for x0 and sp, and leaves this
-    // block only into `entry`; frame pointer and link register are cleared there to end stack traces.
-    unsafe {
-        core::arch::asm!(
-            "svc 0",
-            "cbnz x0, 2f",
-            "mov x29, xzr",
-            "mov x30, xzr",
-            "mov x0, x20",
-            "blr x21",
-            "brk 1",
-            "2:",
-            in("x20") argument,
-            in("x21") entry,
-            in("x8") libc::SYS_clone3,
-            inlateout("x0") ptr::from_ref(args) => ret,
-            in("x1") size_of::<CloneArgs>(),
-            lateout("x30") _,
-        );
-    }
-    returned(ret)
-}
-
-/// As above, for riscv64.
-///
-/// # Safety
-///
-/// As above.
-#[cfg(target_arch = "riscv64")]
-unsafe fn clone3(args: &CloneArgs, entry: Entry, argument: *const ()) -> Result<usize> {
-    let ret: isize;
-    // SAFETY: the caller's contract. The new process has the registers of this one but for a0 and sp, and leaves this
-    // block only into `entry`.
-    unsafe {
-        core::arch::asm!(
-            "ecall",
-            "bnez a0, 2f",
-            "mv a0, s2",
-            "jalr s3",
-            "ebreak",
-            "2:",
-            in("s2") argument,
-            in("s3") entry,
-            in("a7") libc::SYS_clone3,
-            inlateout("a0") ptr::from_ref(args) => ret,
-            in("a1") size_of::<CloneArgs>(),
-            lateout("ra") _,
-        );
-    }
-    returned(ret)
-}
-
-fn returned(ret: isize) -> Result<usize> {
-    if ret < 0 { Err(Error::of(libc::SYS_clone3, -ret as i32)) } else { Ok(ret as usize) }
 }

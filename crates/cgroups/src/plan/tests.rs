@@ -204,7 +204,7 @@ fn all_problems_are_reported_at_once() {
             "/linux/resources/cpu/cpus: \"zero\" is not a list such as \"0-3,7\"",
             "/linux/resources/hugepageLimits/0: \"../2MB\" is not a page size such as \"2MB\"; \
              hint: ls /sys/kernel/mm/hugepages shows the sizes of this host",
-            "/linux/resources/devices/0: device access \"x\" must be one or more of the letters r, w, m",
+            "/linux/resources/devices/0/access: device access \"x\" must be one or more of the letters r, w, m",
         ]
     );
 }

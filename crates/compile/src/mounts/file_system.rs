@@ -55,7 +55,33 @@ impl Compiler<'_> {
             real,
             keep: self.slot_of_proc(entry, fstype, read_only),
         };
+        let covered = self.cover(entry, fstype);
         self.step_of_parts(step, entry.pointer(), why(fstype), parts);
+        if let Some(step) = covered {
+            let origin = entry.options.copy_up.map_or_else(|| entry.pointer(), |index| entry.option(index));
+            self.step(
+                step,
+                origin,
+                "Like the directory that it covers, as far as the options do not say otherwise.",
+            );
+        }
+    }
+
+    /// What a tmpfs takes over from the directory that it covers, as with runc: its permissions, unless there is an option
+    /// for them, and everything with `tmpcopyup`.
+    fn cover<'e>(&mut self, entry: &'e Entry<'_>, fstype: &str) -> Option<Step<'e>> {
+        let given = |key: &str| entry.options.data.iter().any(|(name, _, _)| *name == key);
+        let content = entry.options.copy_up.is_some() && fstype == "tmpfs";
+        if fstype != "tmpfs" || !content && given("mode") {
+            return None;
+        }
+        let pointer = entry.pointer();
+        let from = self.slot(&pointer);
+        let target: Str<'_> = entry.target.as_ref().into();
+        let why = "What is here is about to be covered, and still needed.";
+        self.step(Step::OpenCovered { path: target, slot: from }, pointer, why);
+        let owner = content && !given("uid") && !given("gid");
+        Some(Step::TakeOver { from, target, mode: !given("mode"), owner, content })
     }
 
     /// A procfs is kept if it can be written to and shows everything.

@@ -24,11 +24,13 @@ enum Meaning {
     ClearAll(u64),
     /// Sets the propagation.
     Propagation,
+    /// The new file system begins with a copy of what it covers.
+    CopyUp,
     /// Is not built yet.
     NotYet,
 }
 
-use Meaning::{Clear, ClearAll, NotYet, Propagation, Set, SetAll};
+use Meaning::{Clear, ClearAll, CopyUp, NotYet, Propagation, Set, SetAll};
 
 /// Every option that is not left to the file system, sorted by name.
 const TABLE: &[(&str, Meaning)] = &[
@@ -92,7 +94,7 @@ const TABLE: &[(&str, Meaning)] = &[
     ("suid", Clear(MS_NOSUID)),
     ("symfollow", Clear(MS_NOSYMFOLLOW)),
     ("sync", Set(MS_SYNCHRONOUS)),
-    ("tmpcopyup", NotYet),
+    ("tmpcopyup", CopyUp),
     ("unbindable", Propagation),
 ];
 
@@ -142,6 +144,8 @@ pub(crate) struct MountOptions<'a> {
     pub(super) propagations: Vec<(u64, bool, usize)>,
     /// What the file system has to understand.
     pub(super) data: Vec<Datum<'a>>,
+    /// The index of `tmpcopyup`, if it is there.
+    pub(super) copy_up: Option<usize>,
     /// Options that are not built yet, by index.
     pub(super) not_yet: Vec<usize>,
 }
@@ -192,6 +196,7 @@ impl<'a> MountOptions<'a> {
                 self.propagations
                     .extend(propagation(option).map(|(kind, recursive)| (kind, recursive, index)));
             }
+            CopyUp => self.copy_up = Some(index),
             NotYet => self.not_yet.push(index),
         }
     }
@@ -299,7 +304,7 @@ mod tests {
         for option in OF_THE_SPEC.split_whitespace() {
             assert!(known.contains(&option), "{option}");
         }
-        for later in ["idmap", "ridmap", "tmpcopyup"] {
+        for later in ["idmap", "ridmap"] {
             assert_eq!(parse(&[later]).not_yet, [0]);
         }
     }

@@ -61,12 +61,14 @@ pub(crate) fn findings(result: &Result<Compiled, Diagnostics>) -> Vec<String> {
     }
 }
 
-/// Compares findings with what is expected: lines without `Error `, or with `warn ` instead of `Warning `.
+/// Compares findings with what is expected: lines without `Error `, or with `warn ` and `note ` instead of `Warning ` and `Note `.
 pub(crate) fn check(host: &Host, options: &Options<'_>, changes: &[(&str, Value)], expected: &[&str]) {
     let expected: Vec<_> = expected
         .iter()
-        .map(|line| {
-            line.strip_prefix("warn ").map_or(format!("Error {line}"), |rest| format!("Warning {rest}"))
+        .map(|line| match line.split_once(' ') {
+            Some(("warn", rest)) => format!("Warning {rest}"),
+            Some(("note", rest)) => format!("Note {rest}"),
+            _ => format!("Error {line}"),
         })
         .collect();
     let result = compile(&config(changes), host, options);

@@ -15,6 +15,8 @@ pub struct Problem {
     pub what: String,
     /// What could help, or nothing.
     pub hint: String,
+    /// What kind it is: `ORL-` and four digits, or nothing for a text that is not what it should be.
+    pub code: String,
 }
 
 impl Problem {
@@ -26,6 +28,9 @@ impl Problem {
             }
             out.push_str("  ");
             out.push_str(&problem.to_string());
+            if !problem.code.is_empty() {
+                out.push_str(&format!(" [{}]", problem.code));
+            }
             if !problem.hint.is_empty() {
                 out.push_str("\n    hint: ");
                 out.push_str(&problem.hint);

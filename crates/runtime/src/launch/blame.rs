@@ -80,6 +80,10 @@ fn what(step: &Step<'_>) -> String {
         }
         Step::Propagation { target, .. } => format!("set the propagation of {}", text(target)),
         Step::MountAttributes { target, .. } => format!("change the mount at {}", text(target)),
+        Step::OpenCovered { path, .. } => format!("open {}", text(path)),
+        Step::TakeOver { target, .. } => {
+            format!("copy what is at {} into the file system mounted there", text(target))
+        }
         Step::OpenDir { path, .. } | Step::MakeDir { path } => format!("make the directory {}", text(path)),
         Step::Device { name, .. } => format!("make the device {}", text(name)),
         Step::BindDevice { name, source: from, .. } => {

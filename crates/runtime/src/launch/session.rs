@@ -48,12 +48,11 @@ impl<'a> Session<'a> {
     /// A step failed, or init ended without a word.
     pub(crate) fn next(&mut self) -> Result<Event> {
         let mut buffer = [0; MAX];
-        let (n, fd) = socket::receive_with_fd(Fd::of(&self.host), &mut buffer)
-            .doing(|| "listen to the container's init".to_owned())?;
+        let (n, fd) = hear(&self.host, &mut buffer)?;
         match (Message::read(&buffer[..n]), fd) {
             (Ok(Message::Reached(Point::Hooks)), _) => Ok(Event::Hooks),
             (Ok(Message::Reached(Point::Ready)), _) => Ok(Event::Ready),
-            (Ok(Message::Console), Some(master)) => Ok(Event::Console(master.into())),
+            (Ok(Message::Console), Some(master)) => Ok(Event::Console(master)),
             (Ok(Message::Executing), _) => self.executed(),
             (Ok(Message::Failed(failed)), _) => Err(blame::failed(&failed, &self.words)),
             _ => Err(self.died()),
@@ -64,16 +63,15 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Kernel`]: it is gone.
+    /// [`Error::Kernel`]. That init is gone is none: [`Session::next`] tells why.
     pub(crate) fn proceed(&self) -> Result<()> {
-        socket::send(Fd::of(&self.host), &[1], None).doing(|| "let the container's init go on".to_owned())
+        say_the_word(&self.host)
     }
 
     /// After "executing" comes the end of file, as exec closes init's end; or the reason why exec failed.
     fn executed(&self) -> Result<Event> {
         let mut buffer = [0; MAX];
-        let n = socket::receive(Fd::of(&self.host), &mut buffer)
-            .doing(|| "listen to the container's init".to_owned())?;
+        let (n, _) = hear(&self.host, &mut buffer)?;
         match Message::read(&buffer[..n]) {
             Ok(Message::Failed(failed)) => Err(blame::failed(&failed, &self.words)),
             _ => Ok(Event::Running),
@@ -111,6 +109,28 @@ impl Drop for Session<'_> {
             end(&child).ok();
         }
     }
+}
+
+/// Lets init go on. One that is gone has left its reasons in the socket.
+pub(crate) fn say_the_word(init: &OwnedFd) -> Result<()> {
+    match socket::send(Fd::of(init), &[1], None) {
+        Err(e) if e.is(libc::EPIPE) || e.is(libc::ECONNRESET) => Ok(()),
+        sent => sent.doing(|| "let the container's init go on".to_owned()),
+    }
+}
+
+/// The next message of init, and the descriptor it carries; of no length if init has closed its end.
+///
+/// An init that ends without having read our word resets the connection, and that comes first; what it had said before is
+/// still there ([unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html)).
+pub(crate) fn hear(init: &OwnedFd, buffer: &mut [u8]) -> Result<(usize, Option<OwnedFd>)> {
+    let mut receive = || socket::receive_with_fd(Fd::of(init), buffer);
+    let received = match receive() {
+        Err(e) if e.is(libc::ECONNRESET) => receive(),
+        other => other,
+    };
+    let (n, fd) = received.doing(|| "listen to the container's init".to_owned())?;
+    Ok((n, fd.map(OwnedFd::from)))
 }
 
 /// Kills a child, waits for its end, and reaps it. One that has ended already is only reaped.
