@@ -132,8 +132,8 @@ fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>, privileged: b
     launch.id_maps.as_ref().map_or(Ok(()), |maps| idmap::write(pid, maps, privileged))
 }
 
-/// Sets the OOM score of a process that runs init, which waits for the word that follows. Not before: the kernel gives all
-/// processes that share a memory the same score, and until then that is ours.
+/// Sets the OOM score of a process that runs init, which waits for the word that follows. Not before: until then it has our
+/// memory, the kernel gives processes that share one the same score, and the file is not ours, as nobody may look into it.
 fn score(session: &Session<'_>, value: i32) -> Result<()> {
     let path = format!("/proc/{}/oom_score_adj", session.pid());
     std::fs::write(&path, value.to_string())
