@@ -51,6 +51,11 @@ impl Dir {
         Ok((self.child(name)?, created))
     }
 
+    /// Whether the directory is gone, and only we still hold it: it has none of its files any more.
+    pub(crate) fn is_removed(&self) -> bool {
+        matches!(self.open_file("cgroup.procs"), Err(Errno::ENOENT | Errno::ENODEV))
+    }
+
     /// The path, for messages.
     pub(crate) fn path(&self) -> &Path {
         &self.path

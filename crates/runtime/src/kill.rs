@@ -27,11 +27,10 @@ impl Runtime {
         if let (true, Some(cgroup)) = (all, &cgroup) {
             return signal_all(cgroup, signal);
         }
+        // Found out first: after the signal, whoever waits for the container may delete it at once.
+        let all = if signal == libc::SIGKILL && !container.has_pid_namespace()? { cgroup } else { None };
         container.signal(signal)?;
-        match cgroup {
-            Some(cgroup) if signal == libc::SIGKILL && !container.has_pid_namespace()? => Ok(cgroup.kill()?),
-            _ => Ok(()),
-        }
+        all.map_or(Ok(()), |cgroup| Ok(cgroup.kill()?))
     }
 }
 

@@ -18,13 +18,15 @@ const ROUND: Duration = Duration::from_millis(20);
 impl Cgroup {
     /// Sends `SIGKILL` to every process in the cgroup and below it, frozen ones too, with no race against fork(2).
     ///
-    /// It returns at once; [`Cgroup::wait_empty`] waits for the effect.
+    /// It returns at once; [`Cgroup::wait_empty`] waits for the effect. A cgroup that somebody has removed meanwhile has no
+    /// processes left.
     ///
     /// # Errors
     /// When `cgroup.kill` cannot be written, or, before Linux 5.14, a process cannot be signalled.
     pub fn kill(&self) -> Result<()> {
         match self.v2.write("cgroup.kill", "1") {
-            Ok(()) => Ok(()),
+            Ok(()) | Err(Errno::ENODEV) => Ok(()),
+            Err(Errno::ENOENT) if self.v2.is_removed() => Ok(()),
             // No such file before 5.14; not supported in a threaded cgroup.
             Err(Errno::ENOENT | Errno::EOPNOTSUPP) => self.kill_one_by_one(),
             Err(errno) => Err(Error::Write {

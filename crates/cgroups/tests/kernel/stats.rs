@@ -104,8 +104,10 @@ fn memory_is_accounted_without_a_limit_when_asked_for() {
     cgroup.enable(&sandbox.layout, memory).unwrap();
     let stats = cgroup.stats().unwrap().memory.unwrap();
     assert_eq!(stats.memory.limit, None);
-    run(&cgroup, "true");
+    // One that came before keeps what it had elsewhere; one that is born here is charged for what it has.
+    let mut charged = sleeper(&cgroup);
     until("memory is charged", || cgroup.stats().unwrap().memory.unwrap().memory.current > 0);
     cgroup.kill().unwrap();
     child.wait().unwrap();
+    charged.wait().unwrap();
 }
