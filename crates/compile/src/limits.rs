@@ -3,6 +3,7 @@
 use crate::Code;
 use crate::compiler::Compiler;
 use orlop_program::Step;
+use orlop_program::message::Point;
 use orlop_spec::{Pointer, Process, Rlimit, RlimitKind};
 
 impl Compiler<'_> {
@@ -22,7 +23,7 @@ impl Compiler<'_> {
         self.launch.oom_score_adj = self.oom_score_value(process);
         if self.launch.oom_score_adj.is_some() {
             let why = "The host side sets it: lowering it takes a right that init may not have, or a procfs.";
-            self.step(Step::AwaitWord {}, Pointer::new("/process/oomScoreAdj"), why);
+            self.sync(Point::Begin, Pointer::new("/process/oomScoreAdj"), why);
         }
     }
 

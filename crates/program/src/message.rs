@@ -34,6 +34,8 @@ pub enum Point {
     Hooks = 1,
     /// Everything but exec is done.
     Ready = 2,
+    /// Nothing is done yet, but init runs: the process has a memory of its own.
+    Begin = 3,
 }
 
 impl Point {
@@ -42,6 +44,7 @@ impl Point {
         match number {
             1 => Some(Self::Hooks),
             2 => Some(Self::Ready),
+            3 => Some(Self::Begin),
             _ => None,
         }
     }

@@ -238,6 +238,7 @@ impl Order<'_> {
                     session.proceed()?;
                     return Ok(console);
                 }
+                Event::Begin => session.proceed()?,
                 Event::Ready => {
                     self.start_hooks(state, draft)?;
                     session.proceed()?;

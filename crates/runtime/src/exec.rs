@@ -110,7 +110,7 @@ fn converse(
                 // At once, so that the program finds a terminal of the right size.
                 None => console = Some(Proxy::new(master)?),
             },
-            Event::Hooks | Event::Ready => session.proceed()?,
+            Event::Begin | Event::Hooks | Event::Ready => session.proceed()?,
             Event::Running => {
                 if let Some(path) = &options.pid_file {
                     files::write_pid(path, session.pid())?;

@@ -86,8 +86,12 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         keep: &keep,
     };
     let child = run(&spawn, request.compiled, request.cgroup, request.privileged)?;
-    let session = Session::new(child, host, request.words);
-    launch.oom_score_adj.map_or(Ok(()), |value| score(&session, value))?;
+    let mut session = Session::new(child, host, request.words);
+    if let Some(value) = launch.oom_score_adj {
+        // Exec wakes us before the new memory is in place; init's own word comes after.
+        while !matches!(session.next()?, Event::Begin) {}
+        score(&session, value)?;
+    }
     Ok(session)
 }
 

@@ -12,6 +12,8 @@ use crate::error::{Doing, Error, Result};
 /// What init has come to.
 #[derive(Debug)]
 pub(crate) enum Event {
+    /// It runs, and waits; [`Session::proceed`] lets it go on.
+    Begin,
     /// It waits for hooks to run; [`Session::proceed`] lets it go on.
     Hooks,
     /// It has done everything but exec, and waits; [`Session::proceed`] lets it go on.
@@ -52,6 +54,7 @@ impl<'a> Session<'a> {
         match (Message::read(&buffer[..n]), fd) {
             (Ok(Message::Reached(Point::Hooks)), _) => Ok(Event::Hooks),
             (Ok(Message::Reached(Point::Ready)), _) => Ok(Event::Ready),
+            (Ok(Message::Reached(Point::Begin)), _) => Ok(Event::Begin),
             (Ok(Message::Console), Some(master)) => Ok(Event::Console(master)),
             (Ok(Message::Executing), _) => self.executed(),
             (Ok(Message::Failed(failed)), _) => Err(blame::failed(&failed, &self.words)),
