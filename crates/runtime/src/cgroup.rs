@@ -1,12 +1,10 @@
 //! The container's cgroup: made before the container, removed after it.
 
 use nix::errno::Errno;
-use nix::fcntl::AtFlags;
-use nix::unistd::{Uid, fchownat};
 use orlop_cgroups::{Cgroup, Hierarchy, Layout, Location, Plan};
 use orlop_compile::CgroupPlan;
 
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 
 /// Where the cgroup will be, to be saved before it exists: a command that is killed leaves nothing that `delete` does not
 /// find.
@@ -31,8 +29,10 @@ pub(crate) fn locate(plan: &CgroupPlan, layout: &Layout) -> Result<Option<Locati
 pub(crate) fn create(plan: &CgroupPlan, layout: &Layout) -> Result<Option<Cgroup>> {
     match Cgroup::create(layout, &plan.path, &plan.plan) {
         Ok(cgroup) => {
-            if let Some(owner) = plan.owner {
-                delegate(&cgroup, owner)?;
+            if let Some(Err(e)) = plan.owner.map(|owner| cgroup.delegate(owner)) {
+                // Nobody knows of it yet who could take it back; the first failure is what the caller hears.
+                cgroup.remove().ok();
+                return Err(e.into());
             }
             Ok(Some(cgroup))
         }
@@ -46,24 +46,6 @@ pub(crate) fn create(plan: &CgroupPlan, layout: &Layout) -> Result<Option<Cgroup
 
 const fn is_denial(errno: Errno) -> bool {
     matches!(errno, Errno::EACCES | Errno::EPERM | Errno::EROFS)
-}
-
-/// Gives the cgroup to the container's user: the directory, and the files that the kernel lists as safe to give
-/// (`/sys/kernel/cgroup/delegate`; cgroup-v2.rst, "Delegation").
-fn delegate(cgroup: &Cgroup, owner: u32) -> Result<()> {
-    let listed = std::fs::read_to_string("/sys/kernel/cgroup/delegate");
-    let files =
-        listed.unwrap_or_else(|_| "cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n".to_owned());
-    let give = |name: &str, flags| fchownat(cgroup.fd(), name, Some(Uid::from_raw(owner)), None, flags);
-    give("", AtFlags::AT_EMPTY_PATH).doing(|| format!("give the cgroup to user {owner}"))?;
-    for file in files.lines() {
-        match give(file, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            // Files of controllers that are not enabled do not exist.
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(e) => return Err(e).doing(|| format!("give {file} of the cgroup to user {owner}")),
-        }
-    }
-    Ok(())
 }
 
 impl From<orlop_cgroups::Error> for Error {

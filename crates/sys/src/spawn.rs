@@ -26,7 +26,7 @@ mod clone;
 mod said;
 
 use crate::raw::{Error, Result, call};
-use crate::{Fd, OwnedFd, cred, file, process};
+use crate::{Fd, OwnedFd, cred, file, process, wait};
 use clone::{CloneArgs, Entry, clone3};
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
@@ -227,7 +227,7 @@ impl Spawn<'_> {
         let outer_fd = OwnedFd::made(pidfd as usize);
         let gate = gate.map(Gate::ours);
         let child = if joiner {
-            wait_for_exit(outer_fd.fd())?;
+            wait::wait(outer_fd.fd())?;
             let said = gate.as_ref().map_or_else(|| shared.said(), |gate| Said::receive(gate.fd()));
             if said.pid == 0 {
                 let silent = Failure::Call(Error::of(libc::SYS_clone3, libc::ECHILD));
@@ -245,7 +245,7 @@ impl Spawn<'_> {
         let Some(failure) = failure else { return Ok(child) };
         // It may be gone already, then this has no effect; either way it is waited for.
         process::pidfd_send_signal(child.pidfd.fd(), libc::SIGKILL).ok();
-        wait_for_exit(child.pidfd.fd())?;
+        wait::wait(child.pidfd.fd())?;
         Err(failure)
     }
 }
@@ -280,13 +280,6 @@ impl Gate {
     fn ours(self) -> OwnedFd {
         self.ours
     }
-}
-
-/// Waits until a child has ended, and reaps it ([waitid(2)](https://man7.org/linux/man-pages/man2/waitid.2.html), `P_PIDFD`, Linux 5.4).
-fn wait_for_exit(pidfd: Fd) -> Result<()> {
-    let args = [libc::P_PIDFD as usize, pidfd.raw() as usize, 0, libc::WEXITED as usize, 0];
-    // SAFETY: no `siginfo` and no `rusage` are asked for.
-    file::retry(|| unsafe { call(libc::SYS_waitid, args) }).map(drop)
 }
 
 /// The joiner: joins, makes the child, ends.
