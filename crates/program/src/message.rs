@@ -2,6 +2,8 @@
 //!
 //! ```text
 //!   host side                         init                                  `orlop start`
+//!     │   ◀──── Reached(Begin) ─────────────────────────┤  Sync (only if the host side sets the OOM score)
+//!     ├──── one byte ─────────────────────────────────▶ │
 //!     │   ◀──── Console (+ the master's descriptor) ────┤  Console
 //!     │   ◀──── Reached(Hooks) ─────────────────────────┤  Sync
 //!     │ prestart, createRuntime, createContainer hooks  │
