@@ -6,6 +6,7 @@
 #   test    run the tests on this machine
 #   vm      run the tests in the test VM
 #   bench   compare with other runtimes
+#   conformance  run runc's own test suite
 set -euo pipefail
 
 oldest_rust=1.88
@@ -21,6 +22,11 @@ packages() {
     vm)
         echo qemu-system-x86 qemu-system-common busybox-static debian-archive-keyring cpio kmod xz-utils zstd python3 jq
         echo systemd dbus # for guests that boot systemd
+        ;;
+    conformance)
+        # What the suite calls, and what its helpers are built with.
+        echo bats jq gawk gcc libc6-dev libseccomp-dev pkg-config dpkg-dev busybox-static mmdebstrap debian-archive-keyring \
+            uidmap util-linux iproute2 python3
         ;;
     bench) echo runc crun strace busybox-static python3 util-linux ;;
     *) echo "setup: unknown purpose $1 (build, lint, test, vm, bench)" >&2 && exit 2 ;;
