@@ -29,8 +29,11 @@ pub(crate) fn failed(failed: &Failed<'_>, words: &Words<'_>) -> Error {
     let errno = i32::from(failed.errno);
     let answer = Answer::from(orlop_sys::Error::new(failed.call, failed.errno));
     let pointer = info.and_then(|info| place(info, failed.part));
-    if let Some(Step::Locate { .. } | Step::Exec { .. }) = step {
-        return Error::Exec { program: words.program.to_owned(), errno, pointer };
+    let program = words.program.to_owned();
+    match step {
+        Some(Step::Locate { .. }) => return Error::NotFound { program, errno, pointer },
+        Some(Step::Exec { .. }) => return Error::Exec { program, errno, pointer },
+        _ => {}
     }
     let text = String::from_utf8_lossy(failed.text);
     Error::Step {
