@@ -29,6 +29,15 @@ pub fn make<'a>(
     attributes: u64,
 ) -> core::result::Result<OwnedFd, Fault> {
     let context = mount::fsopen(fstype)?;
+    complete(context, options, attributes)
+}
+
+/// Configures a file system that is being made.
+fn complete<'a>(
+    context: OwnedFd,
+    options: impl Iterator<Item = (Str<'a>, Option<Str<'a>>)>,
+    attributes: u64,
+) -> core::result::Result<OwnedFd, Fault> {
     configure(context.fd(), options)
         .and_then(|()| mount::fsmount(context.fd(), attributes).map_err(Fault::from))
         .map_err(|fault| fault.in_context(context))
@@ -43,16 +52,28 @@ fn configure<'a>(context: Fd, options: impl Iterator<Item = (Str<'a>, Option<Str
     mount::fsconfig_create(context).map_err(Fault::from)
 }
 
-/// Mounts a new file system.
-pub fn new<'a>(
-    machine: &mut Machine<'_>,
+/// A detached mount of a new file system, with the permissions of the directory in slot `like`, if there is one.
+pub fn fresh<'a>(
+    machine: &Machine<'_>,
     fstype: Str<'a>,
     options: List<'a, (Str<'a>, Option<Str<'a>>)>,
     attributes: u64,
-    target: Target<'_>,
-    keep: Option<Slot>,
-) -> Outcome {
-    let made = make(fstype.c_str(), options.iter(), attributes)?;
+    like: Option<Slot>,
+) -> core::result::Result<OwnedFd, Fault> {
+    let context = mount::fsopen(fstype.c_str())?;
+    if let Some(covered) = like.filter(|slot| machine.has(*slot)) {
+        let mode = file::fstat(machine.slot(covered))?.mode;
+        // Four octal digits, as C has them.
+        let digit = |shift: u32| b'0' + (mode >> shift & 7) as u8;
+        let text = [digit(9), digit(6), digit(3), digit(0), 0];
+        let text = CStr::from_bytes_with_nul(&text).map_err(|_| Error::of(libc::SYS_fsconfig, libc::EINVAL))?;
+        mount::fsconfig(context.fd(), c"mode", Some(text))?;
+    }
+    complete(context, options.iter(), attributes)
+}
+
+/// Mounts a new file system.
+pub fn new(machine: &mut Machine<'_>, made: OwnedFd, target: Target<'_>, keep: Option<Slot>) -> Outcome {
     let place = if target.real {
         target::real_directory(machine.root(), target.path.bytes())?
     } else {

@@ -133,7 +133,9 @@ steps! {
         real: bool,
         /// Where to keep the mount.
         keep: Option<Slot>,
-    }
+        /// The directory that it covers, whose permissions are its own; there need not be one.
+        like: Option<Slot>,
+        }
     /// Mounts what is elsewhere already: open_tree(2), mount_setattr(2), move_mount(2).
     15 Bind {
         /// What.
@@ -283,12 +285,8 @@ steps! {
         from: Slot,
         /// Where the file system is mounted.
         target: Str<'a>,
-        /// With its permissions.
-        mode: bool,
         /// With its owner and group.
         owner: bool,
-        /// With a copy of everything in it.
-        content: bool,
     }
 
     /// Sets how willingly the kernel kills this process when memory is short.

@@ -70,7 +70,11 @@ impl Runtime {
         console::check(order.has_terminal(), run.detach, order.options.console_socket.is_some())?;
         if run.detach {
             let made = self.make(order).map_err(|e| order.locate(e))?;
-            return order.started(&made).map(|()| 0);
+            return order.started(&made).map(|()| 0).map_err(|e| {
+                // The first failure is what the caller hears.
+                self.delete(order.id, true).ok();
+                order.locate(e)
+            });
         }
         // Before the launch, so that no signal is lost in between.
         let foreground = Foreground::new(!run.no_subreaper)?;
@@ -78,6 +82,7 @@ impl Runtime {
         let proxy = made.console.take();
         let status = order
             .started(&made)
+            .map_err(|e| order.locate(e))
             .and_then(|()| foreground.wait(made.child.pid, &made.child.pidfd.into(), proxy));
         if run.keep && status.is_ok() {
             return status;
@@ -127,7 +132,7 @@ impl Runtime {
             state.status = Status::Created;
         }
         draft.dir().write_state(&state)?;
-        if order.owes_record() && !compiled.launch.sync_hooks {
+        if order.owes_record() && !compiled.launch.sync_hooks && !order.has_terminal() {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;
         }
@@ -222,15 +227,20 @@ impl Order<'_> {
                 Event::Hooks => {
                     self.hooks_before_pivot(state, draft)?;
                     session.proceed()?;
+                    if self.owes_record() && !self.has_terminal() {
+                        session.proceed()?;
+                    }
+                }
+                Event::Console(master) => {
+                    match console_socket {
+                        Some(socket) => console::send_master(socket, &master)?,
+                        None => console = Some(Proxy::new(master)?),
+                    }
+                    session.proceed()?;
                     if self.owes_record() {
                         session.proceed()?;
                     }
                 }
-                Event::Console(master) => match console_socket {
-                    Some(socket) => console::send_master(socket, &master)?,
-                    // At once, so that the program finds a terminal of the right size.
-                    None => console = Some(Proxy::new(master)?),
-                },
                 Event::Ready if self.mode == Mode::Create => {
                     state.status = Status::Created;
                     draft.dir().write_state(state)?;

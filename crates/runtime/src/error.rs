@@ -76,7 +76,7 @@ pub enum Error {
         why: String,
     },
     /// `config.json` (or a process document) cannot be used; every problem of it.
-    #[error("{}: {}", Line(&path.to_string_lossy()), Problems(problems))]
+    #[error("invalid configuration {}: {}", Line(&path.to_string_lossy()), Problems(problems))]
     Config {
         /// The file.
         path: PathBuf,
@@ -426,7 +426,7 @@ mod tests {
             path: "config.json".into(),
             problems: vec![problem("/mounts/0", "no destination"), problem("", "no process")],
         };
-        assert_eq!(error.to_string(), "config.json: /mounts/0: no destination; no process");
+        assert_eq!(error.to_string(), "invalid configuration config.json: /mounts/0: no destination; no process");
         assert_eq!(error.help().as_deref(), Some("  /mounts/0: no destination\n  no process"));
     }
 }

@@ -105,11 +105,13 @@ fn converse(
     let mut console = None;
     loop {
         match session.next()? {
-            Event::Console(master) => match console_socket {
-                Some(socket) => console::send_master(socket, &master)?,
-                // At once, so that the program finds a terminal of the right size.
-                None => console = Some(Proxy::new(master)?),
-            },
+            Event::Console(master) => {
+                match console_socket {
+                    Some(socket) => console::send_master(socket, &master)?,
+                    None => console = Some(Proxy::new(master)?),
+                }
+                session.proceed()?;
+            }
             Event::Begin | Event::Hooks | Event::Ready => session.proceed()?,
             Event::Running => {
                 if let Some(path) = &options.pid_file {

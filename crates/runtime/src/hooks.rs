@@ -65,7 +65,7 @@ impl Kind {
 
     /// Whether a failure is only a warning, and the next hook runs all the same (`runtime.md#lifecycle`).
     const fn may_fail(self) -> bool {
-        matches!(self, Self::Poststart | Self::Poststop)
+        matches!(self, Self::Poststop)
     }
 }
 
@@ -85,7 +85,7 @@ pub type Spawn<'a> = &'a mut dyn FnMut(&Hook, Streams) -> Result<OwnedFd>;
 ///
 /// # Errors
 ///
-/// [`Error::Hook`], at the first that fails; failures of `poststart` and `poststop` hooks are logged instead.
+/// [`Error::Hook`], at the first that fails; failures of `poststop` hooks are logged instead.
 pub fn run(hooks: &[Hook], kind: Kind, state: &State, spawn: Spawn<'_>) -> Result<()> {
     if hooks.is_empty() {
         return Ok(());

@@ -18,7 +18,7 @@ impl Runtime {
     /// # Errors
     ///
     /// [`Error::WrongState`]: it was started before, or has ended. [`Error::Exec`]: its program cannot be executed.
-    /// [`Error::Hook`]: a `startContainer` hook failed, which ends the container.
+    /// [`Error::Hook`]: a `startContainer` or `poststart` hook failed, which ends the container.
     pub fn start(&self, id: &ContainerId) -> Result<()> {
         let container = self.load(id)?;
         let status = container.status()?;
@@ -38,6 +38,7 @@ impl Runtime {
         container.let_go(&socket, spec)?;
         let on_host = &mut hooks::on_host(Some(&container.saved.bundle));
         hooks::run(&spec.hooks.poststart, Kind::Poststart, &told(Status::Running), on_host)
+            .map_err(|e| container.ended_by(e))
     }
 }
 

@@ -42,13 +42,11 @@ fn the_first_failure_stops_and_names_pointer_status_and_output() {
 }
 
 #[test]
-fn after_start_and_stop_failures_are_only_told() {
+fn after_the_end_failures_are_only_told() {
     let temporary = tempfile::tempdir().unwrap();
     let mark = temporary.path().join("mark");
-    for kind in [Kind::Poststart, Kind::Poststop] {
-        run_all(&[sh("exit 1"), sh(&format!("touch {}", mark.display()))], kind).unwrap();
-        std::fs::remove_file(&mark).unwrap();
-    }
+    run_all(&[sh("exit 1"), sh(&format!("touch {}", mark.display()))], Kind::Poststop).unwrap();
+    assert!(mark.exists());
 }
 
 #[test]

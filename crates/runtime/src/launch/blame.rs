@@ -41,7 +41,10 @@ pub(crate) fn failed(failed: &Failed<'_>, words: &Words<'_>) -> Error {
         answer,
         pointer,
         // The kernel's messages begin with a level letter: "e tmpfs: Unknown parameter 'foo'".
-        detail: text.trim().trim_start_matches(['e', 'w', 'i']).trim().to_owned(),
+        detail: match text.trim().trim_start_matches(['e', 'w', 'i']).trim() {
+            "" => step.map_or("", |step| detail(&step, errno)).to_owned(),
+            said => said.to_owned(),
+        },
         hint: step.and_then(|step| hint(&step, errno)).map(Into::into),
     }
 }
@@ -134,6 +137,16 @@ const fn plain(step: &Step<'_>) -> &'static str {
     }
 }
 
+/// What the errno alone does not say; in runc's words.
+const fn detail(step: &Step<'_>, errno: i32) -> &'static str {
+    match (step, errno) {
+        (Step::Mount { real: true, .. }, libc::ENOTDIR | libc::ELOOP) => {
+            "it must be mounted on ordinary directory, not on a symbolic link"
+        }
+        _ => "",
+    }
+}
+
 /// What usually is the matter.
 fn hint(step: &Step<'_>, errno: i32) -> Option<&'static str> {
     Some(match (step, errno) {
@@ -143,9 +156,6 @@ fn hint(step: &Step<'_>, errno: i32) -> Option<&'static str> {
         (Step::Bind { .. }, libc::ENOENT) => "the source of a bind mount must exist on the host",
         (Step::Mount { .. }, libc::ENODEV) => {
             "the kernel has no such file system, or its module is not loaded"
-        }
-        (Step::Mount { real: true, .. }, libc::ENOTDIR | libc::ELOOP) => {
-            "procfs and sysfs are mounted on real directories only: a symbolic link there is refused"
         }
         (Step::Mount { .. }, libc::EPERM) => {
             "in a user namespace only some file systems can be mounted, and sysfs only with a network namespace of its own"
