@@ -66,7 +66,8 @@ pub fn fresh<'a>(
         // Four octal digits, as C has them.
         let digit = |shift: u32| b'0' + (mode >> shift & 7) as u8;
         let text = [digit(9), digit(6), digit(3), digit(0), 0];
-        let text = CStr::from_bytes_with_nul(&text).map_err(|_| Error::of(libc::SYS_fsconfig, libc::EINVAL))?;
+        let text =
+            CStr::from_bytes_with_nul(&text).map_err(|_| Error::of(libc::SYS_fsconfig, libc::EINVAL))?;
         mount::fsconfig(context.fd(), c"mode", Some(text))?;
     }
     complete(context, options.iter(), attributes)

@@ -254,6 +254,7 @@ impl Order<'_> {
                     session.proceed()?;
                 }
                 Event::Running => {
+                    tracing::debug!("init: closing the pipe to signal completion");
                     self.write_pid_file(state)?;
                     return Ok(console);
                 }

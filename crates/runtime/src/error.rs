@@ -130,7 +130,12 @@ pub enum Error {
         pointer: Option<String>,
     },
     /// A hook failed.
-    #[error("error running {kind} hook #{index}: {}: {}{} ({pointer})", Line(path), Line(why), Detail(stderr))]
+    #[error(
+        "error running {kind} hook #{index}: {}: {}{} ({pointer})",
+        Line(path),
+        Line(why),
+        Detail(stderr)
+    )]
     Hook {
         /// When it ran: `createRuntime`.
         kind: &'static str,
@@ -392,12 +397,14 @@ mod tests {
         assert!(wrong(Action::Resume, Status::Running).contains("container not paused"));
         let exists = Error::Exists { id: "web".into() }.to_string();
         assert!(exists.contains("container with given ID already exists"), "{exists}");
-        let exec =
-            |program: &str, errno| Error::NotFound { program: program.into(), errno, pointer: None }.to_string();
+        let exec = |program: &str, errno| {
+            Error::NotFound { program: program.into(), errno, pointer: None }.to_string()
+        };
         assert_eq!(exec("foo", libc::ENOENT), r#"exec: "foo": executable file not found in $PATH"#);
         assert_eq!(exec("/foo", libc::ENOENT), r#"exec: "/foo": no such file or directory"#);
         assert_eq!(exec("/etc", libc::EACCES), r#"exec: "/etc": permission denied"#);
-        let script = Error::Exec { program: "/a".into(), errno: libc::ENOENT, pointer: Some("/process/args".into()) };
+        let script =
+            Error::Exec { program: "/a".into(), errno: libc::ENOENT, pointer: Some("/process/args".into()) };
         assert_eq!(script.to_string(), "exec /a: no such file or directory");
     }
 
@@ -426,7 +433,10 @@ mod tests {
             path: "config.json".into(),
             problems: vec![problem("/mounts/0", "no destination"), problem("", "no process")],
         };
-        assert_eq!(error.to_string(), "invalid configuration config.json: /mounts/0: no destination; no process");
+        assert_eq!(
+            error.to_string(),
+            "invalid configuration config.json: /mounts/0: no destination; no process"
+        );
         assert_eq!(error.help().as_deref(), Some("  /mounts/0: no destination\n  no process"));
     }
 }

@@ -114,6 +114,7 @@ fn converse(
             }
             Event::Begin | Event::Hooks | Event::Ready => session.proceed()?,
             Event::Running => {
+                tracing::debug!("setns_init: about to exec");
                 if let Some(path) = &options.pid_file {
                     files::write_pid(path, session.pid())?;
                 }
@@ -175,6 +176,8 @@ impl ExecArgs {
             for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
                 set.extend(self.caps.iter().cloned());
             }
+            // Ambient where the container has them inheritable itself (as with runc).
+            sets.ambient.extend(self.caps.iter().filter(|cap| sets.inheritable.contains(cap)).cloned());
         }
         process
     }

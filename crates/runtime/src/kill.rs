@@ -29,8 +29,13 @@ impl Runtime {
         }
         // Found out first: after the signal, whoever waits for the container may delete it at once.
         let all = if signal == libc::SIGKILL && !container.has_pid_namespace()? { cgroup } else { None };
-        container.signal(signal)?;
-        all.map_or(Ok(()), |cgroup| Ok(cgroup.kill()?))
+        match (container.signal(signal), all) {
+            // The first process is gone, but without a PID namespace it does not take the others with it.
+            (Err(Error::WrongState { .. }), Some(cgroup)) if !cgroup.procs()?.is_empty() => {
+                Ok(cgroup.kill()?)
+            }
+            (sent, all) => sent.and_then(|()| all.map_or(Ok(()), |cgroup| Ok(cgroup.kill()?))),
+        }
     }
 }
 

@@ -33,7 +33,10 @@ fn the_first_failure_stops_and_names_pointer_status_and_output() {
     let mark = temporary.path().join("mark");
     let hooks = [sh("echo out; echo err >&2; exit 3"), sh(&format!("touch {}", mark.display()))];
     let error = run_all(&hooks, Kind::Prestart).unwrap_err();
-    assert_eq!(error.to_string(), "error running prestart hook #0: /bin/sh: exit status 3: out\\nerr (/hooks/prestart/0)");
+    assert_eq!(
+        error.to_string(),
+        "error running prestart hook #0: /bin/sh: exit status 3: out\\nerr (/hooks/prestart/0)"
+    );
     assert!(!mark.exists());
     let missing = Hook { path: "/no/such".into(), ..Hook::default() };
     let error = run_all(&[sh("true"), missing], Kind::CreateContainer).unwrap_err().to_string();
