@@ -71,6 +71,11 @@ codes! {
     511 Console "terminal"
     512 Label "label of a security module that the host does not have"
     513 SearchPath "search path for programs"
+    514 Scheduler "scheduling policy"
+    515 IoPriority "I/O priority"
+    516 CpuAffinity "CPUs to run on"
+    517 MemoryPolicy "NUMA memory policy"
+    518 Personality "execution domain"
 
     601 Sysctl "kernel parameter"
     602 HiddenPath "masked or read-only path"

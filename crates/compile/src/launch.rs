@@ -46,6 +46,31 @@ pub struct Launch {
     /// What to write to the new process's `oom_score_adj` once it runs init, which then waits for a word, because in another
     /// user namespace init may not lower it.
     pub oom_score_adj: Option<i32>,
+    /// The CPUs, one bit for each, that whoever launches the process runs on meanwhile.
+    pub initial_cpus: Option<Vec<u8>>,
+    /// The scheduling policy to set on the new process, because in another user namespace init may not raise it.
+    pub scheduler: Option<SchedulerAttributes>,
+    /// The I/O priority to set on it, for the same reason.
+    pub io_priority: Option<u32>,
+}
+
+/// The attributes of sched_setattr(2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SchedulerAttributes {
+    /// `SCHED_…`.
+    pub policy: u32,
+    /// `SCHED_FLAG_…`.
+    pub flags: u64,
+    /// For time sharing.
+    pub nice: i32,
+    /// For real time.
+    pub priority: u32,
+    /// For deadlines: nanoseconds.
+    pub runtime: u64,
+    /// For deadlines: nanoseconds.
+    pub deadline: u64,
+    /// For deadlines: nanoseconds.
+    pub period: u64,
 }
 
 /// A namespace to join.

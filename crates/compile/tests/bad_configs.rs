@@ -33,18 +33,10 @@ fn the_document() {
 #[test]
 fn what_is_not_built_yet() {
     all_are_found(&[
-        (&[("/process/scheduler", json!({"policy": "SCHED_FIFO"}))], &["NotBuiltYet /process/scheduler"]),
-        (
-            &[("/process/ioPriority", json!({"class": "IOPRIO_CLASS_IDLE"}))],
-            &["NotBuiltYet /process/ioPriority"],
-        ),
-        (&[("/process/execCPUAffinity", json!({"final": "0"}))], &["NotBuiltYet /process/execCPUAffinity"]),
         (&[("/linux/netDevices", json!({"eth0": {}}))], &["NotBuiltYet /linux/netDevices"]),
         (&[("/linux/timeOffsets", json!({"boottime": {"secs": 1}}))], &["NotBuiltYet /linux/timeOffsets"]),
         (&[("/linux/namespaces/-", json!({"type": "time"}))], &["NotBuiltYet /linux/namespaces/5"]),
         (&[("/linux/intelRdt", json!({"closID": "a"}))], &["NotBuiltYet /linux/intelRdt"]),
-        (&[("/linux/memoryPolicy", json!({"mode": "MPOL_LOCAL"}))], &["NotBuiltYet /linux/memoryPolicy"]),
-        (&[("/linux/personality", json!({"domain": "LINUX32"}))], &["NotBuiltYet /linux/personality"]),
         (&[("/mounts/0/options", json!(["nodev", "idmap"]))], &["NotBuiltYet /mounts/0/options/1"]),
         (
             &[("/mounts/0/uidMappings", json!([{"containerID": 0, "hostID": 1, "size": 1}]))],

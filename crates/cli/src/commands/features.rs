@@ -6,7 +6,7 @@ use orlop_spec::features::{
     CgroupFeatures, Enabled, IntelRdtFeatures, LinuxFeatures, MemoryPolicyFeatures, MountExtensions,
     SeccompFeatures,
 };
-use orlop_spec::{Features, NamespaceKind};
+use orlop_spec::{Features, MemoryPolicyMode, NamespaceKind};
 
 use super::{Entry, PLAIN};
 use crate::output;
@@ -49,7 +49,10 @@ fn linux() -> LinuxFeatures {
         apparmor: Some(Enabled { enabled: no }),
         selinux: Some(Enabled { enabled: no }),
         intel_rdt: Some(IntelRdtFeatures { enabled: no, schemata: no, monitoring: no }),
-        memory_policy: Some(MemoryPolicyFeatures { modes: Some(Vec::new()), flags: Some(Vec::new()) }),
+        memory_policy: Some(MemoryPolicyFeatures {
+            modes: Some(names(MemoryPolicyMode::KNOWN.iter().map(MemoryPolicyMode::as_str))),
+            flags: Some(names(orlop_compile::memory_policy_flags())),
+        }),
         mount_extensions: Some(MountExtensions { idmap: Some(Enabled { enabled: no }) }),
         net_devices: Some(Enabled { enabled: no }),
     }
