@@ -45,6 +45,7 @@ codes! {
     207 Mapping "id mapping"
     208 IdUnmapped "id that the user namespace does not have"
     209 Rootless "not possible without privileges"
+    210 TimeOffset "offset of a clock"
 
     301 MountDestination "where something is mounted"
     302 MountType "type of a mount"

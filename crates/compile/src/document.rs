@@ -75,7 +75,6 @@ impl Compiler<'_> {
         let linux = self.linux;
         for (asked, pointer, what) in [
             (!linux.net_devices.is_empty(), "/linux/netDevices", "moving network devices"),
-            (!linux.time_offsets.is_empty(), "/linux/timeOffsets", "a time namespace"),
             (linux.intel_rdt.is_some(), "/linux/intelRdt", "Intel Resource Director Technology"),
         ] {
             if asked {

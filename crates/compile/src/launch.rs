@@ -20,8 +20,9 @@ pub struct Compiled {
 /// The host side's part of a launch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Launch {
-    /// New namespaces for clone3(2), `CLONE_NEW…`. A new cgroup namespace is not among them: its root is the cgroup of
-    /// whoever makes it, so init does that once it is in the container's.
+    /// New namespaces for clone3(2), `CLONE_NEW…`. Two kinds are not among them, and are left to init: the root of a cgroup
+    /// namespace is the cgroup of whoever makes it, so that has to be the container's already; and the clocks of a time
+    /// namespace are set before anybody is in it.
     pub namespaces: u64,
     /// Namespaces to join: the user namespace first, as it gives the right to join those that belong to it (others are
     /// joined before it with the caller's rights); the mount namespace last, as paths mean something else afterwards.
@@ -126,6 +127,8 @@ pub enum FillWith {
         /// With the mounts below it.
         recursive: bool,
     },
+    /// The host's procfs, as a directory.
+    Procfs,
 }
 
 /// The container's control group.

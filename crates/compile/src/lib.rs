@@ -16,6 +16,7 @@
 //! |---|---|
 //! | `document.rs` | version, container id, parts of the spec that are not built yet |
 //! | `namespaces.rs`, `mappings.rs` | namespaces, user and group id mappings |
+//! | `time.rs` | the time namespace and its clocks |
 //! | `root.rs` | the root file system, propagation |
 //! | `mounts.rs`, `mounts/` | mounts and their options |
 //! | `devices.rs` | `/dev` |
@@ -55,6 +56,7 @@ mod scheduling;
 mod seccomp;
 mod sysctl;
 mod terminal;
+mod time;
 
 pub use capabilities::KNOWN as KNOWN_CAPABILITIES;
 pub use codes::Code;

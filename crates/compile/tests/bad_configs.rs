@@ -34,8 +34,6 @@ fn the_document() {
 fn what_is_not_built_yet() {
     all_are_found(&[
         (&[("/linux/netDevices", json!({"eth0": {}}))], &["NotBuiltYet /linux/netDevices"]),
-        (&[("/linux/timeOffsets", json!({"boottime": {"secs": 1}}))], &["NotBuiltYet /linux/timeOffsets"]),
-        (&[("/linux/namespaces/-", json!({"type": "time"}))], &["NotBuiltYet /linux/namespaces/5"]),
         (&[("/linux/intelRdt", json!({"closID": "a"}))], &["NotBuiltYet /linux/intelRdt"]),
         (&[("/mounts/0/options", json!(["nodev", "idmap"]))], &["NotBuiltYet /mounts/0/options/1"]),
         (
@@ -275,5 +273,25 @@ fn devices() {
             &[device("/dev/x", "c", 1, 1), mount("/dev", "bind", "/dev", &["rbind"])],
             &["warn Device /linux/devices"],
         ),
+    ]);
+}
+
+#[test]
+fn clocks() {
+    let time = |path: &str| ("/linux/namespaces/-", json!({"type": "time", "path": path}));
+    let offset = |clock: &str, secs: i64, nanosecs: u32| {
+        ("/linux/timeOffsets", json!({ clock: {"secs": secs, "nanosecs": nanosecs} }))
+    };
+    all_are_found(&[
+        (&[time("")], &[]),
+        (&[time(""), offset("monotonic", -9_223_372_036, 999_999_999)], &[]),
+        (&[offset("monotonic", 1, 0)], &["NamespaceMissing /linux/timeOffsets"]),
+        (&[time("/run/ns/time"), offset("boottime", 1, 0)], &["TimeOffset /linux/timeOffsets"]),
+        (&[time("/run/ns/time")], &[]),
+        (&[time("ns/time")], &["NamespacePath /linux/namespaces/5/path"]),
+        (&[time(""), time("")], &["NamespaceTwice /linux/namespaces/6"]),
+        (&[time(""), offset("realtime", 1, 0)], &["TimeOffset /linux/timeOffsets/realtime"]),
+        (&[time(""), offset("monotonic", 9_223_372_037, 0)], &["TimeOffset /linux/timeOffsets/monotonic"]),
+        (&[time(""), offset("boottime", 0, 1_000_000_000)], &["TimeOffset /linux/timeOffsets/boottime"]),
     ]);
 }

@@ -17,6 +17,7 @@
 //! | [`console`] | the terminal |
 //! | [`identity`] | user, groups, capabilities, limits |
 //! | [`scheduling`] | CPUs to run on |
+//! | [`time`] | the time namespace |
 //! | [`home`] | `HOME` from `/etc/passwd` |
 //! | [`exec`] | finding the file, waiting for start, execve |
 //! | [`report`] | what is told to the host side |
@@ -40,5 +41,6 @@ pub mod report;
 pub mod root;
 pub mod scheduling;
 pub mod target;
+pub mod time;
 
 pub use machine::Machine;

@@ -1,7 +1,7 @@
 //! The loop over the steps, and the table that says which function does which.
 
 use crate::report::{self, Fault};
-use crate::{console, copy, devices, exec, home, identity, mounts, paths, procfs, root, scheduling};
+use crate::{console, copy, devices, exec, home, identity, mounts, paths, procfs, root, scheduling, time};
 use core::ffi::CStr;
 use orlop_program::message::{Message, Point};
 use orlop_program::{Malformed, Program, Slot, Step};
@@ -163,6 +163,7 @@ impl<'a> Machine<'a> {
             Step::CloseFrom { first } => Ok(file::close_on_exec_from(first)?),
             Step::Exec { args, env } => exec::exec(self, args, env),
 
+            Step::TimeNamespace { proc, offsets } => time::enter(self, proc, offsets.bytes()),
             Step::Affinity { cpus } => scheduling::affinity(cpus),
             Step::Scheduler { policy, flags, nice, priority, runtime, deadline, period } => {
                 let attributes =

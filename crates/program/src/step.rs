@@ -365,6 +365,13 @@ steps! {
         env: List<'a, Str<'a>>,
     }
 
+    /// Makes a time namespace, sets the offsets of its clocks, and enters it: unshare(2), setns(2).
+    70 TimeNamespace {
+        /// The host's procfs; given up afterwards.
+        proc: Slot,
+        /// Lines for `/proc/self/timens_offsets`, if any.
+        offsets: Str<'a>,
+    }
     /// Sets the CPUs to run on: sched_setaffinity(2).
     71 Affinity {
         /// One bit for each; none for every CPU that there is or may come.

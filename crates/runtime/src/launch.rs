@@ -219,6 +219,10 @@ fn open(fill: &Fill) -> Result<OwnedFd> {
             mount::mount_setattr(tree.fd(), c"", true, &slave).doing(doing)?;
             Ok(tree.into())
         }
+        FillWith::Procfs => {
+            let proc = orlop_sys::file::openat(Fd::CWD, c"/proc", libc::O_PATH | libc::O_DIRECTORY, 0);
+            Ok(proc.doing(|| "open /proc".to_owned())?.into())
+        }
     }
 }
 
@@ -255,6 +259,7 @@ const fn namespace_file(join: &Join) -> &'static str {
         libc::CLONE_NEWUSER => "user",
         libc::CLONE_NEWPID => "pid",
         libc::CLONE_NEWCGROUP => "cgroup",
+        libc::CLONE_NEWTIME => "time",
         _ => "mnt",
     }
 }

@@ -39,10 +39,8 @@ fn features() -> Features {
 
 fn linux() -> LinuxFeatures {
     let (yes, no) = (Some(true), Some(false));
-    // The compiler refuses the time namespace so far.
-    let namespaces = NamespaceKind::KNOWN.iter().filter(|kind| **kind != NamespaceKind::Time);
     LinuxFeatures {
-        namespaces: Some(names(namespaces.map(NamespaceKind::as_str))),
+        namespaces: Some(names(NamespaceKind::KNOWN.iter().map(NamespaceKind::as_str))),
         capabilities: Some(names(orlop_compile::KNOWN_CAPABILITIES)),
         cgroup: Some(CgroupFeatures { v1: yes, v2: yes, systemd: no, systemd_user: no, rdma: no }),
         seccomp: Some(seccomp()),
@@ -134,7 +132,7 @@ mod tests {
         let features = features();
         assert!(features.mount_options.unwrap().len() > 40);
         let linux = features.linux.unwrap();
-        assert_eq!(linux.namespaces.unwrap().len(), 7);
+        assert_eq!(linux.namespaces.unwrap().len(), 8);
         assert_eq!(linux.capabilities.unwrap().len(), 41);
     }
 }

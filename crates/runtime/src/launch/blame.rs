@@ -121,6 +121,7 @@ const fn plain(step: &Step<'_>) -> &'static str {
         Step::NewSession {} => "start a new session",
         Step::SessionKeyring { .. } => "join a new session keyring",
         Step::Unshare { .. } => "make a new cgroup namespace",
+        Step::TimeNamespace { .. } => "make a time namespace",
         Step::LoopbackUp {} => "bring the loopback interface up",
         Step::HostPropagation { .. } => "set the propagation of the host's mounts",
         Step::UseRoot {} => "open the root",
@@ -174,6 +175,15 @@ fn hint(step: &Step<'_>, errno: i32) -> Option<&'static str> {
         (Step::Seccomp { .. }, libc::EACCES) => "without noNewPrivileges a filter needs CAP_SYS_ADMIN",
         (Step::PivotRoot { .. }, libc::EINVAL) => "if the host's root is the initial ramfs, use --no-pivot",
         (Step::Console { .. }, libc::ENOENT) => "a terminal needs a devpts file system mounted at /dev/pts",
+        (Step::TimeNamespace { .. }, libc::EINVAL | libc::ENOENT) => {
+            "this kernel is built without CONFIG_TIME_NS"
+        }
+        (Step::TimeNamespace { .. }, libc::EPERM) => {
+            "a time namespace needs CAP_SYS_ADMIN, offsets CAP_SYS_TIME"
+        }
+        (Step::TimeNamespace { .. }, libc::ERANGE) => {
+            "a clock with its offset may not be negative, nor beyond 146 years"
+        }
         (Step::Scheduler { .. }, _) => return scheduler_hint(errno),
         (Step::IoPriority { .. }, libc::EPERM) => "the real-time class needs CAP_SYS_NICE",
         (Step::Affinity { .. }, libc::EINVAL) => {
