@@ -46,6 +46,20 @@ pub struct Launch {
     /// What to write to the new process's `oom_score_adj` once it runs init, which then waits for a word, because in another
     /// user namespace init may not lower it.
     pub oom_score_adj: Option<i32>,
+    /// The flags that the system call filter is loaded with, for whoever is debugging.
+    pub seccomp_flags: Option<u64>,
+    /// Who decides about system calls that the filter leaves to an agent. Init then tells the number of the notification
+    /// descriptor.
+    pub seccomp_agent: Option<SeccompAgent>,
+}
+
+/// The agent that a system call filter asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeccompAgent {
+    /// The socket on which it takes notification descriptors, absolute.
+    pub path: PathBuf,
+    /// What it is told besides, as the config has it.
+    pub metadata: String,
 }
 
 /// A namespace to join.

@@ -58,6 +58,6 @@ pub use container::compile;
 pub use diagnostics::{Diagnostic, Diagnostics, Origin, Severity};
 pub use exec::compile_exec;
 pub use host::Host;
-pub use launch::{CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch};
+pub use launch::{CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, SeccompAgent};
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, Mode, Options, Overlay};

@@ -50,14 +50,6 @@ fn what_is_not_built_yet() {
             &[("/mounts/0/uidMappings", json!([{"containerID": 0, "hostID": 1, "size": 1}]))],
             &["NotBuiltYet /mounts/0/uidMappings"],
         ),
-        (
-            &[(
-                "/linux/seccomp",
-                json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/run/agent",
-                "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}),
-            )],
-            &["NotBuiltYet /linux/seccomp/listenerPath"],
-        ),
         (&[("/linux/cgroupsPath", json!("a.slice:b:c"))], &["NotBuiltYet /linux/cgroupsPath"]),
     ]);
 }

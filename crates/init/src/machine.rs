@@ -175,10 +175,12 @@ impl<'a> Machine<'a> {
     }
 
     fn seccomp(&self, flags: u64, filter: &[u8]) -> Outcome {
-        if let Some(listener) = seccomp::set_filter(filter, flags)? {
-            report::send(self.slot(Slot::HOST), &Message::SeccompListener, Some(listener.fd()))?;
-        }
-        Ok(())
+        let Some(listener) = seccomp::set_filter(filter, flags)? else { return Ok(()) };
+        // By its number, not with sendmsg(2), which the filter may deny or leave to the agent: whoever hears of it takes it
+        // out of this process. Only write(2) cannot be left to the agent.
+        let host = self.slot(Slot::HOST);
+        report::send(host, &Message::SeccompListener(listener.fd().raw()), None)?;
+        wait_for_word(host)
     }
 }
 
