@@ -21,6 +21,7 @@ packages() {
     vm)
         echo qemu-system-x86 qemu-system-common busybox-static debian-archive-keyring cpio kmod xz-utils zstd python3 jq
         echo systemd dbus # for guests that boot systemd
+        echo apparmor # its parser, for tests with profiles
         ;;
     bench) echo runc crun strace busybox-static python3 util-linux ;;
     *) echo "setup: unknown purpose $1 (build, lint, test, vm, bench)" >&2 && exit 2 ;;

@@ -22,6 +22,7 @@
 //! | `terminal.rs` | console, standard input and output |
 //! | `sysctl.rs`, `paths.rs` | kernel parameters, masked and read-only paths, names |
 //! | `limits.rs`, `capabilities.rs`, `identity.rs`, `seccomp.rs` | what the process may use and do, and who it is |
+//! | `labels.rs` | `AppArmor` profiles, `SELinux` labels |
 //! | `environment.rs` | environment, working directory, the file to execute |
 //! | `hooks.rs`, `cgroup.rs` | hooks, control group |
 #![forbid(unsafe_code)]
@@ -39,6 +40,7 @@ mod exec;
 mod hooks;
 mod host;
 mod identity;
+mod labels;
 mod launch;
 mod limits;
 mod mappings;

@@ -35,6 +35,8 @@ impl Compiler<'_> {
         self.rlimits(&rlimits.rlimits);
         self.cwd(process, false);
         self.home(process, has_home);
+        // While this is still root, whom the files belong to.
+        self.labels(process);
         // Before any filter, which need not know the call; what init opens from here on is close-on-exec from the start.
         let first = 3_u32.saturating_add(end.listen_fds).saturating_add(end.preserve_fds);
         let why = "No descriptor of ours, or leaked to us, may reach the program (CVE-2024-21626).";

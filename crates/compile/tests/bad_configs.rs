@@ -55,23 +55,6 @@ fn what_is_not_built_yet() {
 }
 
 #[test]
-fn labels_of_security_modules() {
-    let apparmor = [("/process/apparmorProfile", json!("strict"))];
-    check(&root(), &options(), &apparmor, &["Label /process/apparmorProfile"]);
-    let enabled = Host { apparmor: true, selinux: true, ..root() };
-    check(&enabled, &options(), &apparmor, &["NotBuiltYet /process/apparmorProfile"]);
-    check(&root(), &options(), &[("/process/apparmorProfile", json!("unconfined"))], &[]);
-    let selinux = [("/process/selinuxLabel", json!("a:b:c")), ("/linux/mountLabel", json!("a:b:d"))];
-    check(&root(), &options(), &selinux, &["Label /process/selinuxLabel", "Label /linux/mountLabel"]);
-    check(
-        &enabled,
-        &options(),
-        &selinux,
-        &["NotBuiltYet /process/selinuxLabel", "NotBuiltYet /linux/mountLabel"],
-    );
-}
-
-#[test]
 fn namespaces() {
     all_are_found(&[
         (&[("/linux/namespaces/-", json!({"type": "moon"}))], &["NamespaceUnknown /linux/namespaces/5/type"]),

@@ -5,8 +5,9 @@ mod common;
 
 use common::findings::{all_are_found, check, config};
 use common::{create, options, root};
-use orlop_compile::{Host, SeccompAgent};
+use orlop_compile::{ExecOptions, Host, SeccompAgent, compile_exec};
 use orlop_program::Step;
+use orlop_spec::Process;
 use serde_json::{Value, json};
 
 fn asking(changes: &[(&str, Value)]) -> (&'static str, Value) {
@@ -64,4 +65,85 @@ fn an_agent_comes_with_flags() {
         _ => None,
     });
     assert_eq!(flags, Some(25));
+}
+
+fn steps(changes: &[(&str, Value)], host: &Host) -> Vec<String> {
+    let compiled = create(&config(changes), host).unwrap();
+    compiled.program.steps().map(|step| format!("{:?}", step.unwrap())).collect()
+}
+
+#[test]
+fn labels_of_security_modules() {
+    let apparmor = [("/process/apparmorProfile", json!("strict"))];
+    check(&root(), &options(), &apparmor, &["Label /process/apparmorProfile"]);
+    check(&root(), &options(), &[("/process/apparmorProfile", json!("unconfined"))], &[]);
+    let selinux = [("/process/selinuxLabel", json!("a:b:c")), ("/linux/mountLabel", json!("a:b:d"))];
+    check(&root(), &options(), &selinux, &["Label /process/selinuxLabel", "Label /linux/mountLabel"]);
+    let enabled = Host { apparmor: true, selinux: true, ..root() };
+    check(&enabled, &options(), &apparmor, &[]);
+    check(&enabled, &options(), &selinux, &[]);
+    check(
+        &enabled,
+        &options(),
+        &[("/process/apparmorProfile", json!("a\0b"))],
+        &["NulByte /process/apparmorProfile"],
+    );
+}
+
+#[test]
+fn labels_are_set_before_the_user_changes_and_only_where_there_are_any() {
+    let enabled = Host { apparmor: true, selinux: true, ..root() };
+    let plain = steps(&[], &enabled);
+    assert!(!plain.iter().any(|step| step.contains("Label") || step.contains("AppArmor")), "{plain:#?}");
+    let with = steps(
+        &[
+            ("/process/apparmorProfile", json!("strict")),
+            ("/process/selinuxLabel", json!("u:r:p:s0:c1,c2")),
+            ("/linux/mountLabel", json!("u:r:m:s0:c1,c2")),
+            ("/linux/maskedPaths", json!(["/proc/kcore"])),
+            ("/mounts/-", json!({"destination": "/dev/shm", "type": "tmpfs", "source": "shm"})),
+            ("/mounts/-", json!({"destination": "/dev/mqueue", "type": "mqueue"})),
+            ("/mounts/-", json!({"destination": "/x", "type": "tmpfs", "options": ["context=mine"]})),
+        ],
+        &enabled,
+    );
+    let at = |text: &str| {
+        with.iter().position(|step| step.contains(text)).unwrap_or_else(|| panic!("{text}: {with:#?}"))
+    };
+    assert_eq!(at("SessionKeyring"), at("KeyLabel { label: Some(\"u:r:p:s0:c1,c2\") }") + 1);
+    assert_eq!(at("KeyLabel { label: None }"), at("SessionKeyring") + 1);
+    // One value of fsconfig(2), so commas need no quotes.
+    assert!(
+        with[at("target: \"/dev/shm\", real")].contains("(\"context\", Some(\"u:r:m:s0:c1,c2\"))"),
+        "{with:#?}"
+    );
+    assert!(!with[at("target: \"/proc\", real")].contains("context"), "{with:#?}");
+    assert_eq!(with.iter().filter(|step| step.contains("\"context\", Some(\"mine\")")).count(), 1);
+    assert!(!with[at("Some(\"mine\")")].contains("u:r:m"), "the config's own option wins: {with:#?}");
+    assert_eq!(at("FileLabel"), at("mqueue") + 1);
+    assert!(at("MaskLabel") < at("MaskPath"));
+    assert!(at("AppArmorProfile") < at("Identity") && at("ExecLabel") < at("Identity"));
+}
+
+#[test]
+fn an_added_process_has_its_containers_labels_unless_it_has_its_own() {
+    let enabled = Host { apparmor: true, selinux: true, ..root() };
+    let spec =
+        config(&[("/process/apparmorProfile", json!("strict")), ("/process/selinuxLabel", json!("a:b:c"))]);
+    let options = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 0, filter: None };
+    let added = |process: &Process| -> Vec<String> {
+        let compiled = compile_exec(&spec, process, &enabled, &options).unwrap();
+        compiled.program.steps().map(|step| format!("{:?}", step.unwrap())).collect()
+    };
+    let process = Process { args: vec!["/bin/true".into()], cwd: "/".into(), ..Process::default() };
+    let has = |steps: &[String], step: &str| assert!(steps.iter().any(|s| s == step), "{step}: {steps:#?}");
+    let its_containers = added(&process);
+    has(&its_containers, "PrivateProc");
+    has(&its_containers, "AppArmorProfile { profile: \"strict\" }");
+    has(&its_containers, "ExecLabel { label: \"a:b:c\" }");
+    let own = Process { apparmor_profile: "unconfined".into(), selinux_label: "x:y:z".into(), ..process };
+    let own = added(&own);
+    has(&own, "AppArmorProfile { profile: \"unconfined\" }");
+    has(&own, "ExecLabel { label: \"x:y:z\" }");
+    has(&own, "KeyLabel { label: Some(\"x:y:z\") }");
 }

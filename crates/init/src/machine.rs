@@ -1,7 +1,7 @@
 //! The loop over the steps, and the table that says which function does which.
 
 use crate::report::{self, Fault};
-use crate::{console, copy, devices, exec, home, identity, mounts, paths, procfs, root};
+use crate::{console, copy, devices, exec, home, identity, labels, mounts, paths, procfs, root};
 use core::ffi::CStr;
 use orlop_program::message::{Message, Point};
 use orlop_program::{Malformed, Program, Slot, Step};
@@ -162,6 +162,12 @@ impl<'a> Machine<'a> {
             Step::AwaitStart {} => exec::await_start(self),
             Step::CloseFrom { first } => Ok(file::close_on_exec_from(first)?),
             Step::Exec { args, env } => exec::exec(self, args, env),
+
+            Step::AppArmorProfile { profile } => labels::apparmor_on_exec(self, profile),
+            Step::ExecLabel { label } => labels::on_exec(self, label),
+            Step::KeyLabel { label } => labels::of_keys(self, label),
+            Step::FileLabel { target, label } => labels::of_mount(self, target, label),
+            Step::MaskLabel { label } => paths::label_masks(self, label),
         }
     }
 

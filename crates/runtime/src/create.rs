@@ -89,7 +89,7 @@ impl Runtime {
     fn order<'a>(&self, id: &'a ContainerId, options: &'a CreateOptions, mode: Mode) -> Result<Order<'a>> {
         let layout = self.layout()?;
         let bundle = Bundle::load(options, |spec, path| {
-            let host = facts::gather(spec, layout).ok()?;
+            let host = facts::gather(spec, None, layout).ok()?;
             compile(spec, path, &host, (id, options, mode), None).err()
         })?;
         Ok(Order { id, bundle, options, mode, overlay: None })
@@ -99,7 +99,7 @@ impl Runtime {
     fn make(&self, order: &Order<'_>) -> Result<Made> {
         files::check_preserved(order.options.preserve_fds)?;
         let layout = self.layout()?;
-        let host = facts::gather(&order.bundle.config.spec, layout)?;
+        let host = facts::gather(&order.bundle.config.spec, None, layout)?;
         let console = order.options.console_socket.as_deref();
         let console = console.map(console::connect_console_socket).transpose()?;
         let compiled = order.compile(&host, &self.store.root().join(order.id.as_str()))?;

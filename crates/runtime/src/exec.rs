@@ -57,10 +57,10 @@ impl Runtime {
         options: &ExecOptions,
         console_socket: Option<&OwnedFd>,
     ) -> Result<(Child, Option<Proxy>)> {
-        let host = facts::gather(&config.spec, self.layout()?)?;
+        let host = facts::gather(&config.spec, Some(process), self.layout()?)?;
         let how = CompileOptions {
             id: &container.saved.id,
-            no_new_keyring: true,
+            no_new_keyring: false,
             filter: None,
             preserve_fds: options.preserve_fds,
         };
@@ -177,6 +177,8 @@ impl ExecArgs {
         }
         process.user.additional_gids.extend(&self.additional_gids);
         process.no_new_privileges = self.no_new_privs.unwrap_or(process.no_new_privileges);
+        process.apparmor_profile = self.apparmor.clone().unwrap_or(process.apparmor_profile);
+        process.selinux_label = self.process_label.clone().unwrap_or(process.selinux_label);
         if !self.caps.is_empty() {
             let sets = process.capabilities.get_or_insert_with(Capabilities::default);
             // Never inheritable: that would give them to every file with inheritable capabilities (CVE-2022-29162).

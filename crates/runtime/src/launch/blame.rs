@@ -102,6 +102,9 @@ fn what(step: &Step<'_>) -> String {
         }
         Step::OomScoreAdj { value } => format!("set the OOM score adjustment {value}"),
         Step::Identity { uid, gid, .. } => format!("become user {uid}, group {gid}"),
+        Step::AppArmorProfile { profile } => format!("apply the AppArmor profile {:?}", text(profile)),
+        Step::ExecLabel { label } => format!("set the SELinux label {:?}", text(label)),
+        Step::FileLabel { target, label } => format!("label {} {:?}", text(target), text(label)),
         Step::Cwd { path, .. } => format!("change to the working directory {}", text(path)),
         _ => plain(step).to_owned(),
     }
@@ -126,6 +129,8 @@ const fn plain(step: &Step<'_>) -> &'static str {
         Step::Seccomp { .. } => "load the seccomp filter",
         Step::BoundingSet { .. } => "drop capabilities from the bounding set",
         Step::Capabilities { .. } => "set the capabilities",
+        Step::KeyLabel { .. } => "label new keys",
+        Step::MaskLabel { .. } => "label the directory that hides others",
         Step::AwaitStart {} => "wait to be started",
         _ => step.name(),
     }
@@ -161,6 +166,12 @@ fn hint(step: &Step<'_>, errno: i32) -> Option<&'static str> {
         (Step::Seccomp { .. }, libc::EACCES) => "without noNewPrivileges a filter needs CAP_SYS_ADMIN",
         (Step::PivotRoot { .. }, libc::EINVAL) => "if the host's root is the initial ramfs, use --no-pivot",
         (Step::Console { .. }, libc::ENOENT) => "a terminal needs a devpts file system mounted at /dev/pts",
+        (Step::AppArmorProfile { .. }, libc::ENOENT) => {
+            "the profile must be loaded before (apparmor_parser), and the kernel have /proc/thread-self/attr/apparmor"
+        }
+        (Step::ExecLabel { .. } | Step::KeyLabel { .. }, libc::EINVAL) => {
+            "the loaded SELinux policy does not know this label"
+        }
         (Step::Device { .. }, libc::EEXIST) => "the root file system has something else at this path",
         _ => return None,
     })
