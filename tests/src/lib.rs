@@ -13,6 +13,7 @@
 //! | [`events`] | wait for things to happen (processes, fifos, files); nothing here sleeps |
 //! | [`cgroup`] | where a process's limits are: version 1 or 2, whichever has the controller |
 //! | [`ledger`] | what a container left behind on the machine |
+//! | [`agent`] | a seccomp agent, which is asked about system calls |
 //! | [`seccomp`] | a profile of the kind that container engines use |
 //! | [`terminal`] | pseudo-terminals and console sockets |
 //! | [`unprivileged`] | a user without privileges, with subordinate ids, made without touching `/etc` |
@@ -31,6 +32,7 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc, reason = "every helper fails its test by a panic")]
 
+pub mod agent;
 pub mod bundle;
 pub mod busybox;
 pub mod cgroup;

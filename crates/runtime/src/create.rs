@@ -22,7 +22,7 @@ use crate::options::{CreateOptions, RunOptions};
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
 use crate::wait::Foreground;
-use crate::{cgroup, facts, files, join, log};
+use crate::{agent, cgroup, facts, files, join, log};
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -89,7 +89,7 @@ impl Runtime {
     fn order<'a>(&self, id: &'a ContainerId, options: &'a CreateOptions, mode: Mode) -> Result<Order<'a>> {
         let layout = self.layout()?;
         let bundle = Bundle::load(options, |spec, path| {
-            let host = facts::gather(spec, layout).ok()?;
+            let host = facts::gather(spec, None, layout).ok()?;
             compile(spec, path, &host, (id, options, mode), None).err()
         })?;
         Ok(Order { id, bundle, options, mode, overlay: None })
@@ -99,7 +99,7 @@ impl Runtime {
     fn make(&self, order: &Order<'_>) -> Result<Made> {
         files::check_preserved(order.options.preserve_fds)?;
         let layout = self.layout()?;
-        let host = facts::gather(&order.bundle.config.spec, layout)?;
+        let host = facts::gather(&order.bundle.config.spec, None, layout)?;
         let console = order.options.console_socket.as_deref();
         let console = console.map(console::connect_console_socket).transpose()?;
         let compiled = order.compile(&host, &self.store.root().join(order.id.as_str()))?;
@@ -127,11 +127,11 @@ impl Runtime {
             state.status = Status::Created;
         }
         draft.dir().write_state(&state)?;
-        if order.owes_record() && !compiled.launch.sync_hooks {
+        if order.owes_record(&compiled) && !compiled.launch.sync_hooks {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;
         }
-        let console = order.converse(&mut session, &mut state, &draft, console.as_ref())?;
+        let console = order.converse(&mut session, &compiled, &mut state, &draft, console.as_ref())?;
         let child = session.release()?;
         draft.keep();
         Ok(Made { child, console, state })
@@ -192,8 +192,9 @@ impl Order<'_> {
     }
 
     /// Whether init asks for nothing but a word before exec: that the state is written down (`Step::AwaitWord`).
-    fn owes_record(&self) -> bool {
-        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty()
+    fn owes_record(&self, compiled: &Compiled) -> bool {
+        let waits_for_more = compiled.launch.seccomp_agent.is_some();
+        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty() && !waits_for_more
     }
 
     fn args(&self) -> &[String] {
@@ -212,6 +213,7 @@ impl Order<'_> {
     fn converse(
         &self,
         session: &mut Session<'_>,
+        compiled: &Compiled,
         state: &mut StateFile,
         draft: &Draft,
         console_socket: Option<&OwnedFd>,
@@ -222,7 +224,7 @@ impl Order<'_> {
                 Event::Hooks => {
                     self.hooks_before_pivot(state, draft)?;
                     session.proceed()?;
-                    if self.owes_record() {
+                    if self.owes_record(compiled) {
                         session.proceed()?;
                     }
                 }
@@ -231,6 +233,13 @@ impl Order<'_> {
                     // At once, so that the program finds a terminal of the right size.
                     None => console = Some(Proxy::new(master)?),
                 },
+                Event::SeccompListener(number) => {
+                    if let Some(agent) = &compiled.launch.seccomp_agent {
+                        let told = ContainerState::new(state.clone(), Status::Creating).to_oci();
+                        agent::hand_over(agent, number, session.pidfd(), session.pid(), told)?;
+                    }
+                    session.proceed()?;
+                }
                 Event::Ready if self.mode == Mode::Create => {
                     state.status = Status::Created;
                     draft.dir().write_state(state)?;

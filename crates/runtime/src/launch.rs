@@ -54,6 +54,9 @@ pub(crate) struct Request<'a> {
 /// [`Error::Kernel`], with the place in the config that asked for what could not be had. Nothing is left behind.
 pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let launch = &request.compiled.launch;
+    if let Some(flags) = launch.seccomp_flags {
+        tracing::debug!("seccomp filter flags: {flags}");
+    }
     let (host, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .doing(|| "make a socket pair".to_owned())?;
     let mut slots = vec![(Slot::HOST, theirs)];
