@@ -56,7 +56,7 @@ impl Runtime {
         options: &ExecOptions,
         console_socket: Option<&OwnedFd>,
     ) -> Result<(Child, Option<Proxy>)> {
-        let host = facts::gather(&config.spec, self.layout()?)?;
+        let host = facts::gather(&config.spec, self.layout()?, self.is_rootless())?;
         let how = CompileOptions {
             id: &container.saved.id,
             no_new_keyring: true,

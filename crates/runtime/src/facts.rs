@@ -4,7 +4,7 @@ use std::path::Path;
 
 use nix::unistd::{getegid, geteuid};
 use orlop_cgroups::Layout;
-use orlop_compile::Host;
+use orlop_compile::{CgroupRights, Host};
 use orlop_spec::Spec;
 use orlop_sys::cred;
 
@@ -13,12 +13,12 @@ use crate::store::in_user_namespace;
 
 const CAP_SYS_ADMIN: u32 = 21;
 
-/// Gathers what compiling this config needs to know.
+/// Gathers what compiling this config needs to know. `rootless`: a lack of rights over cgroups is forgiven.
 ///
 /// # Errors
 ///
 /// [`Error::Kernel`](crate::Error::Kernel): a fact cannot be had.
-pub(crate) fn gather(spec: &Spec, layout: &Layout) -> Result<Host> {
+pub(crate) fn gather(spec: &Spec, layout: &Layout, rootless: bool) -> Result<Host> {
     let in_user_namespace = in_user_namespace();
     let effective = cred::capget().doing(|| "read our own capabilities".to_owned())?.effective;
     let (bounding, last_cap) = bounding_set()?;
@@ -29,6 +29,7 @@ pub(crate) fn gather(spec: &Spec, layout: &Layout) -> Result<Host> {
         euid: geteuid().as_raw(),
         egid: getegid().as_raw(),
         privileged: !in_user_namespace && effective & (1 << CAP_SYS_ADMIN) != 0,
+        cgroup_rights: if rootless { CgroupRights::Forgiven } else { CgroupRights::Full },
         setgroups_denied: in_user_namespace
             && std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|s| s.trim() == "deny"),
         last_cap,

@@ -113,7 +113,7 @@ fn run(
         .doing(|| "keep others from looking into this process".to_owned())?;
     let mut trouble = None;
     let mut before = |pid: i32| {
-        prepare(pid, compiled, cgroup, privileged).map_err(|e| {
+        prepare(pid, compiled, cgroup).map_err(|e| {
             trouble = Some(e);
         })
     };
@@ -122,7 +122,7 @@ fn run(
 }
 
 /// While the new process waits.
-fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>, privileged: bool) -> Result<()> {
+fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>) -> Result<()> {
     let launch = &compiled.launch;
     if let Some(cgroup) = cgroup {
         cgroup.attach_v1(pid)?;
@@ -133,7 +133,7 @@ fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>, privileged: b
             .map_err(|e| e.at("/process/rlimits").with_hint("raising a hard limit needs CAP_SYS_RESOURCE"))?;
     }
     launch.joined_id_maps.as_ref().map_or(Ok(()), |maps| idmap::compare(pid, maps))?;
-    launch.id_maps.as_ref().map_or(Ok(()), |maps| idmap::write(pid, maps, privileged))
+    launch.id_maps.as_ref().map_or(Ok(()), |maps| idmap::write(pid, maps))
 }
 
 /// Sets the OOM score of a process that runs init, which waits for the word that follows. Not before: until then it has our
