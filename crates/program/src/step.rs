@@ -364,4 +364,7 @@ steps! {
         /// Environment.
         env: List<'a, Str<'a>>,
     }
+
+    /// Leaves every supplementary group, unless the user namespace, which is not of our making, denies setgroups(2).
+    110 DropGroups {}
 }

@@ -127,6 +127,7 @@ const fn plain(step: &Step<'_>) -> &'static str {
         Step::BoundingSet { .. } => "drop capabilities from the bounding set",
         Step::Capabilities { .. } => "set the capabilities",
         Step::AwaitStart {} => "wait to be started",
+        Step::DropGroups {} => "leave the supplementary groups",
         _ => step.name(),
     }
 }
