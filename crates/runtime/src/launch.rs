@@ -140,9 +140,10 @@ fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>) -> Result<()>
 /// memory, the kernel gives processes that share one the same score, and the file is not ours, as nobody may look into it.
 fn score(session: &Session<'_>, value: i32) -> Result<()> {
     let path = format!("/proc/{}/oom_score_adj", session.pid());
-    std::fs::write(&path, value.to_string())
-        .doing(|| format!("write {value} to {path}"))
-        .map_err(|e| e.at("/process/oomScoreAdj"))?;
+    std::fs::write(&path, value.to_string()).doing(|| format!("write {value} to {path}")).map_err(|e| {
+        e.at("/process/oomScoreAdj")
+            .with_hint("lowering the OOM score below the caller's own takes CAP_SYS_RESOURCE")
+    })?;
     session.proceed()
 }
 
@@ -165,6 +166,10 @@ fn explain(failure: Failure, compiled: &Compiled) -> Error {
             let error = kernel("start the container process".to_owned(), e);
             match e.errno() {
                 libc::EPERM => error.with_hint("new namespaces need root, or a user namespace in the config"),
+                libc::EACCES => error.with_hint(
+                    "to start in another cgroup, its cgroup.procs and that of the nearest cgroup above both it and the \
+                     caller's must be writable (cgroup-v2.rst, Delegation Containment)",
+                ),
                 libc::ENOSPC => error.with_hint("a limit in /proc/sys/user/max_*_namespaces is reached"),
                 libc::EBUSY => {
                     error.with_hint("the cgroup has children with controllers, so no process may be in it")
