@@ -17,6 +17,7 @@
 //! | [`seccomp`] | a profile of the kind that container engines use |
 //! | [`terminal`] | pseudo-terminals and console sockets |
 //! | [`unprivileged`] | a user without privileges, with subordinate ids, made without touching `/etc` |
+//! | [`rootless`] | a container in the hands of such a user |
 //! | [`need`] | say SKIP, with the reason, where something a test needs is missing |
 //!
 //! A test reads like what a user would type:
@@ -43,6 +44,7 @@ pub mod events;
 pub mod ledger;
 pub mod need;
 pub mod rootfs;
+pub mod rootless;
 pub mod runtime;
 pub mod seccomp;
 pub mod spec;

@@ -65,7 +65,7 @@ pub use codes::Code;
 pub use container::compile;
 pub use diagnostics::{Diagnostic, Diagnostics, Origin, Severity};
 pub use exec::compile_exec;
-pub use host::Host;
+pub use host::{CgroupRights, Host};
 pub use launch::{
     CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, SchedulerAttributes, SeccompAgent,
 };

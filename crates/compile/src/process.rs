@@ -47,24 +47,16 @@ impl Compiler<'_> {
         if process.no_new_privileges {
             let why = "Before the filter: with it, loading one takes no privilege.";
             self.step(Step::NoNewPrivileges {}, Pointer::new("/process/noNewPrivileges"), why);
-        } else {
-            // Loading it takes CAP_SYS_ADMIN, which is about to go; whatever can be done before it, has been.
-            let why = "While we may still load one: without noNewPrivileges that takes a capability.";
-            self.load_filter(filter.as_ref(), why);
         }
         self.bounding_set(&sets, given);
-        self.identity(&process.user);
-        self.capability_step(&sets, given);
+        self.identity(&process.user, !end.container);
+        self.capability_step(&sets, given, filter.is_some() && !process.no_new_privileges);
         self.cwd(process, true);
         self.locate(process);
 
         self.wait_for_start(end);
-        if process.no_new_privileges {
-            self.load_filter(
-                filter.as_ref(),
-                "As late as can be: what comes before needs no place in the profile.",
-            );
-        }
+        let why = "As late as can be: what comes before needs no place in the profile.";
+        self.load_filter(filter.as_ref(), why);
         let listen = format!("LISTEN_FDS={}", end.listen_fds);
         if end.listen_fds > 0 {
             env.push(Str::from(&listen));

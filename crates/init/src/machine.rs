@@ -153,6 +153,7 @@ impl<'a> Machine<'a> {
             Step::NoNewPrivileges {} => Ok(orlop_sys::cred::set_no_new_privileges()?),
             Step::Seccomp { flags, filter } => self.seccomp(flags, filter),
             Step::BoundingSet { keep } => identity::bounding_set(keep),
+            Step::DropGroups {} => identity::drop_groups(),
             Step::Identity { uid, gid, groups, umask } => identity::become_user(uid, gid, groups, umask),
             Step::Capabilities { effective, permitted, inheritable, ambient } => {
                 let sets = orlop_sys::cred::CapabilitySets { effective, permitted, inheritable };
@@ -205,7 +206,6 @@ impl<'a> Machine<'a> {
 /// Blocks until the other side sends its byte. End of file means that it went away without a word.
 pub(crate) fn wait_for_word(socket: Fd) -> Outcome {
     let mut byte = [0];
-    // Not recv(2): the container's filter may be in force already, and not know it.
     if file::read(socket, &mut byte)? == 0 {
         process::exit(1);
     }

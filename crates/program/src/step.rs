@@ -426,4 +426,6 @@ steps! {
     }
     /// Labels the empty directory that `MaskPath` hides others behind.
     89 MaskLabel { label: Str<'a> }
+    /// Leaves every supplementary group, unless the user namespace, which is not of our making, denies setgroups(2).
+    110 DropGroups {}
 }

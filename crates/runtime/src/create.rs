@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use orlop_cgroups::Layout;
-use orlop_compile::{Compiled, Diagnostics, Host, Mode, Options, Overlay};
-use orlop_spec::{Spec, Status};
+use orlop_compile::{CgroupRights, Compiled, Diagnostics, Host, Mode, Options, Overlay};
+use orlop_spec::{NamespaceKind, Spec, Status};
 use orlop_sys::spawn::Child;
 
 use crate::bundle::Bundle;
@@ -22,7 +22,7 @@ use crate::options::{CreateOptions, RunOptions};
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
 use crate::wait::Foreground;
-use crate::{agent, cgroup, facts, files, join, log};
+use crate::{agent, cgroup, files, join, log, userns};
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -87,9 +87,8 @@ impl Runtime {
     }
 
     fn order<'a>(&self, id: &'a ContainerId, options: &'a CreateOptions, mode: Mode) -> Result<Order<'a>> {
-        let layout = self.layout()?;
         let bundle = Bundle::load(options, |spec, path| {
-            let host = facts::gather(spec, None, layout).ok()?;
+            let host = self.facts(spec, None).ok()?;
             compile(spec, path, &host, (id, options, mode), None).err()
         })?;
         Ok(Order { id, bundle, options, mode, overlay: None })
@@ -98,18 +97,36 @@ impl Runtime {
     /// Everything up to the container's process: waiting to be started, or running.
     fn make(&self, order: &Order<'_>) -> Result<Made> {
         files::check_preserved(order.options.preserve_fds)?;
+        let host = self.facts(&order.bundle.config.spec, None)?;
+        let privileged = host.privileged;
+        let made = self.make_on(host, order);
+        if order.has_new(&NamespaceKind::User) {
+            made.map_err(|e| userns::blame(e, privileged))
+        } else {
+            made
+        }
+    }
+
+    fn make_on(&self, mut host: Host, order: &Order<'_>) -> Result<Made> {
         let layout = self.layout()?;
-        let host = facts::gather(&order.bundle.config.spec, None, layout)?;
         let console = order.options.console_socket.as_deref();
         let console = console.map(console::connect_console_socket).transpose()?;
-        let compiled = order.compile(&host, &self.store.root().join(order.id.as_str()))?;
+        let scratch = self.store.root().join(order.id.as_str());
+        let mut compiled = order.compile(&host, &scratch)?;
         let mut draft = Draft::new(self.store.claim(order.id)?);
         log::findings(&compiled.warnings);
         let mut state = self.first_state(order, &compiled, layout)?;
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
         if let Some(plan) = &compiled.launch.cgroup {
-            draft.cgroup = cgroup::create(plan, layout)?;
+            draft.cgroup = cgroup::create(plan, layout, self.is_rootless())?;
+            if draft.cgroup.is_none() {
+                // Without a cgroup of its own, the container sees none either.
+                host.cgroup_rights = CgroupRights::None;
+                compiled = order.compile(&host, &scratch)?;
+                state.cgroups = CgroupPaths::default();
+                order.warn_of_strays();
+            }
         }
         let start = (order.mode == Mode::Create).then(|| draft.dir().listen_start()).transpose()?;
         let mut session = launch::launch(Request {
@@ -184,6 +201,22 @@ fn compile(
 impl Order<'_> {
     pub(crate) fn has_terminal(&self) -> bool {
         self.bundle.config.spec.process.as_ref().is_some_and(|process| process.terminal)
+    }
+
+    /// A container without a cgroup is known by its PID namespace; without one of these either, nobody can tell which
+    /// processes are its own. The words are runc's.
+    fn warn_of_strays(&self) {
+        if !self.has_new(&NamespaceKind::Pid) {
+            tracing::warn!(
+                "the container has no cgroup and no PID namespace of its own, so `kill` and `delete` reach its first \
+                 process only. Such configuration is strongly discouraged"
+            );
+        }
+    }
+
+    fn has_new(&self, kind: &NamespaceKind) -> bool {
+        let linux = self.bundle.config.spec.linux.as_ref();
+        linux.is_some_and(|linux| linux.namespaces.iter().any(|n| n.kind == *kind && n.path.is_empty()))
     }
 
     /// An error, with lines and columns of the config.

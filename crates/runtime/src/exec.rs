@@ -17,7 +17,7 @@ use crate::options::{ExecArgs, ExecOptions, ProcessSource};
 use crate::runtime::{Container, Runtime};
 use crate::state::ContainerState;
 use crate::wait::Foreground;
-use crate::{agent, facts, files, join, log};
+use crate::{agent, files, join, log};
 
 impl Runtime {
     /// Executes another process in a container. The result is its exit status, 128 + n if signal n ended it, 0 if
@@ -57,7 +57,7 @@ impl Runtime {
         options: &ExecOptions,
         console_socket: Option<&OwnedFd>,
     ) -> Result<(Child, Option<Proxy>)> {
-        let host = facts::gather(&config.spec, Some(process), self.layout()?)?;
+        let host = self.facts(&config.spec, Some(process))?;
         let how = CompileOptions {
             id: &container.saved.id,
             no_new_keyring: false,

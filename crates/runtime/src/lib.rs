@@ -30,6 +30,7 @@ mod start;
 pub mod state;
 pub mod store;
 mod try_it;
+mod userns;
 pub mod wait;
 
 pub use error::{Error, Result};

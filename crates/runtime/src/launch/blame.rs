@@ -146,6 +146,7 @@ const fn plain(step: &Step<'_>) -> &'static str {
         Step::IoPriority { .. } => "set the I/O priority",
         Step::Personality { .. } => "set the execution domain",
         Step::MemoryPolicy { .. } => "set the NUMA memory policy",
+        Step::DropGroups {} => "leave the supplementary groups",
         _ => step.name(),
     }
 }
@@ -162,6 +163,11 @@ fn hint(step: &Step<'_>, errno: i32) -> Option<&'static str> {
         }
         (Step::Mount { real: true, .. }, libc::ENOTDIR | libc::ELOOP) => {
             "procfs and sysfs are mounted on real directories only: a symbolic link there is refused"
+        }
+        (Step::Mount { fstype, .. }, libc::EPERM) if fstype.bytes() == b"proc" => {
+            "a user namespace may mount a procfs only where a whole one is visible: in a container, engines cover parts of \
+             /proc (docker: --security-opt systempaths=unconfined, podman: --security-opt unmask=ALL); or bind the caller's \
+             /proc, without a pid namespace"
         }
         (Step::Mount { .. }, libc::EPERM) => {
             "in a user namespace only some file systems can be mounted, and sysfs only with a network namespace of its own"
