@@ -39,7 +39,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// What is not built yet.
-const REFUSED: [&str; 3] = ["cgroup", "apparmor", "process-label"];
+const REFUSED: [&str; 1] = ["cgroup"];
 
 fn refused() -> impl Iterator<Item = Arg> {
     REFUSED
@@ -48,12 +48,22 @@ fn refused() -> impl Iterator<Item = Arg> {
 }
 
 /// How the process differs from the container's own, or the file that describes it.
-fn changes() -> [Arg; 8] {
+fn changes() -> [Arg; 10] {
     [
         // The file says everything. --tty is no conflict: engines give it in addition, saying the same.
-        flags::path("process", "FILE", "Read the process, as JSON, from FILE")
-            .short('p')
-            .conflicts_with_all(["command", "cwd", "env", "user", "additional-gids", "cap", "no-new-privs"]),
+        flags::path("process", "FILE", "Read the process, as JSON, from FILE").short('p').conflicts_with_all(
+            [
+                "command",
+                "cwd",
+                "env",
+                "user",
+                "additional-gids",
+                "cap",
+                "no-new-privs",
+                "apparmor",
+                "process-label",
+            ],
+        ),
         flags::option("cwd", "DIR", "The working directory inside the container"),
         flags::option("env", "NAME=VALUE", "Add to the environment").short('e').action(ArgAction::Append),
         flags::switch("tty", "Give it a terminal").short('t'),
@@ -65,6 +75,8 @@ fn changes() -> [Arg; 8] {
             .value_parser(values::user_id),
         flags::option("cap", "CAPABILITY", "Add a capability").short('c').action(ArgAction::Append),
         flags::switch("no-new-privs", "Let it gain no privileges by executing programs"),
+        flags::option("apparmor", "PROFILE", "Its AppArmor profile"),
+        flags::option("process-label", "LABEL", "Its SELinux label"),
     ]
 }
 
@@ -96,6 +108,8 @@ fn process(arguments: &ArgMatches) -> Result<ProcessSource> {
         additional_gids: arguments.get_many("additional-gids").unwrap_or_default().copied().collect(),
         tty: arguments.get_flag("tty"),
         caps: strings("cap"),
+        apparmor: flags::get(arguments, "apparmor").cloned(),
+        process_label: flags::get(arguments, "process-label").cloned(),
         no_new_privs: arguments.get_flag("no-new-privs").then_some(true),
     })))
 }
