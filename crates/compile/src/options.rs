@@ -1,5 +1,6 @@
 //! What the command line says, besides the config.
 
+use orlop_program::Slot;
 use std::path::Path;
 
 /// What the program ends with.
@@ -54,6 +55,19 @@ pub struct Overlay<'a> {
     pub at: &'a Path,
     /// Options of the tmpfs, such as `size` and `64m`.
     pub options: &'a [(&'a str, Option<&'a str>)],
+}
+
+/// For a hook that runs in the container.
+#[derive(Clone, Copy, Debug)]
+pub struct HookOptions<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// Where its standard input is.
+    pub input: Slot,
+    /// Where its standard output and error are.
+    pub output: Slot,
+    /// It runs right before the container's program.
+    pub start: bool,
 }
 
 /// For `exec`.

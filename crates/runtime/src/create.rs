@@ -16,6 +16,7 @@ use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
+use crate::join::Inside;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::liveness::Process;
 use crate::options::{CreateOptions, RunOptions};
@@ -153,7 +154,8 @@ impl Runtime {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;
         }
-        let console = order.converse(&mut session, &compiled, &mut state, &draft, console.as_ref())?;
+        let console =
+            order.converse(&mut session, (&compiled, &host), &mut state, &draft, console.as_ref())?;
         let child = session.release()?;
         draft.keep();
         Ok(Made { child, console, state })
@@ -251,7 +253,7 @@ impl Order<'_> {
     fn converse(
         &self,
         session: &mut Session<'_>,
-        compiled: &Compiled,
+        (compiled, host): (&Compiled, &Host),
         state: &mut StateFile,
         draft: &Draft,
         console_socket: Option<&OwnedFd>,
@@ -260,7 +262,7 @@ impl Order<'_> {
         loop {
             match session.next()? {
                 Event::Hooks => {
-                    self.hooks_before_pivot(state, draft)?;
+                    self.hooks_before_pivot(host, state, draft)?;
                     session.proceed()?;
                     if self.owes_record(compiled) && !self.has_terminal() {
                         session.proceed()?;
@@ -292,7 +294,7 @@ impl Order<'_> {
                 }
                 Event::Begin => session.proceed()?,
                 Event::Ready => {
-                    self.start_hooks(state, draft)?;
+                    self.start_hooks(host, state, draft)?;
                     session.proceed()?;
                 }
                 Event::Running => {
@@ -312,22 +314,24 @@ impl Order<'_> {
     }
 
     /// Hooks that are promised a container whose mounts are made and whose root is not yet switched.
-    fn hooks_before_pivot(&self, state: &StateFile, draft: &Draft) -> Result<()> {
+    fn hooks_before_pivot(&self, host: &Host, state: &StateFile, draft: &Draft) -> Result<()> {
         let (spec, bundle) = (&self.bundle.config.spec, &self.bundle.path);
         let told = ContainerState::new(state.clone(), Status::Creating).to_oci();
         let on_host = &mut hooks::on_host(Some(bundle));
         hooks::run(&spec.hooks.prestart, Kind::Prestart, &told, on_host)?;
         hooks::run(&spec.hooks.create_runtime, Kind::CreateRuntime, &told, on_host)?;
-        let inside = &mut join::hook_spawner(spec, state.process, draft.cgroup.as_ref());
-        hooks::run(&spec.hooks.create_container, Kind::CreateContainer, &told, inside)
+        let inside = Inside { spec, state, cgroup: draft.cgroup.as_ref(), host };
+        let spawn = &mut join::hook_spawner(inside, false);
+        hooks::run(&spec.hooks.create_container, Kind::CreateContainer, &told, spawn)
     }
 
     /// Hooks that run in the container right before its program.
-    fn start_hooks(&self, state: &StateFile, draft: &Draft) -> Result<()> {
+    fn start_hooks(&self, host: &Host, state: &StateFile, draft: &Draft) -> Result<()> {
         let spec = &self.bundle.config.spec;
         let told = ContainerState::new(state.clone(), Status::Created).to_oci();
-        let inside = &mut join::hook_spawner(spec, state.process, draft.cgroup.as_ref());
-        hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told, inside)
+        let inside = Inside { spec, state, cgroup: draft.cgroup.as_ref(), host };
+        let spawn = &mut join::hook_spawner(inside, true);
+        hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told, spawn)
     }
 
     /// The container runs; those who wait for that are told.

@@ -9,6 +9,7 @@ use orlop_sys::{Fd, process};
 use crate::error::{Action, Answer, Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
+use crate::join::Inside;
 use crate::runtime::{Container, Runtime};
 use crate::state::ContainerState;
 use crate::{agent, join, launch};
@@ -34,8 +35,10 @@ impl Runtime {
         let spec = &config.spec;
         let cgroup = container.cgroup()?;
         let told = |status| ContainerState::new(container.saved.clone(), status).to_oci();
-        let inside = &mut join::hook_spawner(spec, container.saved.process, cgroup.as_ref());
-        hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told(Status::Created), inside)?;
+        let host = self.facts(spec, None)?;
+        let inside = Inside { spec, state: &container.saved, cgroup: cgroup.as_ref(), host: &host };
+        let spawn = &mut join::hook_spawner(inside, true);
+        hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told(Status::Created), spawn)?;
         container.let_go(&socket, spec)?;
         let on_host = &mut hooks::on_host(Some(&container.saved.bundle));
         hooks::run(&spec.hooks.poststart, Kind::Poststart, &told(Status::Running), on_host)
