@@ -40,8 +40,10 @@ pub enum Error {
         hint: &'static str,
     },
     /// A limit is not above what the cgroup uses already (`checkBeforeUpdate`).
-    #[error("{}: limit {limit} is not above the current usage of {usage} bytes{}", path.display(), From(origin))]
+    #[error("{}: rejecting {of} limit {limit} <= usage {usage} bytes{}", path.display(), From(origin))]
     BelowUsage {
+        /// Of what: `memory` or `memory+swap`. Tests of engines look for these words.
+        of: &'static str,
         /// The file of the limit.
         path: PathBuf,
         /// The limit asked for, in bytes.

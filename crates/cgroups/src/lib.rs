@@ -56,7 +56,7 @@ pub use error::{Error, Result, Unfrozen};
 pub use layout::{Hierarchy, Layout, Location, Place, Unified, V1Mount};
 pub use path::{CgroupPath, PathProblem};
 pub use plan::{Plan, convert, plan};
-pub use setting::{Absent, Problem, Setting, Warning};
+pub use setting::{Above, Absent, Problem, Setting, Warning};
 pub use stats::{
     CpuStats, HugetlbStats, IoStats, MemoryEvents, MemoryStats, PidsStats, Pressure, Pressures, RdmaStats,
     Stall, Stats, Usage,

@@ -21,6 +21,7 @@ mod spec;
 mod start;
 mod state;
 mod try_it;
+mod update;
 
 /// A command.
 pub(crate) struct Entry {
@@ -56,12 +57,13 @@ pub(crate) const COMMANDS: &[Entry] = &[
     kill::ENTRY,
     pause::ENTRY,
     resume::ENTRY,
+    update::ENTRY,
     delete::ENTRY,
     features::ENTRY,
 ];
 
 /// Commands of other runtimes that are not built yet: engines call them.
-pub(crate) const LATER: [&str; 4] = ["checkpoint", "events", "restore", "update"];
+pub(crate) const LATER: [&str; 3] = ["checkpoint", "events", "restore"];
 
 const EXIT_STATUSES: &str = "\
 Exit statuses:

@@ -41,6 +41,15 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     bytes.filter(|bytes| (1..=i64::MAX.unsigned_abs()).contains(bytes)).ok_or_else(wrong)
 }
 
+/// A limit of memory in bytes: as [`bytes`], or 0 for "as it is", or -1 for no limit.
+pub(crate) fn limit(text: &str) -> Result<i64, String> {
+    match text {
+        "-1" => Ok(-1),
+        "0" => Ok(0),
+        text => bytes(text).map(|bytes| bytes as i64),
+    }
+}
+
 /// A number of CPUs: 0.5 is half of one.
 pub(crate) fn cpus(text: &str) -> Result<f64, String> {
     match text.parse() {

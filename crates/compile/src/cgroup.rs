@@ -52,7 +52,11 @@ impl Compiler<'_> {
 
     fn cgroup_plan(&mut self) -> Option<Plan> {
         let none = Resources::default();
-        let resources = self.linux.resources.as_ref().unwrap_or(&none);
+        self.planned(self.linux.resources.as_ref().unwrap_or(&none))
+    }
+
+    /// What these limits are in files and values.
+    pub(crate) fn planned(&mut self, resources: &Resources) -> Option<Plan> {
         let planned = if self.host.privileged {
             plan(resources, &self.host.cgroups, &default_rules(&self.linux.devices))
         } else {

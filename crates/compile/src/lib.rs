@@ -24,6 +24,7 @@
 //! | `limits.rs`, `capabilities.rs`, `identity.rs`, `seccomp.rs` | what the process may use and do, and who it is |
 //! | `environment.rs` | environment, working directory, the file to execute |
 //! | `hooks.rs`, `cgroup.rs` | hooks, control group |
+//! | `update.rs`, `update/merge.rs` | new limits for a container that runs |
 #![forbid(unsafe_code)]
 
 mod capabilities;
@@ -51,6 +52,7 @@ mod root;
 mod seccomp;
 mod sysctl;
 mod terminal;
+mod update;
 
 pub use capabilities::KNOWN as KNOWN_CAPABILITIES;
 pub use codes::Code;
@@ -61,3 +63,4 @@ pub use host::Host;
 pub use launch::{CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch};
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, Mode, Options, Overlay};
+pub use update::{Update, compile_update};

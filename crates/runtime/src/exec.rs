@@ -8,9 +8,9 @@ use orlop_compile::ExecOptions as CompileOptions;
 use orlop_spec::{Capabilities, Document, Process, ProcessDocument, Status};
 use orlop_sys::spawn::Child;
 
-use crate::bundle::refused;
+use crate::bundle::{refused, unreadable};
 use crate::console::{self, Proxy};
-use crate::error::{Action, Doing, Error, Problem, Result};
+use crate::error::{Action, Doing, Error, Result};
 use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::options::{ExecArgs, ExecOptions, ProcessSource};
@@ -140,15 +140,8 @@ fn process(source: &ProcessSource, config: &Document) -> Result<Process> {
     match source {
         ProcessSource::File(path) => {
             let text = std::fs::read(path).doing(|| format!("read {}", path.display()))?;
-            ProcessDocument::parse(text).map(|document| document.spec).map_err(|errors| {
-                let problem = |e: &orlop_spec::ParseError| Problem {
-                    pointer: e.pointer.clone(),
-                    position: e.location.map(|l| (l.line, l.column)),
-                    what: e.message.clone(),
-                    ..Problem::default()
-                };
-                Error::Config { path: path.clone(), problems: errors.errors.iter().map(problem).collect() }
-            })
+            let parsed = ProcessDocument::parse(text);
+            parsed.map(|document| document.spec).map_err(|errors| unreadable(path, &errors))
         }
         ProcessSource::Args(args) => Ok(args.applied_to(config.spec.process.clone().unwrap_or_default())),
     }

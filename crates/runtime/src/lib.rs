@@ -28,13 +28,14 @@ mod start;
 pub mod state;
 pub mod store;
 mod try_it;
+mod update;
 pub mod wait;
 
 pub use error::{Error, Result};
 pub use id::ContainerId;
 pub use options::{
-    CgroupManager, CreateOptions, ExecArgs, ExecOptions, NetMode, ProcessSource, RunOptions, Settings,
-    TryOptions,
+    CgroupManager, CreateOptions, ExecArgs, ExecOptions, NetMode, ProcessSource, ResourcesSource, RunOptions,
+    Settings, TryOptions,
 };
 pub use runtime::Runtime;
 pub use state::{ContainerState, StateFile};
