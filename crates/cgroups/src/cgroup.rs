@@ -9,6 +9,7 @@
 //! | `cgroup/delegate.rs` | handing the cgroup to the container's user |
 //! | `cgroup/events.rs` | waiting for `cgroup.events` |
 //! | `cgroup/freeze.rs` | freezing with a deadline, thawing |
+//! | `cgroup/watch.rs` | waiting for kills for want of memory |
 //! | `cgroup/kill.rs` | killing all, waiting until it is empty |
 //! | `cgroup/remove.rs` | removing it with all that the container made below it |
 
@@ -22,6 +23,7 @@ mod remove;
 mod tests;
 mod undo;
 mod update;
+mod watch;
 mod write;
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -35,6 +37,8 @@ use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::layout::Location;
 use crate::tree;
+
+pub use watch::{Occasion, Watch};
 
 /// How long freezing may take, unless the caller says otherwise. Tasks in the kernel finish what they do first.
 pub const FREEZE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);

@@ -49,7 +49,7 @@ mod setting;
 mod stats;
 mod tree;
 
-pub use cgroup::{Cgroup, FREEZE_DEADLINE};
+pub use cgroup::{Cgroup, FREEZE_DEADLINE, Occasion, Watch};
 pub use controller::{Controller, Controllers};
 pub use device::{DeviceProgram, Refused};
 pub use error::{Error, Result, Unfrozen};
@@ -58,6 +58,6 @@ pub use path::{CgroupPath, PathProblem};
 pub use plan::{Plan, convert, plan};
 pub use setting::{Above, Absent, Problem, Setting, Warning};
 pub use stats::{
-    CpuStats, HugetlbStats, IoStats, MemoryEvents, MemoryStats, PidsStats, Pressure, Pressures, RdmaStats,
-    Stall, Stats, Usage,
+    CpuStats, CpusetStats, HugetlbStats, IoStats, MemoryEvents, MemoryStats, PidsStats, Pressure, Pressures,
+    RdmaStats, Stall, Stats, Usage,
 };

@@ -9,6 +9,7 @@ use crate::globals::{self, Globals};
 
 mod create;
 mod delete;
+mod events;
 mod exec;
 mod features;
 mod kill;
@@ -58,12 +59,13 @@ pub(crate) const COMMANDS: &[Entry] = &[
     pause::ENTRY,
     resume::ENTRY,
     update::ENTRY,
+    events::ENTRY,
     delete::ENTRY,
     features::ENTRY,
 ];
 
 /// Commands of other runtimes that are not built yet: engines call them.
-pub(crate) const LATER: [&str; 3] = ["checkpoint", "events", "restore"];
+pub(crate) const LATER: [&str; 2] = ["checkpoint", "restore"];
 
 const EXIT_STATUSES: &str = "\
 Exit statuses:

@@ -64,7 +64,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 /// Prints what was asked for instead of a command, or what is wrong with the arguments; the exit status.
 fn stopped(log: Option<&Log>, stop: Stop) -> u8 {
     match stop {
-        Stop::Print(text) => output::write(text).map_or_else(|e| report(log, &e, 1), |()| 0),
+        Stop::Print(text) => output::write(text).map_or_else(|e| report(log, &e, 1), |_| 0),
         Stop::Wrong(e, usage) => {
             let status = report(log, &e, 1);
             if !usage.is_empty() {

@@ -8,6 +8,7 @@ mod create;
 mod delete;
 mod draft;
 pub mod error;
+pub mod events;
 mod exec;
 mod facts;
 mod files;
