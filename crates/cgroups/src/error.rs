@@ -88,8 +88,13 @@ pub enum Error {
         needed: Controllers,
     },
     /// The path of a sub-cgroup is refused.
-    #[error(transparent)]
-    Path(#[from] crate::PathProblem),
+    #[error("bad sub cgroup path {path:?}: {why}")]
+    Sub {
+        /// The path, as given.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// No hierarchy of version 2 is mounted.
     #[error(
         "no cgroup2 file system is mounted (looked in {}); hint: mount -t cgroup2 none /sys/fs/cgroup/unified", looked.display()

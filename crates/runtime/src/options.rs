@@ -72,6 +72,9 @@ pub struct ExecOptions {
     pub preserve_fds: u32,
     /// Do it in a paused container too, where it will freeze until `resume`.
     pub ignore_paused: bool,
+    /// A cgroup that the container made below its own, to start it there: `PATH`, or `CONTROLLER:PATH` several times. Empty
+    /// is the container's own.
+    pub cgroup: Vec<String>,
 }
 
 /// Where the description of a process for `exec` comes from.

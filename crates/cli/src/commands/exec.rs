@@ -25,6 +25,14 @@ pub(super) const ENTRY: Entry = Entry {
             .args(flags::process())
             .args(changes())
             .args(refused())
+            .arg(
+                flags::option(
+                    "cgroup",
+                    "PATH",
+                    "Start it in a cgroup below the container's own; or CONTROLLER:PATH",
+                )
+                .action(ArgAction::Append),
+            )
             .arg(flags::switch("ignore-paused", "Do it in a paused container too; it freezes until resume"))
     },
     run: |globals, arguments| {
@@ -39,7 +47,7 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 /// What is not built yet.
-const REFUSED: [&str; 3] = ["cgroup", "apparmor", "process-label"];
+const REFUSED: [&str; 2] = ["apparmor", "process-label"];
 
 fn refused() -> impl Iterator<Item = Arg> {
     REFUSED
@@ -76,6 +84,7 @@ fn options(arguments: &ArgMatches) -> Result<ExecOptions> {
         detach: arguments.get_flag("detach"),
         preserve_fds: flags::get(arguments, "preserve-fds").copied().unwrap_or_default(),
         ignore_paused: arguments.get_flag("ignore-paused"),
+        cgroup: arguments.get_many("cgroup").unwrap_or_default().cloned().collect(),
     })
 }
 
