@@ -39,6 +39,9 @@ impl Compiler<'_> {
         let first = 3_u32.saturating_add(end.listen_fds).saturating_add(end.preserve_fds);
         let why = "No descriptor of ours, or leaked to us, may reach the program (CVE-2024-21626).";
         self.step(Step::CloseFrom { first }, Origin::Rule("only the descriptors that were asked for"), why);
+        self.personality();
+        self.memory_policy();
+        self.scheduling(process, !end.container);
         if process.no_new_privileges {
             let why = "Before the filter: with it, loading one takes no privilege.";
             self.step(Step::NoNewPrivileges {}, Pointer::new("/process/noNewPrivileges"), why);

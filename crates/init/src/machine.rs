@@ -1,11 +1,11 @@
 //! The loop over the steps, and the table that says which function does which.
 
 use crate::report::{self, Fault};
-use crate::{console, copy, devices, exec, home, identity, mounts, paths, procfs, root};
+use crate::{console, copy, devices, exec, home, identity, mounts, paths, procfs, root, scheduling, time};
 use core::ffi::CStr;
 use orlop_program::message::{Message, Point};
 use orlop_program::{Malformed, Program, Slot, Step};
-use orlop_sys::{Error, Fd, OwnedFd, file, net, process, seccomp};
+use orlop_sys::{Error, Fd, OwnedFd, file, net, process, sched, seccomp};
 
 /// What a step returns.
 pub type Outcome = Result<(), Fault>;
@@ -162,6 +162,17 @@ impl<'a> Machine<'a> {
             Step::AwaitStart {} => exec::await_start(self),
             Step::CloseFrom { first } => Ok(file::close_on_exec_from(first)?),
             Step::Exec { args, env } => exec::exec(self, args, env),
+
+            Step::TimeNamespace { proc, offsets } => time::enter(self, proc, offsets.bytes()),
+            Step::Affinity { cpus } => scheduling::affinity(cpus),
+            Step::Scheduler { policy, flags, nice, priority, runtime, deadline, period } => {
+                let attributes =
+                    sched::Attributes { policy, flags, nice, priority, runtime, deadline, period };
+                Ok(sched::set_scheduler(0, &attributes)?)
+            }
+            Step::IoPriority { value } => Ok(sched::set_io_priority(0, value)?),
+            Step::Personality { domain } => Ok(sched::set_personality(domain)?),
+            Step::MemoryPolicy { mode, nodes } => Ok(sched::set_memory_policy(mode, nodes)?),
         }
     }
 
