@@ -27,6 +27,7 @@
 //! | `labels.rs` | `AppArmor` profiles, `SELinux` labels |
 //! | `environment.rs` | environment, working directory, the file to execute |
 //! | `hooks.rs`, `cgroup.rs` | hooks, control group |
+//! | `update.rs`, `update/merge.rs` | new limits for a container that runs |
 #![forbid(unsafe_code)]
 
 mod capabilities;
@@ -59,6 +60,7 @@ mod seccomp;
 mod sysctl;
 mod terminal;
 mod time;
+mod update;
 
 pub use capabilities::KNOWN as KNOWN_CAPABILITIES;
 pub use codes::Code;
@@ -73,3 +75,4 @@ pub use launch::{
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, HookOptions, Mode, Options, Overlay};
+pub use update::{Update, compile_update};

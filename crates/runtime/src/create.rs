@@ -19,7 +19,7 @@ use crate::id::ContainerId;
 use crate::join::Inside;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::liveness::Process;
-use crate::options::{CreateOptions, RunOptions};
+use crate::options::{CgroupManager, CreateOptions, RunOptions};
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
 use crate::wait::Foreground;
@@ -31,6 +31,7 @@ pub(crate) struct Order<'a> {
     pub(crate) bundle: Bundle,
     pub(crate) options: &'a CreateOptions,
     pub(crate) mode: Mode,
+    pub(crate) cgroups: CgroupManager,
     /// A throw-away overlay over this directory instead of the config's root.
     pub(crate) overlay: Option<&'a Path>,
 }
@@ -95,9 +96,9 @@ impl Runtime {
     fn order<'a>(&self, id: &'a ContainerId, options: &'a CreateOptions, mode: Mode) -> Result<Order<'a>> {
         let bundle = Bundle::load(options, |spec, path| {
             let host = self.facts(spec, None).ok()?;
-            compile(spec, path, &host, (id, options, mode), None).err()
+            compile(spec, path, &host, (id, options, mode), self.settings.cgroup_manager, None).err()
         })?;
-        Ok(Order { id, bundle, options, mode, overlay: None })
+        Ok(Order { id, bundle, options, mode, cgroups: self.settings.cgroup_manager, overlay: None })
     }
 
     /// Everything up to the container's process: waiting to be started, or running.
@@ -188,6 +189,7 @@ fn compile(
     bundle: &Path,
     host: &Host,
     (id, options, mode): (&ContainerId, &CreateOptions, Mode),
+    cgroups: CgroupManager,
     root_override: Option<Overlay<'_>>,
 ) -> std::result::Result<Compiled, Diagnostics> {
     let options = Options {
@@ -199,6 +201,7 @@ fn compile(
         preserve_fds: options.preserve_fds,
         listen_fds: files::listen_fds(),
         systemd_cgroup: false,
+        no_cgroup: cgroups == CgroupManager::Disabled,
         root_override,
         filter: None,
     };
@@ -245,7 +248,8 @@ impl Order<'_> {
     fn compile(&self, host: &Host, scratch: &Path) -> Result<Compiled> {
         let overlay = self.overlay.map(|lower| Overlay { lower, at: scratch, options: &[] });
         let bundle = &self.bundle;
-        compile(&bundle.config.spec, &bundle.path, host, (self.id, self.options, self.mode), overlay)
+        let order = (self.id, self.options, self.mode);
+        compile(&bundle.config.spec, &bundle.path, host, order, self.cgroups, overlay)
             .map_err(|found| bundle.refused(&found))
     }
 

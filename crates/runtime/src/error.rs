@@ -348,6 +348,10 @@ pub enum Action {
     Pause,
     /// `resume`.
     Resume,
+    /// `update`.
+    Update,
+    /// `events`.
+    Events,
 }
 
 impl Action {
@@ -363,7 +367,9 @@ impl Action {
                 format!("cannot exec in a paused container (use --ignore-paused to override): {id:?}")
             }
             (Self::Exec, _) => format!("cannot exec in a {status} container: {id:?}"),
-            (Self::Kill, _) => format!("container not running: {id:?} is {status}"),
+            (Self::Kill | Self::Update | Self::Events, _) => {
+                format!("container not running: {id:?} is {status}")
+            }
             (Self::Delete, _) => format!("cannot delete container {id} that is not stopped: {status}"),
             (Self::Pause, _) => format!("container not running or created: {id:?} is {status}"),
             (Self::Resume, _) => format!("container not paused: {id:?} is {status}"),

@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use orlop_cgroups::Cgroup;
 use orlop_compile::{Compiled, Fill, FillWith, Join, Launch, Origin, SchedulerAttributes};
-use orlop_program::{Slot, Step, Steps};
+use orlop_program::Slot;
 use orlop_sys::mount::Attributes;
 use orlop_sys::spawn::{self, Failure, Spawn};
 use orlop_sys::{Fd, cred, mount, process, sched};
@@ -90,7 +90,6 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         argv: &[c"orlop-init", &number],
         keep: &keep,
     };
-    log_filter(request.compiled);
     // Milestones have runc's names, for those who know its debug log.
     tracing::debug!(namespaces = launch.namespaces, joins = joins.len(), "nsexec container setup");
     let child = run(&spawn, request.compiled, request.cgroup, request.privileged)?;
@@ -102,21 +101,6 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         score(&session, value)?;
     }
     Ok(session)
-}
-
-/// Tells whoever debugs a filter what it is loaded with, as runc does.
-fn log_filter(compiled: &Compiled) {
-    if tracing::level_filters::LevelFilter::current() < tracing::Level::DEBUG {
-        return;
-    }
-    // Init has one thread: to synchronise several changes nothing.
-    let synchronise = libc::SECCOMP_FILTER_FLAG_TSYNC | libc::SECCOMP_FILTER_FLAG_TSYNC_ESRCH;
-    let steps: Steps<'_> = compiled.program.steps();
-    for step in steps.map_while(|step| step.ok()) {
-        if let Step::Seccomp { flags, .. } = step {
-            tracing::debug!("seccomp filter flags: {}", flags & !synchronise);
-        }
-    }
 }
 
 /// Starts init, and does to the new process what only the host side can do before init runs.

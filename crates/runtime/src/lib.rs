@@ -9,6 +9,7 @@ mod create;
 mod delete;
 mod draft;
 pub mod error;
+pub mod events;
 mod exec;
 mod facts;
 mod files;
@@ -30,14 +31,15 @@ mod start;
 pub mod state;
 pub mod store;
 mod try_it;
+mod update;
 mod userns;
 pub mod wait;
 
 pub use error::{Error, Result};
 pub use id::ContainerId;
 pub use options::{
-    CgroupManager, CreateOptions, ExecArgs, ExecOptions, NetMode, ProcessSource, RunOptions, Settings,
-    TryOptions,
+    CgroupManager, CreateOptions, ExecArgs, ExecOptions, NetMode, ProcessSource, ResourcesSource, RunOptions,
+    Settings, TryOptions,
 };
 pub use runtime::Runtime;
 pub use state::{ContainerState, StateFile};
