@@ -7,6 +7,7 @@ use orlop_runtime::Result;
 
 use crate::globals::{self, Globals};
 
+mod checkpoint;
 mod create;
 mod delete;
 mod exec;
@@ -15,6 +16,7 @@ mod kill;
 mod list;
 mod pause;
 mod ps;
+mod restore;
 mod resume;
 mod run;
 mod spec;
@@ -56,16 +58,18 @@ pub(crate) const COMMANDS: &[Entry] = &[
     kill::ENTRY,
     pause::ENTRY,
     resume::ENTRY,
+    checkpoint::ENTRY,
+    restore::ENTRY,
     delete::ENTRY,
     features::ENTRY,
 ];
 
 /// Commands of other runtimes that are not built yet: engines call them.
-pub(crate) const LATER: [&str; 4] = ["checkpoint", "events", "restore", "update"];
+pub(crate) const LATER: [&str; 2] = ["events", "update"];
 
 const EXIT_STATUSES: &str = "\
 Exit statuses:
-  run and exec without --detach, and try: the status of the process, or 128 + n if signal n killed it
+  run, exec and restore without --detach, and try: the status of the process, or 128 + n if signal n killed it
   255: exec could not start the process
   1: any other error
   0: all is well";

@@ -3,8 +3,10 @@
 
 mod bundle;
 mod cgroup;
+mod checkpoint;
 pub mod console;
 mod create;
+mod criu;
 mod delete;
 mod draft;
 pub mod error;
@@ -23,6 +25,7 @@ mod launch;
 pub mod liveness;
 pub mod log;
 pub mod options;
+mod restore;
 mod runtime;
 mod start;
 pub mod state;
@@ -30,11 +33,12 @@ pub mod store;
 mod try_it;
 pub mod wait;
 
+pub use criu::CriuError;
 pub use error::{Error, Result};
 pub use id::ContainerId;
 pub use options::{
-    CgroupManager, CreateOptions, ExecArgs, ExecOptions, NetMode, ProcessSource, RunOptions, Settings,
-    TryOptions,
+    CgroupManager, CgroupsMode, CheckpointOptions, CreateOptions, CriuOptions, ExecArgs, ExecOptions, NetMode,
+    NetworkLock, ProcessSource, RestoreOptions, RunOptions, Settings, TryOptions,
 };
 pub use runtime::Runtime;
 pub use state::{ContainerState, StateFile};

@@ -2,6 +2,10 @@
 
 use std::path::PathBuf;
 
+mod checkpoint;
+
+pub use checkpoint::{CgroupsMode, CheckpointOptions, CriuOptions, NetworkLock, RestoreOptions};
+
 /// How this runtime works, for all containers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
