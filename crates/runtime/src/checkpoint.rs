@@ -34,22 +34,20 @@ impl Runtime {
         };
         let criu = Criu::find()?;
         let directories = Directories::open(&options.criu, true, LOG)?;
-        let yard = Yard::make(self.layout()?, &container.dir)?;
-        let opts = self.dump_options(&container, options, (&criu, &directories, process.pid))?;
+        let yard = Yard::find(self.layout()?, container.dir.path())?;
+        let mut opts = self.dump_options(&container, options, (&criu, &directories, process.pid))?;
         if !options.pre_dump {
             criu::streams::save(&options.criu.image_path, &container.saved.descriptors)?;
         }
-        let mut opts = opts;
         yard.tell(&mut opts);
         let kind = if options.pre_dump { Kind::PreDump } else { Kind::Dump };
         let on_notify = &mut |notify: &Notify, _| match (notify.script.as_str(), options.status_fd) {
             ("status-ready", Some(number)) => say_ready(number),
             _ => Ok(()),
         };
-        criu.start(Setup::default())?
+        criu.start(Setup { mounts: &yard.mounts, ..Setup::default() })?
             .perform(kind, &opts, on_notify)
             .map_err(|e| directories.explain(e))?;
-        drop(yard);
         if options.leave_running || options.pre_dump { Ok(()) } else { self.delete(id, true) }
     }
 

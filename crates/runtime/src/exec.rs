@@ -71,7 +71,10 @@ impl Runtime {
             let (id, status) = (container.saved.id.clone(), Status::Stopped);
             return Err(Error::WrongState { id, action: Action::Exec, status });
         };
-        let kinds = join::namespaces(&config.spec);
+        let mut kinds = join::namespaces(&config.spec);
+        if container.saved.own_clocks {
+            kinds |= libc::CLONE_NEWTIME;
+        }
         let cgroup = container.cgroup()?;
         let words = Words::new(&compiled, &process.args);
         let request = |dir| Request {

@@ -105,7 +105,9 @@ fn run(
     let launch = &compiled.launch;
     let v1 = cgroup.is_some_and(|c| !c.location().v1.is_empty());
     let compare = launch.joined_id_maps.is_some();
-    let wait = launch.id_maps.is_some() || compare || v1 || !launch.raise_limits.is_empty();
+    // The kernel lets nobody into a time namespace who shares its memory (time_namespaces(7)), as it does without waiting.
+    let clocks = spawn.joins.iter().any(|join| join.kinds & libc::CLONE_NEWTIME != 0);
+    let wait = launch.id_maps.is_some() || compare || v1 || clocks || !launch.raise_limits.is_empty();
     // The new process may be among the container's before it has left our memory: those must not look into it, nor take its
     // descriptors (CVE-2016-9962). Only an unprivileged caller who is about to write id maps needs to own the process's
     // files in /proc; then its user namespace is new, and nobody else has rights over it.

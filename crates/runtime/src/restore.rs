@@ -66,15 +66,15 @@ impl Runtime {
         }
         make_places(order, &compiled, &state.rootfs)?;
         let mut remade = Remade { order, console_socket: console.as_ref(), state, console: None, child: None };
-        {
-            let yard = Yard::make(layout, draft.dir())?;
-            yard.tell(&mut opts);
-            let setup = Setup { streams: true, inherit: &inherit, root: Some(&remade.state.rootfs) };
-            let swrk = criu.start(setup)?;
-            enter(&swrk, &draft, &mut opts)?;
-            let on_notify = &mut |notify: &Notify, fd| remade.notice(notify, fd, &draft);
-            swrk.perform(Kind::Restore, &opts, on_notify).map_err(|e| directories.explain(e))?;
-        }
+        let mut yard = Yard::find(layout, draft.dir().path())?;
+        yard.tell(&mut opts);
+        // CRIU wants the root to be a mount.
+        let rootfs = &remade.state.rootfs;
+        yard.mounts.push((Some(rootfs.clone()), rootfs.clone()));
+        let swrk = criu.start(Setup { streams: true, inherit: &inherit, mounts: &yard.mounts })?;
+        enter(&swrk, &draft, &mut opts)?;
+        let on_notify = &mut |notify: &Notify, fd| remade.notice(notify, fd, &draft);
+        swrk.perform(Kind::Restore, &opts, on_notify).map_err(|e| directories.explain(e))?;
         let made = remade.made()?;
         draft.keep();
         Ok(made)

@@ -1,7 +1,7 @@
 //! What `std::process::Command` leaves out.
 
 use crate::mount::Attributes;
-use crate::{Fd, Result, file, mount, process};
+use crate::{Fd, OwnedFd, Result, file, mount, process};
 use std::ffi::CString;
 use std::io;
 use std::os::unix::process::CommandExt as _;
@@ -20,17 +20,47 @@ pub fn with_descriptors(command: &mut Command, numbers: Vec<i32>) -> &mut Comman
     })
 }
 
-/// Lets the program run in a mount namespace of its own, in which a directory is a mount: the one that is there already,
-/// with all that is mounted below it, mounted onto itself. Mounts of the host still arrive; none goes there.
-pub fn with_directory_as_mount(command: &mut Command, directory: CString) -> &mut Command {
+/// A mount for [`with_mounts`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mount {
+    /// What is there already, with all that is mounted below it; `None` for a new tmpfs.
+    pub source: Option<CString>,
+    /// The directory it goes to; made if it is missing.
+    pub target: CString,
+}
+
+/// Lets the program run in a mount namespace of its own, with these mounts. Mounts of the host still arrive; none goes there.
+pub fn with_mounts(command: &mut Command, mounts: Vec<Mount>) -> &mut Command {
     before_exec(command, move || {
         process::unshare(libc::CLONE_NEWNS)?;
         let slave = Attributes { propagation: libc::MS_SLAVE, ..Attributes::default() };
         mount::mount_setattr(Fd::CWD, c"/", true, &slave)?;
-        let tree = mount::clone_tree(Fd::CWD, &directory, true)?;
-        let place = file::openat(Fd::CWD, &directory, libc::O_PATH | libc::O_DIRECTORY, 0)?;
-        mount::move_mount(tree.fd(), place.fd())
+        mounts.iter().try_for_each(Mount::attach)
     })
+}
+
+impl Mount {
+    fn attach(&self) -> Result<()> {
+        let tree = match &self.source {
+            Some(source) => mount::clone_tree(Fd::CWD, source, true)?,
+            None => new_tmpfs()?,
+        };
+        let open = || file::openat(Fd::CWD, &self.target, libc::O_PATH | libc::O_DIRECTORY, 0);
+        let place = match open() {
+            Err(e) if e.is(libc::ENOENT) => {
+                file::mkdirat(Fd::CWD, &self.target, 0o700)?;
+                open()?
+            }
+            found => found?,
+        };
+        mount::move_mount(tree.fd(), place.fd())
+    }
+}
+
+fn new_tmpfs() -> Result<OwnedFd> {
+    let context = mount::fsopen(c"tmpfs")?;
+    mount::fsconfig_create(context.fd())?;
+    mount::fsmount(context.fd(), 0)
 }
 
 fn before_exec(

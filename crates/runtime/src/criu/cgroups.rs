@@ -6,52 +6,45 @@ use orlop_cgroups::Layout;
 
 use super::{Message, opt, pair};
 use crate::error::{Doing, Result};
-use crate::store::StateDir;
 
-/// A directory in which CRIU finds the cgroup hierarchies by name. Dropping it removes what was made for it.
+/// A directory in which CRIU finds the cgroup hierarchies by name, and the mounts that it takes.
 ///
 /// Without one it mounts them itself, and mounting a cgroup2 file system without its options takes `nsdelegate` and
 /// `memory_recursiveprot` from the host's (<https://github.com/checkpoint-restore/criu/issues/3029>).
-#[derive(Debug)]
-pub(crate) struct Yard<'a> {
+#[derive(Debug, Default)]
+pub(crate) struct Yard {
     path: Option<PathBuf>,
-    made_in: Option<&'a StateDir>,
+    pub(crate) mounts: Vec<(Option<PathBuf>, PathBuf)>,
 }
 
 /// What CRIU calls the hierarchy of version 2.
 const UNIFIED: &str = "unified";
 
-impl<'a> Yard<'a> {
-    /// The directory where the host has them, if they have CRIU's names there; else, where there is only version 2, the
-    /// state directory, with a link. `None` for hosts with version 1 hierarchies in other places.
+impl Yard {
+    /// The directory where the host has them, if they have CRIU's names there; else, where there is only version 2, one of
+    /// CRIU's own: a tmpfs that only CRIU sees, over a directory of the container's that CRIU has no use for. None for
+    /// hosts with version 1 hierarchies in other places.
     ///
     /// # Errors
     ///
     /// [`Error::Kernel`](crate::Error::Kernel).
-    pub(crate) fn make(layout: &Layout, dir: &'a StateDir) -> Result<Self> {
-        let Some(unified) = &layout.unified else { return Ok(Self { path: None, made_in: None }) };
+    pub(crate) fn find(layout: &Layout, cover: &Path) -> Result<Self> {
+        let Some(unified) = &layout.unified else { return Ok(Self::default()) };
         if layout.v1.is_empty() {
-            dir.link(UNIFIED, &unified.mount)?;
-            return Ok(Self { path: Some(dir.path().to_owned()), made_in: Some(dir) });
+            let inside = cover.join(UNIFIED);
+            let mounts = vec![(None, cover.to_owned()), (Some(unified.mount.clone()), inside)];
+            return Ok(Self { path: Some(cover.to_owned()), mounts });
         }
         let at_host = unified.mount.parent().map(Path::to_owned);
         let file = "/proc/self/cgroup";
         let text = std::fs::read_to_string(file).doing(|| format!("read {file}"))?;
         let path = at_host.filter(|path| names(&text).all(|(_, name, _)| path.join(name).is_dir()));
-        Ok(Self { path, made_in: None })
+        Ok(Self { path, mounts: Vec::new() })
     }
 
     pub(crate) fn tell(&self, opts: &mut Message) {
         if let Some(path) = &self.path {
             opts.text(opt::CGROUP_YARD, std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()));
-        }
-    }
-}
-
-impl Drop for Yard<'_> {
-    fn drop(&mut self) {
-        if let Some(dir) = self.made_in {
-            dir.remove_link(UNIFIED).ok();
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::ffi::CString;
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
-use orlop_sys::command::{with_descriptors, with_directory_as_mount, with_no_signal_blocked};
+use orlop_sys::command::{Mount, with_descriptors, with_mounts, with_no_signal_blocked};
 use orlop_sys::{Fd, socket};
 
 use super::CriuError;
@@ -25,8 +25,8 @@ pub(crate) struct Setup<'a> {
     pub(crate) streams: bool,
     /// Descriptors that it inherits, under the numbers that they have here.
     pub(crate) inherit: &'a [OwnedFd],
-    /// It runs in a mount namespace of its own, in which this directory is a mount.
-    pub(crate) root: Option<&'a Path>,
+    /// It runs in a mount namespace of its own, in which these are mounted: what, or a tmpfs, and where.
+    pub(crate) mounts: &'a [(Option<PathBuf>, PathBuf)],
 }
 
 /// A running `criu swrk`, which takes one request. Dropping it ends it.
@@ -51,9 +51,11 @@ impl Swrk {
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         }
         with_no_signal_blocked(&mut command);
-        if let Some(root) = setup.root {
-            let root = CString::new(root.as_os_str().as_bytes()).ok().ok_or(nix::errno::Errno::EINVAL);
-            with_directory_as_mount(&mut command, root.doing(doing)?);
+        if !setup.mounts.is_empty() {
+            let mounts = setup.mounts.iter().map(|(source, target)| {
+                Ok(Mount { source: source.as_deref().map(c_path).transpose()?, target: c_path(target)? })
+            });
+            with_mounts(&mut command, mounts.collect::<Result<_>>()?);
         }
         let numbers = setup.inherit.iter().chain([&theirs]).map(|fd| fd.as_raw_fd()).collect();
         let child = with_descriptors(&mut command, numbers).spawn().doing(doing)?;
@@ -142,6 +144,11 @@ impl Drop for Swrk {
         }
         self.child.wait().ok();
     }
+}
+
+fn c_path(path: &Path) -> Result<CString> {
+    let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| nix::errno::Errno::EINVAL);
+    name.doing(|| format!("mount {}", path.display()))
 }
 
 /// In CRIU's words, as far as it has some beyond its log.

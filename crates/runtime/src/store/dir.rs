@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat, renameat};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 use nix::sys::stat::{Mode, fstat};
-use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, symlinkat, unlinkat};
+use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 
 use super::DIRECTORY;
 use crate::error::{Doing, Error, Result};
@@ -200,27 +200,6 @@ impl StateDir {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(e) => Err(e).doing(doing),
         }
-    }
-
-    /// Makes a symbolic link; one that a killed command left is the same.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Kernel`].
-    pub(crate) fn link(&self, name: &str, target: &Path) -> Result<()> {
-        match symlinkat(target, &self.fd, name) {
-            Ok(()) | Err(Errno::EEXIST) => Ok(()),
-            Err(e) => Err(e).doing(|| format!("make {}", self.path.join(name).display())),
-        }
-    }
-
-    /// Removes such a link.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Kernel`].
-    pub(crate) fn remove_link(&self, name: &str) -> Result<()> {
-        self.unlink(OsStr::new(name), UnlinkatFlags::NoRemoveDir)
     }
 
     fn unlink(&self, name: &OsStr, how: UnlinkatFlags) -> Result<()> {
