@@ -37,7 +37,8 @@ impl Runtime {
         let yard = Yard::find(self.layout()?, container.dir.path())?;
         let mut opts = self.dump_options(&container, options, (&criu, &directories, process.pid))?;
         if !options.pre_dump {
-            criu::streams::save(&options.criu.image_path, &container.saved.descriptors)?;
+            let descriptors = &container.saved.descriptors;
+            criu::streams::save(&mut opts, &options.criu.image_path, descriptors, process.pid)?;
         }
         yard.tell(&mut opts);
         let kind = if options.pre_dump { Kind::PreDump } else { Kind::Dump };
