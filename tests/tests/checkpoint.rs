@@ -9,7 +9,8 @@ use rustix::process::Signal;
 use serde_json::json;
 
 /// What counts the lines it is sent, and says how many there were: only the very same process knows the next number.
-const COUNTER: &str = "trap 'exit 7' TERM; n=0; while read word </ask; do n=$((n+1)); echo $word $n >/said; done";
+const COUNTER: &str =
+    "trap 'exit 7' TERM; n=0; while read word </ask; do n=$((n+1)); echo $word $n >/said; done";
 
 /// A container, and the fifos to talk with the process in it.
 struct Counter {
@@ -94,7 +95,11 @@ fn checkpoint(container: &Container, flags: &[&str]) -> Invocation {
 
 /// `restore` with the container's bundle.
 fn restore(container: &Container, flags: &[&str]) -> Invocation {
-    with_criu(container, "restore").arg("--bundle").arg(container.bundle.path()).args(flags).arg(&container.id)
+    with_criu(container, "restore")
+        .arg("--bundle")
+        .arg(container.bundle.path())
+        .args(flags)
+        .arg(&container.id)
 }
 
 /// In the way that containerd calls it.
@@ -247,7 +252,7 @@ fn a_terminal_is_sent_to_the_console_socket_of_whoever_restores() {
 #[test]
 fn in_the_foreground_the_terminal_is_ours() {
     need_criu!();
-    let mut container = Container::sh("read a; read b; echo got $a and $b; exit 5");
+    let mut container = Container::sh("read a; echo first $a; read b; echo got $a and $b; exit 5");
     container.set("/process/terminal", true);
     let (mut ours, theirs) = Terminal::open();
     let on = |command: Invocation| {
@@ -257,8 +262,7 @@ fn in_the_foreground_the_terminal_is_ours() {
     let pid_file = container.pid_file();
     let running = on(container.with_bundle("run", &["--pid-file".as_ref(), pid_file.as_os_str()])).spawn();
     ours.type_in("one\n");
-    ours.expect("one");
-    container.runtime().args(["exec", &container.id, "true"]).ok();
+    ours.expect("first one");
     checkpoint(&container, &[]).ok();
     assert_eq!(running.wait().code, 128 + 9);
     let running = on(restore(&container, &[])).spawn();
@@ -310,7 +314,8 @@ fn bind_mounts_are_made_again_with_their_places() {
     fs::create_dir(rootfs.join("real")).expect("a new directory");
     symlink("/real", rootfs.join("link")).expect("a new link");
     let bind = |from: &str, to: &str| json!({"source": from, "destination": to, "options": ["bind", "ro"]});
-    let (source, inner) = (source.to_str().expect("ours").to_owned(), inner.to_str().expect("ours").to_owned());
+    let (source, inner) =
+        (source.to_str().expect("ours").to_owned(), inner.to_str().expect("ours").to_owned());
     container.push("/mounts", json!({"source": source, "destination": "/data", "options": ["bind"]}));
     container.push("/mounts", bind(&inner, "/data/deep/er"));
     container.push("/mounts", bind(&source, "/link"));
@@ -355,17 +360,21 @@ fn limits_hold_and_the_hosts_cgroups_stay_as_they_are() {
         text.lines().filter(|line| line.contains(" cgroup2 ")).map(str::to_owned).collect::<Vec<_>>()
     };
     let before = options();
-    for mode in ["soft", "ignore"] {
+    let unified = cgroup::hierarchies().iter().all(|one| one.unified);
+    let modes: &[&[&str]] =
+        if unified { &[&[], &["soft"], &["full"], &["ignore"]] } else { &[&[], &["ignore"]] };
+    for mode in modes {
+        let flags: Vec<&str> = mode.iter().flat_map(|mode| ["--manage-cgroups-mode", mode]).collect();
         let mut counter = Counter::up(|container| {
             container.set("/linux/resources/pids/limit", 37);
         });
         let limit = |counter: &Counter| cgroup::read(counter.container.pid(), "pids", "pids.max", "pids.max");
         assert_eq!(limit(&counter).trim(), "37");
-        counter.save(&["--manage-cgroups-mode", mode]);
-        counter.restore(&["--manage-cgroups-mode", mode]);
-        assert_eq!(limit(&counter).trim(), "37", "{mode}");
+        counter.save(&flags);
+        counter.restore(&flags);
+        assert_eq!(limit(&counter).trim(), "37", "{mode:?}");
         let (_, directory) = cgroup::directory(counter.container.pid(), "pids");
-        assert!(directory.ends_with(&counter.container.id), "{mode}: {}", directory.display());
+        assert!(directory.ends_with(&counter.container.id), "{mode:?}: {}", directory.display());
         counter.counts(2);
         counter.ends_as_it_would_have();
     }
@@ -378,11 +387,11 @@ fn hooks_run_while_the_namespaces_are_made_anew() {
     let mut counter = Counter::up(|_| ());
     counter.save(&[]);
     let home = counter.container.home().to_str().expect("ours").to_owned();
-    let script = format!("cat >{home}/state");
+    let script = format!("cat >{home}/told");
     let hook = json!([{"path": "/bin/sh", "args": ["sh", "-c", script]}]);
     counter.container.set("/hooks/createRuntime", hook).bundle.save();
     counter.restore(&[]);
-    let state = fs::read_to_string(format!("{home}/state")).expect("the hook has run");
+    let state = fs::read_to_string(format!("{home}/told")).expect("the hook has run");
     let state: serde_json::Value = serde_json::from_str(&state).expect("JSON");
     assert_eq!(state["pid"], counter.container.pid());
     counter.counts(2);
@@ -455,8 +464,8 @@ fn a_damaged_checkpoint_leaves_nothing() {
     need_criu!();
     let counter = Counter::up(|_| ());
     counter.save(&[]);
-    let pages = images(&counter.container).join("pages-1.img");
-    fs::write(&pages, "").expect("one of the images");
+    let process = images(&counter.container).join("core-1.img");
+    fs::write(&process, "something else").expect("one of the images");
     restore_detached(&counter.container, &[]).output().fails_with("criu failed: ");
     counter.container.assert_no_leaks();
 }
@@ -467,8 +476,9 @@ fn without_criu_the_error_says_what_is_missing() {
     need!(!PathBuf::from("/usr/sbin/criu").exists(), "CRIU is installed");
     let container = Container::lasting();
     container.up();
-    let without = container.command("checkpoint", &["--image-path", "/nowhere/at/all"]).env("PATH", "/nowhere");
-    without.output().fails_with("exec: \"criu\": executable file not found in $PATH").fails_with("install");
+    let without =
+        container.command("checkpoint", &["--image-path", "/nowhere/at/all"]).env("PATH", "/nowhere");
+    without.output().fails_with("exec: \"criu\": executable file not found in $PATH");
     assert_eq!(container.status(), "running");
 }
 

@@ -7,7 +7,7 @@ use orlop_compile::{Compiled, Mode};
 use orlop_spec::Status;
 
 use crate::create::compile;
-use crate::criu::{self, Criu, Directories, Kind, Message, Notify, Setup, Yard, opt};
+use crate::criu::{self, Criu, Directories, Kind, Message, Notify, Setup, opt};
 use crate::error::{Action, Doing, Error, Result};
 use crate::id::ContainerId;
 use crate::options::{CheckpointOptions, CreateOptions};
@@ -34,19 +34,18 @@ impl Runtime {
         };
         let criu = Criu::find()?;
         let directories = Directories::open(&options.criu, true, LOG)?;
-        let yard = Yard::find(self.layout()?, container.dir.path())?;
         let mut opts = self.dump_options(&container, options, (&criu, &directories, process.pid))?;
         if !options.pre_dump {
             let descriptors = &container.saved.descriptors;
             criu::streams::save(&mut opts, &options.criu.image_path, descriptors, process.pid)?;
         }
-        yard.tell(&mut opts);
+        let mounts = criu::manage(&mut opts, options.criu.cgroups, self.layout()?, container.dir.path())?;
         let kind = if options.pre_dump { Kind::PreDump } else { Kind::Dump };
         let on_notify = &mut |notify: &Notify, _| match (notify.script.as_str(), options.status_fd) {
             ("status-ready", Some(number)) => say_ready(number),
             _ => Ok(()),
         };
-        criu.start(Setup { mounts: &yard.mounts, ..Setup::default() })?
+        criu.start(Setup { mounts: &mounts, ..Setup::default() })?
             .perform(kind, &opts, on_notify)
             .map_err(|e| directories.explain(e))?;
         if options.leave_running || options.pre_dump { Ok(()) } else { self.delete(id, true) }
@@ -112,7 +111,10 @@ fn check_status_fd(number: i32) -> Result<()> {
 /// The descriptor is the caller's; what it leads to is opened once more.
 fn open_status_fd(number: i32) -> Result<std::fs::File> {
     let path = format!("/proc/self/fd/{number}");
-    std::fs::OpenOptions::new().write(true).open(path).doing(|| format!("--status-fd {number}: open it for writing"))
+    std::fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .doing(|| format!("--status-fd {number}: open it for writing"))
 }
 
 /// Tells the caller that pages can be asked for, as CRIU's `--status-fd` does.

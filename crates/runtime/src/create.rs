@@ -96,7 +96,12 @@ impl Runtime {
         status.and_then(|status| deleted.map(|()| status))
     }
 
-    pub(crate) fn order<'a>(&self, id: &'a ContainerId, options: &'a CreateOptions, mode: Mode) -> Result<Order<'a>> {
+    pub(crate) fn order<'a>(
+        &self,
+        id: &'a ContainerId,
+        options: &'a CreateOptions,
+        mode: Mode,
+    ) -> Result<Order<'a>> {
         let layout = self.layout()?;
         let bundle = Bundle::load(options, |spec, path| {
             let host = facts::gather(spec, layout).ok()?;
@@ -147,7 +152,12 @@ impl Runtime {
         Ok(Made { child, console, state })
     }
 
-    pub(crate) fn first_state(&self, order: &Order<'_>, compiled: &Compiled, layout: &Layout) -> Result<StateFile> {
+    pub(crate) fn first_state(
+        &self,
+        order: &Order<'_>,
+        compiled: &Compiled,
+        layout: &Layout,
+    ) -> Result<StateFile> {
         let spec = &order.bundle.config.spec;
         let plan = compiled.launch.cgroup.as_ref();
         let location = plan.map(|plan| cgroup::locate(plan, layout)).transpose()?.flatten();

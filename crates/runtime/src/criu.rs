@@ -29,7 +29,7 @@ use std::path::PathBuf;
 
 use crate::error::Result;
 
-pub(crate) use cgroups::{Yard, roots};
+pub(crate) use cgroups::{manage, roots};
 pub use error::CriuError;
 pub(crate) use options::{Directories, check_parent, check_root, common};
 use rpc::Features;

@@ -37,8 +37,8 @@ pub use criu::CriuError;
 pub use error::{Error, Result};
 pub use id::ContainerId;
 pub use options::{
-    CgroupManager, CgroupsMode, CheckpointOptions, CreateOptions, CriuOptions, ExecArgs, ExecOptions, NetMode,
-    NetworkLock, ProcessSource, RestoreOptions, RunOptions, Settings, TryOptions,
+    CgroupManager, CgroupsMode, CheckpointOptions, CreateOptions, CriuOptions, ExecArgs, ExecOptions,
+    NetMode, NetworkLock, ProcessSource, RestoreOptions, RunOptions, Settings, TryOptions,
 };
 pub use runtime::Runtime;
 pub use state::{ContainerState, StateFile};

@@ -10,7 +10,7 @@ use orlop_sys::spawn::Child;
 
 use crate::console::{self, Proxy};
 use crate::create::{Made, Order};
-use crate::criu::{self, Criu, Directories, Kind, Message, Notify, Setup, Swrk, Yard, opt};
+use crate::criu::{self, Criu, Directories, Kind, Message, Notify, Setup, Swrk, opt};
 use crate::draft::Draft;
 use crate::error::{Doing, Error, Result};
 use crate::hooks::{self, Kind as HookKind};
@@ -40,7 +40,9 @@ impl Runtime {
     ) -> Result<i32> {
         criu::check_root("restore")?;
         if create.no_pivot {
-            return Err(Error::unsupported("restore --no-pivot: CRIU has no other way than pivot_root(2), which"));
+            return Err(Error::unsupported(
+                "restore --no-pivot: CRIU has no other way than pivot_root(2), which",
+            ));
         }
         let order = self.order(id, create, Mode::Run)?;
         self.run_with(&order, run, || self.remake(&order, options), |_| Ok(()))
@@ -65,13 +67,13 @@ impl Runtime {
             draft.cgroup = cgroup::create(plan, layout)?;
         }
         make_places(order, &compiled, &state.rootfs)?;
-        let mut remade = Remade { order, console_socket: console.as_ref(), state, console: None, child: None };
-        let mut yard = Yard::find(layout, draft.dir().path())?;
-        yard.tell(&mut opts);
+        let mut remade =
+            Remade { order, console_socket: console.as_ref(), state, console: None, child: None };
+        let mut mounts = criu::manage(&mut opts, options.criu.cgroups, layout, draft.dir().path())?;
         // CRIU wants the root to be a mount.
         let rootfs = &remade.state.rootfs;
-        yard.mounts.push((Some(rootfs.clone()), rootfs.clone()));
-        let swrk = criu.start(Setup { streams: true, inherit: &inherit, mounts: &yard.mounts })?;
+        mounts.push((Some(rootfs.clone()), rootfs.clone()));
+        let swrk = criu.start(Setup { streams: true, inherit: &inherit, mounts: &mounts })?;
         enter(&swrk, &draft, &mut opts)?;
         let on_notify = &mut |notify: &Notify, fd| remade.notice(notify, fd, &draft);
         swrk.perform(Kind::Restore, &opts, on_notify).map_err(|e| directories.explain(e))?;
@@ -155,7 +157,8 @@ impl Remade<'_> {
             criu::namespaces::bring_loopback_up(pid)?;
         }
         let process = Some(Process::of(pid)?);
-        let told = ContainerState::new(StateFile { process, ..self.state.clone() }, Status::Creating).to_oci();
+        let told =
+            ContainerState::new(StateFile { process, ..self.state.clone() }, Status::Creating).to_oci();
         let on_host = &mut hooks::on_host(Some(&self.order.bundle.path));
         hooks::run(&spec.hooks.prestart, HookKind::Prestart, &told, on_host)?;
         hooks::run(&spec.hooks.create_runtime, HookKind::CreateRuntime, &told, on_host)
@@ -173,7 +176,8 @@ impl Remade<'_> {
     }
 
     fn made(self) -> Result<Made> {
-        let none = || Error::Died { what: "the container".to_owned(), how: "CRIU made no process".to_owned() };
+        let none =
+            || Error::Died { what: "the container".to_owned(), how: "CRIU made no process".to_owned() };
         Ok(Made { child: self.child.ok_or_else(none)?, console: self.console, state: self.state })
     }
 }

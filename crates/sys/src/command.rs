@@ -63,10 +63,7 @@ fn new_tmpfs() -> Result<OwnedFd> {
     mount::fsmount(context.fd(), 0)
 }
 
-fn before_exec(
-    command: &mut Command,
-    work: impl Fn() -> Result<()> + Send + Sync + 'static,
-) -> &mut Command {
+fn before_exec(command: &mut Command, work: impl Fn() -> Result<()> + Send + Sync + 'static) -> &mut Command {
     let work = move || work().map_err(|e| io::Error::from_raw_os_error(e.errno()));
     // SAFETY: between fork and exec the closures above make system calls only and do not allocate.
     unsafe { command.pre_exec(work) }

@@ -16,9 +16,13 @@ pub(crate) fn shared() -> [Arg; 11] {
         switch("ext-unix-sk", "Let there be Unix sockets connected to outside the container"),
         switch("shell-job", "Let its terminal be one from outside the container"),
         switch("file-locks", "Let there be file locks"),
-        option("manage-cgroups-mode", "MODE", "How far CRIU takes care of cgroups: soft, full, strict or ignore")
-            .value_parser(["soft", "full", "strict", "ignore"])
-            .hide_possible_values(true),
+        option(
+            "manage-cgroups-mode",
+            "MODE",
+            "How far CRIU takes care of cgroups: soft, full, strict or ignore",
+        )
+        .value_parser(["soft", "full", "strict", "ignore"])
+        .hide_possible_values(true),
         option("network-lock", "HOW", "How connections are held back meanwhile: iptables, nftables or skip")
             .value_parser(["iptables", "nftables", "skip"])
             .hide_possible_values(true),

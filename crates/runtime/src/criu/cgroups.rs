@@ -1,52 +1,53 @@
 //! What CRIU has to know of cgroups.
 
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use orlop_cgroups::Layout;
 
-use super::{Message, opt, pair};
+use super::{CriuError, Message, opt, pair};
 use crate::error::{Doing, Result};
-
-/// A directory in which CRIU finds the cgroup hierarchies by name, and the mounts that it takes.
-///
-/// Without one it mounts them itself, and mounting a cgroup2 file system without its options takes `nsdelegate` and
-/// `memory_recursiveprot` from the host's (<https://github.com/checkpoint-restore/criu/issues/3029>).
-#[derive(Debug, Default)]
-pub(crate) struct Yard {
-    path: Option<PathBuf>,
-    pub(crate) mounts: Vec<(Option<PathBuf>, PathBuf)>,
-}
+use crate::options::CgroupsMode;
 
 /// What CRIU calls the hierarchy of version 2.
 const UNIFIED: &str = "unified";
 
-impl Yard {
-    /// The directory where the host has them, if they have CRIU's names there; else, where there is only version 2, one of
-    /// CRIU's own: a tmpfs that only CRIU sees, over a directory of the container's that CRIU has no use for. None for
-    /// hosts with version 1 hierarchies in other places.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Kernel`](crate::Error::Kernel).
-    pub(crate) fn find(layout: &Layout, cover: &Path) -> Result<Self> {
-        let Some(unified) = &layout.unified else { return Ok(Self::default()) };
-        if layout.v1.is_empty() {
-            let inside = cover.join(UNIFIED);
-            let mounts = vec![(None, cover.to_owned()), (Some(unified.mount.clone()), inside)];
-            return Ok(Self { path: Some(cover.to_owned()), mounts });
-        }
-        let at_host = unified.mount.parent().map(Path::to_owned);
-        let file = "/proc/self/cgroup";
-        let text = std::fs::read_to_string(file).doing(|| format!("read {file}"))?;
-        let path = at_host.filter(|path| names(&text).all(|(_, name, _)| path.join(name).is_dir()));
-        Ok(Self { path, mounts: Vec::new() })
-    }
+/// Mounts that only CRIU sees: what, or a new tmpfs, and where.
+pub(crate) type Mounts = Vec<(Option<PathBuf>, PathBuf)>;
 
-    pub(crate) fn tell(&self, opts: &mut Message) {
-        if let Some(path) = &self.path {
-            opts.text(opt::CGROUP_YARD, std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str()));
+/// Tells CRIU how far it takes care of cgroups. Where there are hierarchies of version 1, not at all: the container has
+/// none of its own in some of them, and CRIU would save the host's and make them again. Then all processes are in the
+/// container's cgroup afterwards.
+///
+/// Where it does, it wants a directory with the hierarchies in it. Without one it mounts them itself, and mounting a
+/// cgroup2 file system without its options takes `nsdelegate` and `memory_recursiveprot` from the host's
+/// (<https://github.com/checkpoint-restore/criu/issues/3029>). So it gets one: a tmpfs over `cover`, a directory that
+/// CRIU has no use for.
+///
+/// # Errors
+///
+/// [`CriuError::Unable`].
+pub(crate) fn manage(
+    opts: &mut Message,
+    asked: Option<CgroupsMode>,
+    layout: &Layout,
+    cover: &Path,
+) -> Result<Mounts> {
+    let whole = layout.unified.as_ref().filter(|_| layout.v1.is_empty());
+    let mode = match (asked, whole) {
+        (None, Some(_)) => CgroupsMode::Soft,
+        (None, None) => CgroupsMode::Ignore,
+        (Some(mode), Some(_)) | (Some(mode @ CgroupsMode::Ignore), None) => mode,
+        (Some(_), None) => {
+            let what = "--manage-cgroups-mode: on a host with cgroups of version 1, CRIU would save the host's; only \
+                        \"ignore\" is possible";
+            return Err(CriuError::Unable { what: what.to_owned() }.into());
         }
-    }
+    };
+    opts.flag(opt::MANAGE_CGROUPS, true).number(opt::MANAGE_CGROUPS_MODE, mode as u32);
+    let Some(unified) = whole.filter(|_| mode != CgroupsMode::Ignore) else { return Ok(Mounts::new()) };
+    opts.text(opt::CGROUP_YARD, cover.as_os_str().as_bytes());
+    Ok(vec![(None, cover.to_owned()), (Some(unified.mount.clone()), cover.join(UNIFIED))])
 }
 
 /// For restoring: the cgroups of the process that restores are those of the container, whatever they were called.
@@ -57,33 +58,55 @@ impl Yard {
 pub(crate) fn roots(opts: &mut Message, pid: i32) -> Result<()> {
     let file = format!("/proc/{pid}/cgroup");
     let text = std::fs::read_to_string(&file).doing(|| format!("read {file}"))?;
-    for (controllers, _, path) in names(&text) {
+    for (controllers, path) in paths(&text) {
         opts.message(opt::CG_ROOT, &pair(controllers, path));
     }
     Ok(())
 }
 
-/// Controllers, the name of the directory for them, and path of each line of `/proc/PID/cgroup`
+/// Controllers and path of each line of `/proc/PID/cgroup`
 /// ([cgroups(7)](https://man7.org/linux/man-pages/man7/cgroups.7.html)).
-fn names(text: &str) -> impl Iterator<Item = (&str, &str, &str)> {
-    text.lines().filter_map(|line| {
-        let (_, rest) = line.split_once(':')?;
-        let (controllers, path) = rest.split_once(':')?;
-        let name = controllers.strip_prefix("name=").unwrap_or(controllers);
-        Some((controllers, if name.is_empty() { UNIFIED } else { name }, path))
-    })
+fn paths(text: &str) -> impl Iterator<Item = (&str, &str)> {
+    text.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orlop_cgroups::{Controllers, Unified, V1Mount};
+
+    fn unified() -> Layout {
+        let unified =
+            Unified { mount: "/sys/fs/cgroup".into(), own: PathBuf::new(), controllers: Controllers::NONE };
+        Layout { unified: Some(unified), v1: Vec::new() }
+    }
 
     #[test]
-    fn hierarchies_are_known_by_name() {
-        let text = "4:cpu,cpuacct:/a\n1:name=systemd:/b:c\n0::/d\n";
-        let all: Vec<_> = names(text).collect();
-        let expected =
-            [("cpu,cpuacct", "cpu,cpuacct", "/a"), ("name=systemd", "systemd", "/b:c"), ("", "unified", "/d")];
-        assert_eq!(all, expected);
+    fn cgroups_are_known_by_their_controllers() {
+        let all: Vec<_> = paths("4:cpu,cpuacct:/a\n1:name=systemd:/b:c\n0::/d\n").collect();
+        assert_eq!(all, [("cpu,cpuacct", "/a"), ("name=systemd", "/b:c"), ("", "/d")]);
+    }
+
+    #[test]
+    fn where_criu_takes_care_of_cgroups_it_finds_them() {
+        let cover = Path::new("/run/orlop/web");
+        let mounts = manage(&mut Message::default(), None, &unified(), cover).unwrap();
+        assert_eq!(mounts[0], (None, cover.to_owned()));
+        assert_eq!(mounts[1], (Some("/sys/fs/cgroup".into()), cover.join("unified")));
+        let ignore = Some(CgroupsMode::Ignore);
+        assert!(manage(&mut Message::default(), ignore, &unified(), cover).unwrap().is_empty());
+    }
+
+    #[test]
+    fn where_there_is_version_1_criu_has_to_leave_cgroups_alone() {
+        let v1 = V1Mount {
+            mount: "/sys/fs/cgroup/cpu".into(),
+            own: PathBuf::new(),
+            controllers: Controllers::NONE,
+        };
+        let layout = Layout { v1: vec![v1], ..unified() };
+        let manage = |mode| manage(&mut Message::default(), mode, &layout, Path::new("/x"));
+        assert!(manage(None).unwrap().is_empty() && manage(Some(CgroupsMode::Ignore)).unwrap().is_empty());
+        assert!(manage(Some(CgroupsMode::Soft)).unwrap_err().to_string().contains("ignore"));
     }
 }

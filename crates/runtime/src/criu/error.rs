@@ -76,9 +76,10 @@ impl CriuError {
     /// The block for people.
     pub fn help(&self) -> Option<String> {
         match self {
-            Self::Missing => {
-                Some("hint: checkpoint and restore are CRIU's work; install the package criu (3.16 or newer)".to_owned())
-            }
+            Self::Missing => Some(
+                "hint: checkpoint and restore are CRIU's work; install the package criu (3.16 or newer)"
+                    .to_owned(),
+            ),
             Self::Failed { why, log: Some(log), lines } if !lines.is_empty() => {
                 let shown: Vec<_> = lines.iter().map(|line| format!("  {}", Line(line))).collect();
                 let path = log.to_string_lossy();

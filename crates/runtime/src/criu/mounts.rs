@@ -154,7 +154,8 @@ mod tests {
     #[test]
     fn mount_points_are_made_where_the_mount_below_them_is() {
         let rootfs = Path::new("/b/rootfs");
-        let mount = |at: &str, source: Option<&str>| Mounted { at: at.into(), source: source.map(PathBuf::from) };
+        let mount =
+            |at: &str, source: Option<&str>| Mounted { at: at.into(), source: source.map(PathBuf::from) };
         let before = [mount("/tmp", None), mount("/data", Some("/host")), mount("/data/c", None)];
         let at = |path: &str| place(rootfs, &before, Path::new(path));
         let some = |dir: &str, inside: &str| Some((PathBuf::from(dir), PathBuf::from(inside)));

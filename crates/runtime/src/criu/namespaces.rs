@@ -43,8 +43,10 @@ fn how(join: &Join) -> Result<How> {
 pub(crate) fn name_external(opts: &mut Message, joins: &[Join]) -> Result<()> {
     for join in joins {
         if let How::External(kind, key) = how(join)? {
-            let metadata =
-                join.path.metadata().doing(|| format!("look at the {kind} namespace {}", join.path.display()))?;
+            let metadata = join
+                .path
+                .metadata()
+                .doing(|| format!("look at the {kind} namespace {}", join.path.display()))?;
             let inode = std::os::unix::fs::MetadataExt::ino(&metadata);
             opts.text(opt::EXTERNAL, format!("{kind}[{inode}]:{key}"));
         }
@@ -62,8 +64,8 @@ pub(crate) fn supply_external(opts: &mut Message, joins: &[Join]) -> Result<Vec<
     for join in joins {
         match how(join)? {
             How::External(kind, key) => {
-                let file =
-                    File::open(&join.path).doing(|| format!("open the {kind} namespace {}", join.path.display()))?;
+                let file = File::open(&join.path)
+                    .doing(|| format!("open the {kind} namespace {}", join.path.display()))?;
                 opts.message(opt::INHERIT_FD, &numbered(key, file.as_raw_fd() as u32));
                 inherit.push(file.into());
             }

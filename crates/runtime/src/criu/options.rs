@@ -94,10 +94,6 @@ pub(crate) fn common(
         .flag(opt::LAZY_PAGES, options.lazy_pages)
         // As with runc, interfaces are the business of whoever made them; for hooks there is a time in `restore`.
         .number(opt::EMPTY_NS, libc::CLONE_NEWNET as u32);
-    opts.flag(opt::MANAGE_CGROUPS, true);
-    if let Some(mode) = options.cgroups {
-        opts.number(opt::MANAGE_CGROUPS_MODE, mode as u32);
-    }
     if let Some(lock) = options.network_lock {
         if lock == NetworkLock::Skip {
             criu.needs(Version(3, 19, 0), "--network-lock skip")?;
@@ -128,7 +124,9 @@ pub(crate) fn check_root(command: &str) -> Result<()> {
     if nix::unistd::geteuid().is_root() && !crate::store::in_user_namespace() {
         return Ok(());
     }
-    Err(Error::usage(format!("{command} needs the host's root: CRIU looks into processes and makes them anew")))
+    Err(Error::usage(format!(
+        "{command} needs the host's root: CRIU looks into processes and makes them anew"
+    )))
 }
 
 /// The directory of an earlier dump, which CRIU takes relative to the images only.

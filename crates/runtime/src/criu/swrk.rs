@@ -19,7 +19,7 @@ use crate::error::{Doing, Result};
 const MAX: usize = 16 * 1024;
 
 /// How to start it.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Setup<'a> {
     /// It has our standard input, output and error: restored processes may get them.
     pub(crate) streams: bool,
@@ -44,7 +44,8 @@ impl Swrk {
     pub(super) fn start(program: &Path, setup: Setup<'_>) -> Result<Self> {
         let doing = || format!("start {}", program.display());
         let (ours, theirs) =
-            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).doing(doing)?;
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+                .doing(doing)?;
         let mut command = Command::new(program);
         command.arg("swrk").arg(theirs.as_raw_fd().to_string());
         if !setup.streams {
@@ -138,10 +139,8 @@ impl Swrk {
 
 impl Drop for Swrk {
     fn drop(&mut self) {
-        if self.socket.take().is_some() {
-            // It has ended already, or has no reason to go on.
-            self.child.kill().ok();
-        }
+        // It ends when nobody speaks with it any more, once it has let go of the processes that it had stopped.
+        self.socket = None;
         self.child.wait().ok();
     }
 }

@@ -159,7 +159,13 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_message_are_read_as_far_as_they_go() {
-        for wrong in [&b"\x12\x07test"[..], b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", b"\x80", b"\x0b", b"\x09\x01"] {
+        for wrong in [
+            &b"\x12\x07test"[..],
+            b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+            b"\x80",
+            b"\x0b",
+            b"\x09\x01",
+        ] {
             assert_eq!(fields(wrong).count(), 0, "{wrong:x?}");
         }
         assert_eq!(fields(&[0xff; 64]).count(), 0, "a number of more than 64 bits");
