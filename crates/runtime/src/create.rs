@@ -23,7 +23,7 @@ use crate::options::{CgroupManager, CreateOptions, RunOptions};
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
 use crate::wait::Foreground;
-use crate::{agent, cgroup, files, join, log, userns};
+use crate::{agent, cgroup, criu, files, join, log, userns};
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -42,7 +42,7 @@ pub(crate) struct Made {
     /// Its terminal, if nobody else was sent it.
     pub(crate) console: Option<Proxy>,
     /// What is saved of it.
-    state: StateFile,
+    pub(crate) state: StateFile,
 }
 
 impl Runtime {
@@ -69,10 +69,21 @@ impl Runtime {
     }
 
     pub(crate) fn run_order(&self, order: &Order<'_>, run: &RunOptions) -> Result<i32> {
+        self.run_with(order, run, || self.make(order), |made| order.started(made))
+    }
+
+    /// Makes a container that runs; in the foreground, waits for it and deletes it.
+    pub(crate) fn run_with(
+        &self,
+        order: &Order<'_>,
+        run: &RunOptions,
+        make: impl FnOnce() -> Result<Made>,
+        started: impl FnOnce(&Made) -> Result<()>,
+    ) -> Result<i32> {
         console::check(order.has_terminal(), run.detach, order.options.console_socket.is_some())?;
         if run.detach {
-            let made = self.make(order).map_err(|e| order.locate(e))?;
-            return order.started(&made).map(|()| 0).map_err(|e| {
+            let made = make().map_err(|e| order.locate(e))?;
+            return started(&made).map(|()| 0).map_err(|e| {
                 // The first failure is what the caller hears.
                 self.delete(order.id, true).ok();
                 order.locate(e)
@@ -80,10 +91,9 @@ impl Runtime {
         }
         // Before the launch, so that no signal is lost in between.
         let foreground = Foreground::new(!run.no_subreaper)?;
-        let mut made = self.make(order).map_err(|e| order.locate(e))?;
+        let mut made = make().map_err(|e| order.locate(e))?;
         let proxy = made.console.take();
-        let status = order
-            .started(&made)
+        let status = started(&made)
             .map_err(|e| order.locate(e))
             .and_then(|()| foreground.wait(made.child.pid, &made.child.pidfd.into(), proxy));
         if run.keep && status.is_ok() {
@@ -93,7 +103,12 @@ impl Runtime {
         status.and_then(|status| deleted.map(|()| status))
     }
 
-    fn order<'a>(&self, id: &'a ContainerId, options: &'a CreateOptions, mode: Mode) -> Result<Order<'a>> {
+    pub(crate) fn order<'a>(
+        &self,
+        id: &'a ContainerId,
+        options: &'a CreateOptions,
+        mode: Mode,
+    ) -> Result<Order<'a>> {
         let bundle = Bundle::load(options, |spec, path| {
             let host = self.facts(spec, None).ok()?;
             compile(spec, path, &host, (id, options, mode), self.settings.cgroup_manager, None).err()
@@ -162,7 +177,12 @@ impl Runtime {
         Ok(Made { child, console, state })
     }
 
-    fn first_state(&self, order: &Order<'_>, compiled: &Compiled, layout: &Layout) -> Result<StateFile> {
+    pub(crate) fn first_state(
+        &self,
+        order: &Order<'_>,
+        compiled: &Compiled,
+        layout: &Layout,
+    ) -> Result<StateFile> {
         let spec = &order.bundle.config.spec;
         let plan = compiled.launch.cgroup.as_ref();
         let location = plan.map(|plan| cgroup::locate(plan, layout)).transpose()?.flatten();
@@ -180,11 +200,13 @@ impl Runtime {
             cgroups: location.as_ref().map(CgroupPaths::of).unwrap_or_default(),
             rootless: self.is_rootless(),
             terminal: order.has_terminal(),
+            descriptors: if order.has_terminal() { Vec::new() } else { criu::streams::ours() },
+            own_clocks: false,
         })
     }
 }
 
-fn compile(
+pub(crate) fn compile(
     spec: &Spec,
     bundle: &Path,
     host: &Host,
@@ -245,7 +267,7 @@ impl Order<'_> {
     }
 
     /// `scratch`: a directory of ours, where an overlay can be attached in the container's mount namespace.
-    fn compile(&self, host: &Host, scratch: &Path) -> Result<Compiled> {
+    pub(crate) fn compile(&self, host: &Host, scratch: &Path) -> Result<Compiled> {
         let overlay = self.overlay.map(|lower| Overlay { lower, at: scratch, options: &[] });
         let bundle = &self.bundle;
         let order = (self.id, self.options, self.mode);
@@ -310,7 +332,7 @@ impl Order<'_> {
         }
     }
 
-    fn write_pid_file(&self, state: &StateFile) -> Result<()> {
+    pub(crate) fn write_pid_file(&self, state: &StateFile) -> Result<()> {
         match (&self.options.pid_file, state.process) {
             (Some(path), Some(process)) => files::write_pid(path, process.pid),
             _ => Ok(()),

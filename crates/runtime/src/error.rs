@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 use orlop_spec::Status;
 
+use crate::criu::CriuError;
+
 mod text;
 
 use text::{At, Detail, Problems, advice, exec_hint, not_executable, words};
@@ -184,6 +186,9 @@ pub enum Error {
         /// How it ended, as far as known: "killed by SIGKILL", or the memory limit that it ran into.
         how: String,
     },
+    /// CRIU could not do it.
+    #[error(transparent)]
+    Criu(#[from] CriuError),
     /// The cgroups crate's own error.
     #[error("cgroup: {}", Line(what))]
     Cgroup {
@@ -214,6 +219,7 @@ impl Error {
             Self::Hook { .. } => "ORL-1304",
             Self::Died { .. } => "ORL-1305",
             Self::Cgroup { .. } => "ORL-1401",
+            Self::Criu(e) => e.code(),
         }
     }
 
@@ -250,6 +256,7 @@ impl Error {
             }
             Self::Hook { pointer, .. } => advice(Some(pointer), None),
             Self::Cgroup { hint, .. } => advice(None, hint.as_deref()),
+            Self::Criu(e) => e.help(),
             Self::Usage { .. } | Self::WrongState { .. } | Self::State { .. } | Self::Died { .. } => None,
         }
     }
@@ -352,6 +359,8 @@ pub enum Action {
     Update,
     /// `events`.
     Events,
+    /// `checkpoint`.
+    Checkpoint,
 }
 
 impl Action {
@@ -373,6 +382,7 @@ impl Action {
             (Self::Delete, _) => format!("cannot delete container {id} that is not stopped: {status}"),
             (Self::Pause, _) => format!("container not running or created: {id:?} is {status}"),
             (Self::Resume, _) => format!("container not paused: {id:?} is {status}"),
+            (Self::Checkpoint, _) => format!("container cannot be checkpointed in {status} state: {id:?}"),
         }
     }
 }
