@@ -30,7 +30,7 @@ packages() {
             uidmap util-linux iproute2 python3
         ;;
     bench) echo runc crun strace busybox-static python3 util-linux ;;
-    *) echo "setup: unknown purpose $1 (build, lint, test, vm, bench)" >&2 && exit 2 ;;
+    *) echo "setup: unknown purpose $1 (build, lint, test, vm, conformance, bench)" >&2 && exit 2 ;;
     esac
 }
 
