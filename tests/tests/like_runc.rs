@@ -3,7 +3,8 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use orlop_tests::terminal::Terminal;
-use orlop_tests::{Container, printed};
+use orlop_tests::Container;
+use orlop_tests::container::printed;
 use serde_json::json;
 
 /// A hook that fails, after one that does not.

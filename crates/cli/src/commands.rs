@@ -104,7 +104,7 @@ pub(crate) fn globals_only() -> Command {
     Command::new("orlop")
         .bin_name(program())
         .about("Open Container Initiative runtime")
-        .help_template(HELP)
+        .help_template(HELP.replace("{bin}", program()))
         .args_override_self(true)
         .override_usage(format!("{} [OPTIONS] <COMMAND>", program()))
         .args(globals::options())
@@ -115,7 +115,7 @@ pub(crate) fn globals_only() -> Command {
 /// The definition of everything.
 pub(crate) fn all() -> Command {
     let commands = COMMANDS.iter().map(Entry::define);
-    let template = HELP.replace("{all-args}", "Commands:\n{subcommands}\n\nOptions:\n{options}");
+    let template = HELP.replace("{bin}", program()).replace("{all-args}", "Commands:\n{subcommands}\n\nOptions:\n{options}");
     globals_only().subcommands(commands).help_template(template).after_help(EXIT_STATUSES)
 }
 

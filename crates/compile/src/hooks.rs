@@ -1,7 +1,7 @@
 //! Hooks: the host side runs them, the program only waits. Those in the container are programs of their own.
 
-use crate::compiler::Compiler;
-use crate::{Code, Compiled, Diagnostics, HookOptions, Host, Origin};
+use crate::compiler::{Compiler, bytes};
+use crate::{Code, Compiled, Diagnostics, HookOptions, HookTime, Host, Origin};
 use orlop_program::Step;
 use orlop_program::message::Point;
 use orlop_program::wire::{List, Str};
@@ -43,7 +43,12 @@ impl Compiler<'_> {
         let path = [Str::from(&hook.path)];
         let mut env: Vec<Str<'_>> = hook.env.iter().map(Str::from).collect();
         let mut filter = None;
-        if let Some(process) = self.spec.process.as_ref().filter(|_| options.start) {
+        let starting = matches!(options.when, HookTime::Starting);
+        if let HookTime::Creating(root) = options.when {
+            let path = bytes(root).into();
+            self.step(Step::Cwd { path, last: true }, HOOK, "Paths without a slash are the container's (as with runc).");
+        }
+        if let Some(process) = self.spec.process.as_ref().filter(|_| starting) {
             // Right before the container's program, a hook finds what the program will find (as with runc).
             if env.is_empty() {
                 let (of_process, has_home) = self.environment(process);

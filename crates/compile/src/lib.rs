@@ -74,5 +74,5 @@ pub use launch::{
 };
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
-pub use options::{CachedFilter, ExecOptions, HookOptions, Mode, Options, Overlay};
+pub use options::{CachedFilter, ExecOptions, HookOptions, HookTime, Mode, Options, Overlay};
 pub use update::{Update, compile_update};

@@ -68,8 +68,17 @@ pub struct HookOptions<'a> {
     pub input: Slot,
     /// Where its standard output and error are.
     pub output: Slot,
-    /// It runs right before the container's program.
-    pub start: bool,
+    /// When it runs.
+    pub when: HookTime<'a>,
+}
+
+/// When a hook runs in the container.
+#[derive(Clone, Copy, Debug)]
+pub enum HookTime<'a> {
+    /// While the root, which is here, is not yet switched (`createContainer`).
+    Creating(&'a Path),
+    /// Right before the container's program (`startContainer`).
+    Starting,
 }
 
 /// For `exec`.

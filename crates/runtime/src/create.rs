@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use orlop_cgroups::Layout;
-use orlop_compile::{CgroupRights, Compiled, Diagnostics, Host, Mode, Options, Overlay};
+use orlop_compile::{CgroupRights, Compiled, Diagnostics, HookTime, Host, Mode, Options, Overlay};
 use orlop_spec::{NamespaceKind, Spec, Status};
 use orlop_sys::spawn::Child;
 
@@ -347,7 +347,7 @@ impl Order<'_> {
         hooks::run(&spec.hooks.prestart, Kind::Prestart, &told, on_host)?;
         hooks::run(&spec.hooks.create_runtime, Kind::CreateRuntime, &told, on_host)?;
         let inside = Inside { spec, state, cgroup: draft.cgroup.as_ref(), host };
-        let spawn = &mut join::hook_spawner(inside, false);
+        let spawn = &mut join::hook_spawner(inside, HookTime::Creating(&state.rootfs));
         hooks::run(&spec.hooks.create_container, Kind::CreateContainer, &told, spawn)
     }
 
@@ -356,7 +356,7 @@ impl Order<'_> {
         let spec = &self.bundle.config.spec;
         let told = ContainerState::new(state.clone(), Status::Created).to_oci();
         let inside = Inside { spec, state, cgroup: draft.cgroup.as_ref(), host };
-        let spawn = &mut join::hook_spawner(inside, true);
+        let spawn = &mut join::hook_spawner(inside, HookTime::Starting);
         hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told, spawn)
     }
 

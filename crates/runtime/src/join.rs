@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use orlop_cgroups::Cgroup;
-use orlop_compile::{HookOptions, Host};
+use orlop_compile::{HookOptions, HookTime, Host};
 use orlop_program::Slot;
 use orlop_spec::{Hook, NamespaceKind, Spec, Status};
 use orlop_sys::spawn::Child;
@@ -54,14 +54,16 @@ pub(crate) struct Inside<'a> {
 
 /// Starts hooks inside the container: in its namespaces and its cgroup, with the root that its process has at that time.
 ///
-/// A hook is a process like any other here: a short program, run by the same init. `start`: it runs right before the
-/// container's program.
-pub(crate) fn hook_spawner(inside: Inside<'_>, start: bool) -> impl FnMut(&Hook, Streams) -> Result<Child> {
+/// A hook is a process like any other here: a short program, run by the same init.
+pub(crate) fn hook_spawner<'a>(
+    inside: Inside<'a>,
+    when: HookTime<'a>,
+) -> impl FnMut(&Hook, Streams) -> Result<Child> {
     move |hook, streams| {
         let doing = || format!("start {} in the container", hook.path);
         let process = inside.state.process.map(|process| process.open()).transpose()?.flatten();
         let init = process.ok_or(nix::errno::Errno::ESRCH).doing(doing)?;
-        let options = HookOptions { id: &inside.state.id, input: INPUT, output: OUTPUT, start };
+        let options = HookOptions { id: &inside.state.id, input: INPUT, output: OUTPUT, when };
         let compiled = orlop_compile::compile_hook(inside.spec, hook, inside.host, &options)
             .map_err(|found| refused(Path::new(&hook.path), "", &found))?;
         let args = [hook.path.clone()];

@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
+use orlop_compile::HookTime;
 use orlop_program::message::{Failed, MAX, Message};
 use orlop_spec::{Spec, Status};
 use orlop_sys::{Fd, process};
@@ -37,7 +38,7 @@ impl Runtime {
         let told = |status| ContainerState::new(container.saved.clone(), status).to_oci();
         let host = self.facts(spec, None)?;
         let inside = Inside { spec, state: &container.saved, cgroup: cgroup.as_ref(), host: &host };
-        let spawn = &mut join::hook_spawner(inside, true);
+        let spawn = &mut join::hook_spawner(inside, HookTime::Starting);
         hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told(Status::Created), spawn)?;
         container.let_go(&socket, spec)?;
         let on_host = &mut hooks::on_host(Some(&container.saved.bundle));
