@@ -140,6 +140,28 @@ fn a_mount_does_not_follow_links_in_a_circle() {
 }
 
 #[test]
+fn a_bind_mount_can_show_what_was_mounted_in_the_container_before() {
+    for user_namespace in [false, true] {
+        let mut container = Container::sh("cat /copy/below/file");
+        if user_namespace {
+            orlop_tests::spec::add_user_namespace(&mut container.bundle);
+        }
+        let source = container.home().join("source");
+        fs::create_dir(&source).expect("a new directory");
+        fs::write(source.join("file"), "words\n").expect("a new file");
+        // Destinations may be given as the host's paths, too.
+        let root = container.bundle.rootfs().to_string_lossy().into_owned();
+        for (from, to) in [
+            (source.to_string_lossy().into_owned(), "/first/below".to_owned()),
+            (format!("{root}/first"), format!("{root}/copy")),
+        ] {
+            container.push("/mounts", json!({"destination": to, "source": from, "options": ["rbind"]}));
+        }
+        assert_eq!(container.run().ok().stdout, "words\n", "user namespace: {user_namespace}");
+    }
+}
+
+#[test]
 fn procfs_on_a_link_is_refused_in_known_words() {
     let container = Container::sh("true");
     let proc = container.bundle.rootfs().join("proc");

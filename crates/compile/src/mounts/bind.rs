@@ -4,9 +4,10 @@ use super::options::MOUNT_ATTR_NOSYMFOLLOW;
 use super::place::is_bind;
 use super::{Compiler, Entry, NOSYMFOLLOW_SINCE};
 use crate::Code;
-use crate::compiler::on_host;
-use crate::paths::clean;
+use crate::compiler::{bytes, on_host};
+use crate::paths::{clean, is_below};
 use orlop_program::Step;
+use orlop_program::step::Source;
 use std::path::Path;
 
 impl Compiler<'_> {
@@ -28,7 +29,12 @@ impl Compiler<'_> {
 
     /// Mounts what is at a path of the host.
     pub(super) fn bind_path(&mut self, entry: &Entry<'_>, path: &Path, recursive: bool) {
-        let source = self.source(path, recursive, &entry.field("/mounts/{}/source"));
+        let source = if self.is_mounted_on(entry.index, path) {
+            // Opened by init, when its turn comes: the host side would not see what was mounted there.
+            Source::Path(bytes(path).into())
+        } else {
+            self.source(path, recursive, &entry.field("/mounts/{}/source"))
+        };
         // The kernel locks attributes of mounts that come from a more privileged mount namespace.
         let may_be_locked = self.in_user_namespace() || !self.host.privileged;
         let (set, mut clear) = entry.options.bind_attributes(may_be_locked);
@@ -43,6 +49,17 @@ impl Compiler<'_> {
             entry.pointer(),
             "Mounted with its attributes in one move: it is never seen without them.",
         );
+    }
+
+    /// Whether a path of the host lies in the root, where mounts before this one are at, above or below it.
+    fn is_mounted_on(&self, index: usize, path: &Path) -> bool {
+        let Some(inside) = self.inside_root(path) else { return false };
+        let inside = clean(&inside);
+        self.spec.mounts.iter().take(index).any(|mount| {
+            let target = self.inside_root(Path::new(&mount.destination));
+            let target = clean(target.as_deref().unwrap_or(&mount.destination)).into_owned();
+            is_below(&inside, &target) || is_below(&target, &inside)
+        })
     }
 
     /// Whether the container's `/dev` is somebody else's, and to be left as it is.
