@@ -14,6 +14,9 @@ mod exec;
 mod features;
 mod kill;
 mod list;
+mod mounts;
+#[cfg(test)]
+mod parity;
 mod pause;
 mod ps;
 mod resume;
@@ -60,6 +63,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     pause::ENTRY,
     resume::ENTRY,
     update::ENTRY,
+    mounts::ENTRY,
     events::ENTRY,
     delete::ENTRY,
     features::ENTRY,

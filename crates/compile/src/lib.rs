@@ -7,6 +7,7 @@
 //! |---|---|
 //! | the order of a container's steps, and why | `container.rs` |
 //! | the order of an added process's steps | `exec.rs` |
+//! | mounts for a container that runs | `added_mounts.rs` |
 //! | what both have in common: from limits to exec | `process.rs` |
 //! | one mechanism: which step it becomes and what is refused | the file of its name |
 //! | what is wrong, in words | `diagnostics.rs`, `codes.rs` |
@@ -29,6 +30,7 @@
 //! | `update.rs`, `update/merge.rs` | new limits for a container that runs |
 #![forbid(unsafe_code)]
 
+mod added_mounts;
 mod capabilities;
 mod cgroup;
 mod codes;
@@ -60,6 +62,7 @@ mod terminal;
 mod time;
 mod update;
 
+pub use added_mounts::{compile_added_mounts, compile_removed_mounts};
 pub use capabilities::KNOWN as KNOWN_CAPABILITIES;
 pub use codes::Code;
 pub use container::compile;

@@ -189,16 +189,8 @@ impl ProcessSource {
     fn blame(&self, found: &orlop_compile::Diagnostics) -> Error {
         match self {
             Self::File(path) => {
-                let mut error = refused(path, "", found);
-                if let Error::Config { problems, .. } = &mut error {
-                    for problem in problems {
-                        // The file is what is `/process` in a config.
-                        if let Some(inside) = problem.pointer.strip_prefix("/process") {
-                            problem.pointer = inside.to_owned();
-                        }
-                    }
-                }
-                error
+                // The file is what is `/process` in a config.
+                refused(path, "", found).within("/process")
             }
             Self::Args(_) => refused(Path::new("exec"), "", found),
         }

@@ -23,6 +23,7 @@ mod kill;
 mod launch;
 pub mod liveness;
 pub mod log;
+mod mounts;
 pub mod options;
 mod runtime;
 mod start;
