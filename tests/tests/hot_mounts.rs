@@ -70,7 +70,10 @@ fn what_makes_no_sense_is_refused_with_its_place() {
         (json!([{ "destination": 5 }]), "line 1 column 17: /0/destination"),
         (json!([{ "destination": "" }]), "/0/destination: the mount has no destination"),
         (json!([{ "destination": "/proc/self", "type": "tmpfs" }]), "/0/destination"),
-        (json!([{ "destination": "/opt", "source": "/no/such/place", "options": ["bind"] }]), "/no/such/place"),
+        (
+            json!([{ "destination": "/opt", "source": "/no/such/place", "options": ["bind"] }]),
+            "/no/such/place",
+        ),
         (json!([{ "destination": "/opt" }]), "/0/type"),
         (json!([{ "destination": "/opt", "type": "tmpfs", "options": ["colour=red"] }]), "/0/options/0"),
     ] {

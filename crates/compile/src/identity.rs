@@ -32,7 +32,8 @@ impl Compiler<'_> {
         self.step(step, Pointer::new("/process/user"), why);
     }
 
-    /// The supplementary groups, as the step has them. Always set, even to none: the caller's must not come along.
+    /// The supplementary groups, as the step has them. Always set, even to none: the caller's must not come along,
+    /// unless an annotation says so.
     fn groups(&mut self, user: &User) -> Option<Vec<u8>> {
         if self.setgroups_denied() {
             // To be in the primary group once more changes nothing.
@@ -42,6 +43,14 @@ impl Compiler<'_> {
                 self.error(Code::Groups, Pointer::new("/process/user/additionalGids/{}").at(index), message)
                     .hint("map more group ids with newgidmap(1), or leave out additionalGids");
             }
+            return None;
+        }
+        if let Some(pointer) = self.keeps_groups() {
+            if !user.additional_gids.is_empty() {
+                let message = "the caller's groups are kept, so those of the config are not added";
+                self.warn(Code::AnnotationIgnored, Pointer::new("/process/user/additionalGids"), message);
+            }
+            self.note(Code::Groups, pointer, "the process keeps the caller's supplementary groups");
             return None;
         }
         let mut groups = Vec::with_capacity(4 * user.additional_gids.len());

@@ -27,10 +27,12 @@
 //! | `scheduling.rs`, `memory_policy.rs` | policy, I/O priority, CPUs; NUMA nodes, execution domain |
 //! | `environment.rs` | environment, working directory, the file to execute |
 //! | `hooks.rs`, `cgroup.rs` | hooks, control group |
+//! | `annotations.rs` | annotations with a meaning |
 //! | `update.rs`, `update/merge.rs` | new limits for a container that runs |
 #![forbid(unsafe_code)]
 
 mod added_mounts;
+mod annotations;
 mod capabilities;
 mod cgroup;
 mod codes;
@@ -63,6 +65,7 @@ mod time;
 mod update;
 
 pub use added_mounts::{compile_added_mounts, compile_removed_mounts};
+pub use annotations::DELEGATE_CGROUP;
 pub use capabilities::KNOWN as KNOWN_CAPABILITIES;
 pub use codes::Code;
 pub use container::compile;

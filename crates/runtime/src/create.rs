@@ -132,7 +132,7 @@ impl Runtime {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;
         }
-        let console = order.converse(&mut session, &mut state, &draft, console.as_ref())?;
+        let console = order.converse(&mut session, &mut state, &draft, &compiled, console.as_ref())?;
         let child = session.release()?;
         draft.keep();
         Ok(Made { child, console, state })
@@ -158,6 +158,16 @@ impl Runtime {
             terminal: order.has_terminal(),
         })
     }
+}
+
+/// Moves the container's process into the cgroup below the container's own that an annotation asks for.
+fn delegate(compiled: &Compiled, pid: i32, draft: &Draft) -> Result<()> {
+    let Some((path, pointer)) = &compiled.launch.delegate else { return Ok(()) };
+    let cgroup = draft.cgroup.as_ref().ok_or_else(|| {
+        Error::usage(format!("{pointer}: there is no cgroup of the container's own to delegate a part of"))
+    })?;
+    let owner = compiled.launch.cgroup.as_ref().and_then(|plan| plan.owner);
+    Ok(cgroup.delegate_below(path, pid, owner)?)
 }
 
 fn compile(
@@ -218,12 +228,14 @@ impl Order<'_> {
         session: &mut Session<'_>,
         state: &mut StateFile,
         draft: &Draft,
+        compiled: &Compiled,
         console_socket: Option<&OwnedFd>,
     ) -> Result<Option<Proxy>> {
         let mut console = None;
         loop {
             match session.next()? {
                 Event::Hooks => {
+                    delegate(compiled, session.pid(), draft)?;
                     self.hooks_before_pivot(state, draft)?;
                     session.proceed()?;
                     if self.owes_record() {

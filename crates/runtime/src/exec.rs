@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use orlop_cgroups::Below;
-use orlop_compile::ExecOptions as CompileOptions;
+use orlop_compile::{DELEGATE_CGROUP, ExecOptions as CompileOptions};
 use orlop_spec::{Capabilities, Document, Process, ProcessDocument, Status};
 use orlop_sys::spawn::Child;
 
@@ -71,7 +71,9 @@ impl Runtime {
             let (id, status) = (container.saved.id.clone(), Status::Stopped);
             return Err(Error::WrongState { id, action: Action::Exec, status });
         };
+        let delegated = config.spec.annotations.get(DELEGATE_CGROUP);
         let below = Below::parse(&options.cgroup).map_err(Error::usage)?;
+        let below = below.or_else(|| delegated.map(|path| Below::Everywhere(path.clone())));
         let cgroup = match (&below, container.cgroup()?) {
             (Some(below), _) => Some(container.own_cgroup()?.below(below).map_err(not_added)?),
             (None, cgroup) => cgroup,
