@@ -201,6 +201,16 @@ fn exec_applies_the_containers_rlimits_and_umask() {
 }
 
 #[test]
+fn the_callers_session_keyring_stays_the_callers() {
+    let mut container = Container::lasting();
+    container.set("/linux/maskedPaths", json!([]));
+    container.up();
+    // As another user than the keyrings' owner one sees only what one possesses.
+    let out = container.exec_command(&["--user", "1000:1000"], &["cat", "/proc/keys"]).ok();
+    assert!(out.stdout.contains(&format!("_ses.{}", container.id)), "{out}");
+}
+
+#[test]
 fn exec_goes_to_a_cgroup_below_the_containers() {
     let container = running();
     let own = cgroup::unified_directory(container.pid()).expect("a container has a cgroup on version 2");

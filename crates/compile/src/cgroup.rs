@@ -4,7 +4,7 @@ use crate::compiler::Compiler;
 use crate::devices::default_rules;
 use crate::mounts::options::MountOptions;
 use crate::paths::clean;
-use crate::{CgroupPlan, Code, Options};
+use crate::{CgroupPlan, CgroupRights, Code, Options};
 use orlop_cgroups::{CgroupPath, Controllers, PathProblem, Plan, plan};
 use orlop_spec::{DeviceRule, NamespaceKind, Pointer, Resources};
 use std::path::PathBuf;
@@ -26,7 +26,11 @@ impl Compiler<'_> {
         let plan = self.cgroup_plan();
         if let (Some(path), Some(plan)) = (path, plan) {
             let asked = !self.linux.cgroups_path.is_empty() || !plan.settings.is_empty();
-            let best_effort = !self.host.privileged && !asked;
+            let rights = self.host.cgroup_rights;
+            let best_effort = rights == CgroupRights::Forgiven && !asked;
+            if rights == CgroupRights::None && !asked {
+                return;
+            }
             if self.host.cgroups.unified.is_none() && !best_effort {
                 let message = "no cgroup2 file system is mounted, and every container is born in a cgroup";
                 self.error(Code::Cgroup, Pointer::new("/linux/cgroupsPath"), message)

@@ -25,6 +25,7 @@
 //! | `sysctl.rs`, `paths.rs` | kernel parameters, masked and read-only paths, names |
 //! | `limits.rs`, `capabilities.rs`, `identity.rs`, `seccomp.rs` | what the process may use and do, and who it is |
 //! | `scheduling.rs`, `memory_policy.rs` | policy, I/O priority, CPUs; NUMA nodes, execution domain |
+//! | `labels.rs` | `AppArmor` profiles, `SELinux` labels |
 //! | `environment.rs` | environment, working directory, the file to execute |
 //! | `hooks.rs`, `cgroup.rs` | hooks, control group |
 //! | `annotations.rs` | annotations with a meaning |
@@ -46,6 +47,7 @@ mod exec;
 mod hooks;
 mod host;
 mod identity;
+mod labels;
 mod launch;
 mod limits;
 mod mappings;
@@ -71,8 +73,10 @@ pub use codes::Code;
 pub use container::compile;
 pub use diagnostics::{Diagnostic, Diagnostics, Origin, Severity};
 pub use exec::compile_exec;
-pub use host::Host;
-pub use launch::{CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, SchedulerAttributes};
+pub use host::{CgroupRights, Host};
+pub use launch::{
+    CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, SchedulerAttributes, SeccompAgent,
+};
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, Mode, Options, Overlay};

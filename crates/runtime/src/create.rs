@@ -6,23 +6,25 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use orlop_cgroups::Layout;
-use orlop_compile::{Compiled, Diagnostics, Host, Mode, Options, Overlay};
-use orlop_spec::{Spec, Status};
+use orlop_compile::{CgroupRights, Compiled, Diagnostics, Host, Mode, Options, Overlay};
+use orlop_spec::{NamespaceKind, Spec, Status};
+use orlop_sys::Fd;
 use orlop_sys::spawn::Child;
 
 use crate::bundle::Bundle;
 use crate::console::{self, Proxy};
 use crate::draft::Draft;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::liveness::Process;
+use crate::notify::{self, Relay};
 use crate::options::{CgroupManager, CreateOptions, RunOptions};
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
 use crate::wait::Foreground;
-use crate::{cgroup, facts, files, join, log};
+use crate::{agent, cgroup, files, join, log, socket, userns};
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -42,6 +44,8 @@ pub(crate) struct Made {
     pub(crate) console: Option<Proxy>,
     /// What is saved of it.
     state: StateFile,
+    /// How it will tell that it is ready, if the caller wants to know.
+    relay: Option<Relay>,
 }
 
 impl Runtime {
@@ -71,15 +75,19 @@ impl Runtime {
         console::check(order.has_terminal(), run.detach, order.options.console_socket.is_some())?;
         if run.detach {
             let made = self.make(order).map_err(|e| order.locate(e))?;
-            return order.started(&made).map(|()| 0);
+            order.started(&made)?;
+            let (pid, pidfd) = (made.child.pid, made.child.pidfd.into());
+            made.relay.map_or(Ok(()), |relay| relay.run(&pidfd, pid))?;
+            return Ok(0);
         }
         // Before the launch, so that no signal is lost in between.
         let foreground = Foreground::new(!run.no_subreaper)?;
         let mut made = self.make(order).map_err(|e| order.locate(e))?;
         let proxy = made.console.take();
-        let status = order
-            .started(&made)
-            .and_then(|()| foreground.wait(made.child.pid, &made.child.pidfd.into(), proxy));
+        let started = order.started(&made);
+        let (pid, pidfd) = (made.child.pid, OwnedFd::from(made.child.pidfd));
+        let relayed = made.relay.map_or(Ok(()), |relay| relay.run_aside(&pidfd));
+        let status = started.and(relayed).and_then(|()| foreground.wait(pid, &pidfd, proxy));
         if run.keep && status.is_ok() {
             return status;
         }
@@ -88,30 +96,51 @@ impl Runtime {
     }
 
     fn order<'a>(&self, id: &'a ContainerId, options: &'a CreateOptions, mode: Mode) -> Result<Order<'a>> {
-        let layout = self.layout()?;
-        let bundle = Bundle::load(options, |spec, path| {
-            let host = facts::gather(spec, layout).ok()?;
+        let mut bundle = Bundle::load(options, |spec, path| {
+            let host = self.facts(spec, None).ok()?;
             compile(spec, path, &host, (id, options, mode), self.settings.cgroup_manager, None).err()
         })?;
+        if notify::of_caller().is_some() {
+            notify::add_to(&mut bundle.config.spec, &self.store.root().join(id.as_str()));
+        }
         Ok(Order { id, bundle, options, mode, cgroups: self.settings.cgroup_manager, overlay: None })
     }
 
     /// Everything up to the container's process: waiting to be started, or running.
     fn make(&self, order: &Order<'_>) -> Result<Made> {
         files::check_preserved(order.options.preserve_fds)?;
+        let host = self.facts(&order.bundle.config.spec, None)?;
+        let privileged = host.privileged;
+        let made = self.make_on(host, order);
+        if order.has_new(&NamespaceKind::User) {
+            made.map_err(|e| userns::blame(e, privileged))
+        } else {
+            made
+        }
+    }
+
+    fn make_on(&self, mut host: Host, order: &Order<'_>) -> Result<Made> {
         let layout = self.layout()?;
-        let host = facts::gather(&order.bundle.config.spec, layout)?;
         let console = order.options.console_socket.as_deref();
         let console = console.map(console::connect_console_socket).transpose()?;
-        let compiled = order.compile(&host, &self.store.root().join(order.id.as_str()))?;
+        let scratch = self.store.root().join(order.id.as_str());
+        let mut compiled = order.compile(&host, &scratch)?;
         let mut draft = Draft::new(self.store.claim(order.id)?);
         log::findings(&compiled.warnings);
         let mut state = self.first_state(order, &compiled, layout)?;
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
         if let Some(plan) = &compiled.launch.cgroup {
-            draft.cgroup = cgroup::create(plan, layout)?;
+            draft.cgroup = cgroup::create(plan, layout, self.is_rootless())?;
+            if draft.cgroup.is_none() {
+                // Without a cgroup of its own, the container sees none either.
+                host.cgroup_rights = CgroupRights::None;
+                compiled = order.compile(&host, &scratch)?;
+                state.cgroups = CgroupPaths::default();
+                order.warn_of_strays();
+            }
         }
+        let relay = order.prepare_notify(&draft)?;
         let start = (order.mode == Mode::Create).then(|| draft.dir().listen_start()).transpose()?;
         let mut session = launch::launch(Request {
             compiled: &compiled,
@@ -128,14 +157,14 @@ impl Runtime {
             state.status = Status::Created;
         }
         draft.dir().write_state(&state)?;
-        if order.owes_record() && !compiled.launch.sync_hooks {
+        if order.owes_record(&compiled) && !compiled.launch.sync_hooks {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;
         }
-        let console = order.converse(&mut session, &mut state, &draft, &compiled, console.as_ref())?;
+        let console = order.converse(&mut session, &compiled, &mut state, &draft, console.as_ref())?;
         let child = session.release()?;
         draft.keep();
-        Ok(Made { child, console, state })
+        Ok(Made { child, console, state, relay })
     }
 
     fn first_state(&self, order: &Order<'_>, compiled: &Compiled, layout: &Layout) -> Result<StateFile> {
@@ -199,14 +228,31 @@ impl Order<'_> {
         self.bundle.config.spec.process.as_ref().is_some_and(|process| process.terminal)
     }
 
+    /// A container without a cgroup is known by its PID namespace; without one of these either, nobody can tell which
+    /// processes are its own. The words are runc's.
+    fn warn_of_strays(&self) {
+        if !self.has_new(&NamespaceKind::Pid) {
+            tracing::warn!(
+                "the container has no cgroup and no PID namespace of its own, so `kill` and `delete` reach its first \
+                 process only. Such configuration is strongly discouraged"
+            );
+        }
+    }
+
+    fn has_new(&self, kind: &NamespaceKind) -> bool {
+        let linux = self.bundle.config.spec.linux.as_ref();
+        linux.is_some_and(|linux| linux.namespaces.iter().any(|n| n.kind == *kind && n.path.is_empty()))
+    }
+
     /// An error, with lines and columns of the config.
     fn locate(&self, error: Error) -> Error {
         error.located_in(&self.bundle.config.text)
     }
 
     /// Whether init asks for nothing but a word before exec: that the state is written down (`Step::AwaitWord`).
-    fn owes_record(&self) -> bool {
-        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty()
+    fn owes_record(&self, compiled: &Compiled) -> bool {
+        let waits_for_more = compiled.launch.seccomp_agent.is_some();
+        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty() && !waits_for_more
     }
 
     fn args(&self) -> &[String] {
@@ -226,9 +272,9 @@ impl Order<'_> {
     fn converse(
         &self,
         session: &mut Session<'_>,
+        compiled: &Compiled,
         state: &mut StateFile,
         draft: &Draft,
-        compiled: &Compiled,
         console_socket: Option<&OwnedFd>,
     ) -> Result<Option<Proxy>> {
         let mut console = None;
@@ -238,7 +284,7 @@ impl Order<'_> {
                     delegate(compiled, session.pid(), draft)?;
                     self.hooks_before_pivot(state, draft)?;
                     session.proceed()?;
-                    if self.owes_record() {
+                    if self.owes_record(compiled) {
                         session.proceed()?;
                     }
                 }
@@ -247,10 +293,17 @@ impl Order<'_> {
                     // At once, so that the program finds a terminal of the right size.
                     None => console = Some(Proxy::new(master)?),
                 },
+                Event::SeccompListener(number) => {
+                    if let Some(agent) = &compiled.launch.seccomp_agent {
+                        let told = ContainerState::new(state.clone(), Status::Creating).to_oci();
+                        agent::hand_over(agent, number, session.pidfd(), session.pid(), told)?;
+                    }
+                    session.proceed()?;
+                }
                 Event::Ready if self.mode == Mode::Create => {
                     state.status = Status::Created;
                     draft.dir().write_state(state)?;
-                    self.write_pid_file(state)?;
+                    self.announce(state, session)?;
                     session.proceed()?;
                     return Ok(console);
                 }
@@ -260,18 +313,34 @@ impl Order<'_> {
                     session.proceed()?;
                 }
                 Event::Running => {
-                    self.write_pid_file(state)?;
+                    self.announce(state, session)?;
                     return Ok(console);
                 }
             }
         }
     }
 
-    fn write_pid_file(&self, state: &StateFile) -> Result<()> {
+    /// Tells those who asked which process is the container's: by its number in a file, and by a pidfd to a socket, which
+    /// is crun's annotation.
+    fn announce(&self, state: &StateFile, session: &Session<'_>) -> Result<()> {
+        if let Some(path) = state.annotations.get("run.oci.pidfd_receiver") {
+            let stream = socket::connect(Path::new(path), "connect to the receiver of the pidfd")?;
+            orlop_sys::socket::send(Fd::of(&stream), b"pidfd", Some(session.pidfd()))
+                .doing(|| format!("send the pidfd to {path}"))?;
+        }
         match (&self.options.pid_file, state.process) {
             (Some(path), Some(process)) => files::write_pid(path, process.pid),
             _ => Ok(()),
         }
+    }
+
+    /// Makes what a container needs that is to tell when it is ready; one that runs at once is listened to at once.
+    fn prepare_notify(&self, draft: &Draft) -> Result<Option<Relay>> {
+        if notify::of_caller().is_none() || self.overlay.is_some() {
+            return Ok(None);
+        }
+        draft.dir().make_notify()?;
+        if self.mode == Mode::Run { Relay::listen(draft.dir()) } else { Ok(None) }
     }
 
     /// Hooks that are promised a container whose mounts are made and whose root is not yet switched.

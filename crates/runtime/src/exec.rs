@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use orlop_cgroups::Below;
-use orlop_compile::{DELEGATE_CGROUP, ExecOptions as CompileOptions};
+use orlop_compile::{Compiled, DELEGATE_CGROUP, ExecOptions as CompileOptions};
 use orlop_spec::{Capabilities, Document, Process, ProcessDocument, Status};
 use orlop_sys::spawn::Child;
 
@@ -15,8 +15,9 @@ use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::options::{ExecArgs, ExecOptions, ProcessSource};
 use crate::runtime::{Container, Runtime};
+use crate::state::ContainerState;
 use crate::wait::Foreground;
-use crate::{facts, files, join, log};
+use crate::{agent, files, join, log};
 
 impl Runtime {
     /// Executes another process in a container. The result is its exit status, 128 + n if signal n ended it, 0 if
@@ -56,10 +57,10 @@ impl Runtime {
         options: &ExecOptions,
         console_socket: Option<&OwnedFd>,
     ) -> Result<(Child, Option<Proxy>)> {
-        let host = facts::gather(&config.spec, self.layout()?)?;
+        let host = self.facts(&config.spec, Some(process))?;
         let how = CompileOptions {
             id: &container.saved.id,
-            no_new_keyring: true,
+            no_new_keyring: false,
             filter: None,
             preserve_fds: options.preserve_fds,
         };
@@ -102,7 +103,7 @@ impl Runtime {
             }
             launched => launched,
         }?;
-        converse(session, options, console_socket)
+        converse(session, container, &compiled, options, console_socket)
     }
 }
 
@@ -114,6 +115,8 @@ fn not_added(e: impl std::fmt::Display) -> Error {
 /// Talks to init until the process runs.
 fn converse(
     mut session: Session<'_>,
+    container: &Container,
+    compiled: &Compiled,
     options: &ExecOptions,
     console_socket: Option<&OwnedFd>,
 ) -> Result<(Child, Option<Proxy>)> {
@@ -125,6 +128,13 @@ fn converse(
                 // At once, so that the program finds a terminal of the right size.
                 None => console = Some(Proxy::new(master)?),
             },
+            Event::SeccompListener(number) => {
+                if let Some(agent) = &compiled.launch.seccomp_agent {
+                    let told = ContainerState::new(container.saved.clone(), container.status()?).to_oci();
+                    agent::hand_over(agent, number, session.pidfd(), session.pid(), told)?;
+                }
+                session.proceed()?;
+            }
             Event::Begin | Event::Hooks | Event::Ready => session.proceed()?,
             Event::Running => {
                 if let Some(path) = &options.pid_file {
@@ -175,6 +185,8 @@ impl ExecArgs {
         }
         process.user.additional_gids.extend(&self.additional_gids);
         process.no_new_privileges = self.no_new_privs.unwrap_or(process.no_new_privileges);
+        process.apparmor_profile = self.apparmor.clone().unwrap_or(process.apparmor_profile);
+        process.selinux_label = self.process_label.clone().unwrap_or(process.selinux_label);
         if !self.caps.is_empty() {
             let sets = process.capabilities.get_or_insert_with(Capabilities::default);
             // Never inheritable: that would give them to every file with inheritable capabilities (CVE-2022-29162).

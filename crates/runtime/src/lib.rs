@@ -1,6 +1,7 @@
 //! The runtime library: load, prepare, launch, exec, kill, delete.
 #![forbid(unsafe_code)]
 
+mod agent;
 mod bundle;
 mod cgroup;
 pub mod console;
@@ -24,13 +25,16 @@ mod launch;
 pub mod liveness;
 pub mod log;
 mod mounts;
+mod notify;
 pub mod options;
 mod runtime;
+mod socket;
 mod start;
 pub mod state;
 pub mod store;
 mod try_it;
 mod update;
+mod userns;
 pub mod wait;
 
 pub use error::{Error, Result};

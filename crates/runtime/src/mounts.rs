@@ -13,7 +13,7 @@ use crate::error::{Action, Error, Result};
 use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Words};
 use crate::runtime::{Container, Runtime};
-use crate::{facts, files, join, log};
+use crate::{files, join, log};
 
 /// Where mounts stand in a config; here they are a document of their own.
 const IN_CONFIG: &str = "/mounts";
@@ -57,7 +57,7 @@ impl Runtime {
             return Err(Error::WrongState { id: id.to_string(), action: Action::Mount, status });
         }
         let config = container.config()?;
-        let host = facts::gather(&config.spec, self.layout()?)?;
+        let host = self.facts(&config.spec, None)?;
         let compiled = compile(&container, &config, &document.spec, &host)
             .map_err(|found| refused(name, "", &found).within(IN_CONFIG).located_in(&document.text))?;
         log::findings(&compiled.warnings);

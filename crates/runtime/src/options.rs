@@ -112,6 +112,10 @@ pub struct ExecArgs {
     pub tty: bool,
     /// Added to the capabilities, such as `CAP_KILL`.
     pub caps: Vec<String>,
+    /// Its `AppArmor` profile; absent as in the container's config.
+    pub apparmor: Option<String>,
+    /// Its `SELinux` label; absent as in the container's config.
+    pub process_label: Option<String>,
     /// Whether `execve(2)` may no longer grant privileges; absent as in the container's config.
     pub no_new_privs: Option<bool>,
 }

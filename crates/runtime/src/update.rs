@@ -12,7 +12,7 @@ use crate::id::ContainerId;
 use crate::options::ResourcesSource;
 use crate::runtime::{Container, Runtime};
 use crate::state::CgroupPaths;
-use crate::{facts, files, log};
+use crate::{files, log};
 
 impl Runtime {
     /// Changes limits of a container. If one is refused, the others are taken back.
@@ -31,7 +31,7 @@ impl Runtime {
             return Err(Error::WrongState { id: id.to_string(), action: Action::Update, status });
         }
         let config = container.config()?;
-        let host = facts::gather(&config.spec, self.layout()?)?;
+        let host = self.facts(&config.spec, None)?;
         let update = compile_update(&config.spec, &change.spec, &host)
             .map_err(|found| refused(file, &change.text, &found))?;
         log::findings(&update.warnings);

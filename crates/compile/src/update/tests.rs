@@ -11,6 +11,7 @@ fn host() -> Host {
         euid: 0,
         egid: 0,
         privileged: true,
+        cgroup_rights: crate::CgroupRights::Full,
         setgroups_denied: false,
         last_cap: 40,
         bounding: u64::MAX,
