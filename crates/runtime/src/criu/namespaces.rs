@@ -105,6 +105,7 @@ pub(crate) fn has_own_clocks(pid: i32) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Error;
     use orlop_compile::Origin;
     use orlop_spec::NamespaceKind;
 

@@ -1,7 +1,7 @@
 //! The process `criu swrk`, and the conversation with it.
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -58,7 +58,7 @@ impl Swrk {
             });
             with_mounts(&mut command, mounts.collect::<Result<_>>()?);
         }
-        let numbers = setup.inherit.iter().chain([&theirs]).map(|fd| fd.as_raw_fd()).collect();
+        let numbers = setup.inherit.iter().chain([&theirs]).map(AsRawFd::as_raw_fd).collect();
         let child = with_descriptors(&mut command, numbers).spawn().doing(doing)?;
         Ok(Self { child, socket: Some(ours) })
     }
