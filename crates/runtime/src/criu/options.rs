@@ -51,8 +51,9 @@ impl Directories {
 fn directory(path: &Path, make: bool) -> Result<File> {
     let bad = |e: std::io::Error| CriuError::Images { path: path.to_owned(), why: e.to_string() };
     if make {
-        // The images hold all of the container's memory.
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(bad)?;
+        // The images, which hold all of the container's memory, are their owner's alone. But a process that is restored in
+        // a user namespace looks for some in here.
+        DirBuilder::new().recursive(true).mode(0o711).create(path).map_err(bad)?;
     }
     let opened = File::options().read(true).custom_flags(libc::O_DIRECTORY).open(path);
     Ok(opened.map_err(bad)?)
