@@ -3,15 +3,18 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `cgroup/create.rs` | making the directories, enabling controllers, refusing a cgroup in use |
+//! | `cgroup/below.rs` | cgroups that the container made below its own |
 //! | `cgroup/undo.rs` | taking a half-made cgroup back |
 //! | `cgroup/write.rs` | writing settings |
 //! | `cgroup/update.rs` | changing limits, and taking a failed change back |
 //! | `cgroup/delegate.rs` | handing the cgroup to the container's user |
 //! | `cgroup/events.rs` | waiting for `cgroup.events` |
 //! | `cgroup/freeze.rs` | freezing with a deadline, thawing |
+//! | `cgroup/watch.rs` | waiting for kills for want of memory |
 //! | `cgroup/kill.rs` | killing all, waiting until it is empty |
 //! | `cgroup/remove.rs` | removing it with all that the container made below it |
 
+mod below;
 mod create;
 mod delegate;
 mod events;
@@ -22,9 +25,10 @@ mod remove;
 mod tests;
 mod undo;
 mod update;
+mod watch;
 mod write;
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -35,6 +39,9 @@ use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::layout::Location;
 use crate::tree;
+
+pub use below::Below;
+pub use watch::{Occasion, Watch};
 
 /// How long freezing may take, unless the caller says otherwise. Tasks in the kernel finish what they do first.
 pub const FREEZE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
@@ -78,19 +85,6 @@ impl Cgroup {
     /// cgroup never migrates, and migration is what is slow.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.v2.as_fd()
-    }
-
-    /// The directory of a cgroup that the container made below its own, for a further process that shall be born there.
-    /// The empty path and `/` are the container's own.
-    ///
-    /// # Errors
-    /// [`Error::Path`] for a path that does not only go down; [`Error::Call`] where there is no such cgroup.
-    pub fn sub(&self, path: &str) -> Result<OwnedFd> {
-        let mut dir = self.v2.try_clone()?;
-        for name in &crate::path::components(path)? {
-            dir = dir.child(name)?;
-        }
-        Ok(dir.into_fd())
     }
 
     /// The directories that [`Cgroup::create`] made, parents before children, in all hierarchies.

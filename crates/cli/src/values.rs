@@ -1,5 +1,7 @@
 //! How values of arguments are read: strictly, because a number that is understood wrongly is a hole.
 
+use std::time::Duration;
+
 /// A user id, or a group id: decimal digits, at most 4294967294 (the next one means "no user" to the kernel).
 pub(crate) fn user_id(text: &str) -> Result<u32, String> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -39,6 +41,44 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     let part = part.parse::<u64>().map_err(|_| wrong())? * (1 << unit) / 10_u64.pow(part.len() as u32);
     let bytes = whole.checked_mul(1 << unit).and_then(|bytes| bytes.checked_add(part));
     bytes.filter(|bytes| (1..=i64::MAX.unsigned_abs()).contains(bytes)).ok_or_else(wrong)
+}
+
+/// A limit of memory in bytes: as [`bytes`], or 0 for "as it is", or -1 for no limit.
+pub(crate) fn limit(text: &str) -> Result<i64, String> {
+    match text {
+        "-1" => Ok(-1),
+        "0" => Ok(0),
+        text => bytes(text).map(|bytes| bytes as i64),
+    }
+}
+
+/// A time, as Go writes it: numbers with units, such as `5s`, `1m30s` or `0.5h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a time such as 5s, 100ms or 1m30s, greater than 0");
+    let mut seconds = 0.0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+        let number: f64 = rest[..end].parse().map_err(|_| wrong())?;
+        rest = &rest[end..];
+        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        let unit = match &rest[..end] {
+            "ns" => 1e-9,
+            "us" | "µs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(wrong()),
+        };
+        seconds += number * unit;
+        rest = &rest[end..];
+    }
+    // A year is longer than anybody waits, and sums with it do not overflow.
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if time > Duration::ZERO => Ok(time.min(Duration::from_secs(365 * 86_400))),
+        _ => Err(wrong()),
+    }
 }
 
 /// A number of CPUs: 0.5 is half of one.
@@ -208,6 +248,18 @@ mod tests {
             "1.0000001m",
         ] {
             assert!(bytes(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn times() {
+        for (text, milliseconds) in
+            [("5s", 5000), ("100ms", 100), ("1m30s", 90_000), ("0.5h", 1_800_000), ("1s500ms", 1500)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for wrong in ["", "0", "5", "0s", "-1s", "s", "1x", "1.2.3s", "5 s", "1e5s", "inf"] {
+            assert!(duration(wrong).is_err(), "{wrong:?}");
         }
     }
 

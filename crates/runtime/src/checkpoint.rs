@@ -6,13 +6,13 @@ use std::path::Path;
 use orlop_compile::{Compiled, Mode};
 use orlop_spec::Status;
 
+use crate::bundle;
 use crate::create::compile;
 use crate::criu::{self, Criu, Directories, Kind, Message, Notify, Setup, opt};
 use crate::error::{Action, Doing, Error, Result};
 use crate::id::ContainerId;
 use crate::options::{CheckpointOptions, CreateOptions};
 use crate::runtime::{Container, Runtime};
-use crate::{bundle, facts};
 
 /// As runc and crun name it: engines keep it.
 const LOG: &str = "dump.log";
@@ -91,10 +91,10 @@ impl Runtime {
 
     /// The program that made the container, which says what of it lies outside.
     fn recompile(&self, container: &Container, spec: &orlop_spec::Spec) -> Result<Compiled> {
-        let host = facts::gather(spec, self.layout()?)?;
+        let host = self.facts(spec, None)?;
         let id = ContainerId::new(&container.saved.id)?;
         let how = (&id, &CreateOptions::default(), Mode::Run);
-        compile(spec, &container.saved.bundle, &host, how, None)
+        compile(spec, &container.saved.bundle, &host, how, self.settings.cgroup_manager, None)
             .map_err(|found| bundle::refused(&container.dir.config_path(), "", &found))
     }
 }

@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use orlop_cgroups::Layout;
-use orlop_compile::{Compiled, Diagnostics, Host, Mode, Options, Overlay};
-use orlop_spec::{Spec, Status};
+use orlop_compile::{CgroupRights, Compiled, Diagnostics, Host, Mode, Options, Overlay};
+use orlop_spec::{NamespaceKind, Spec, Status};
 use orlop_sys::spawn::Child;
 
 use crate::bundle::Bundle;
@@ -18,11 +18,11 @@ use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::liveness::Process;
-use crate::options::{CreateOptions, RunOptions};
+use crate::options::{CgroupManager, CreateOptions, RunOptions};
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
 use crate::wait::Foreground;
-use crate::{cgroup, criu, facts, files, join, log};
+use crate::{agent, cgroup, criu, files, join, log, userns};
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -30,6 +30,7 @@ pub(crate) struct Order<'a> {
     pub(crate) bundle: Bundle,
     pub(crate) options: &'a CreateOptions,
     pub(crate) mode: Mode,
+    pub(crate) cgroups: CgroupManager,
     /// A throw-away overlay over this directory instead of the config's root.
     pub(crate) overlay: Option<&'a Path>,
 }
@@ -102,29 +103,46 @@ impl Runtime {
         options: &'a CreateOptions,
         mode: Mode,
     ) -> Result<Order<'a>> {
-        let layout = self.layout()?;
         let bundle = Bundle::load(options, |spec, path| {
-            let host = facts::gather(spec, layout).ok()?;
-            compile(spec, path, &host, (id, options, mode), None).err()
+            let host = self.facts(spec, None).ok()?;
+            compile(spec, path, &host, (id, options, mode), self.settings.cgroup_manager, None).err()
         })?;
-        Ok(Order { id, bundle, options, mode, overlay: None })
+        Ok(Order { id, bundle, options, mode, cgroups: self.settings.cgroup_manager, overlay: None })
     }
 
     /// Everything up to the container's process: waiting to be started, or running.
     fn make(&self, order: &Order<'_>) -> Result<Made> {
         files::check_preserved(order.options.preserve_fds)?;
+        let host = self.facts(&order.bundle.config.spec, None)?;
+        let privileged = host.privileged;
+        let made = self.make_on(host, order);
+        if order.has_new(&NamespaceKind::User) {
+            made.map_err(|e| userns::blame(e, privileged))
+        } else {
+            made
+        }
+    }
+
+    fn make_on(&self, mut host: Host, order: &Order<'_>) -> Result<Made> {
         let layout = self.layout()?;
-        let host = facts::gather(&order.bundle.config.spec, layout)?;
         let console = order.options.console_socket.as_deref();
         let console = console.map(console::connect_console_socket).transpose()?;
-        let compiled = order.compile(&host, &self.store.root().join(order.id.as_str()))?;
+        let scratch = self.store.root().join(order.id.as_str());
+        let mut compiled = order.compile(&host, &scratch)?;
         let mut draft = Draft::new(self.store.claim(order.id)?);
         log::findings(&compiled.warnings);
         let mut state = self.first_state(order, &compiled, layout)?;
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
         if let Some(plan) = &compiled.launch.cgroup {
-            draft.cgroup = cgroup::create(plan, layout)?;
+            draft.cgroup = cgroup::create(plan, layout, self.is_rootless())?;
+            if draft.cgroup.is_none() {
+                // Without a cgroup of its own, the container sees none either.
+                host.cgroup_rights = CgroupRights::None;
+                compiled = order.compile(&host, &scratch)?;
+                state.cgroups = CgroupPaths::default();
+                order.warn_of_strays();
+            }
         }
         let start = (order.mode == Mode::Create).then(|| draft.dir().listen_start()).transpose()?;
         let mut session = launch::launch(Request {
@@ -142,11 +160,11 @@ impl Runtime {
             state.status = Status::Created;
         }
         draft.dir().write_state(&state)?;
-        if order.owes_record() && !compiled.launch.sync_hooks {
+        if order.owes_record(&compiled) && !compiled.launch.sync_hooks {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;
         }
-        let console = order.converse(&mut session, &mut state, &draft, console.as_ref())?;
+        let console = order.converse(&mut session, &compiled, &mut state, &draft, console.as_ref())?;
         let child = session.release()?;
         draft.keep();
         Ok(Made { child, console, state })
@@ -186,6 +204,7 @@ pub(crate) fn compile(
     bundle: &Path,
     host: &Host,
     (id, options, mode): (&ContainerId, &CreateOptions, Mode),
+    cgroups: CgroupManager,
     root_override: Option<Overlay<'_>>,
 ) -> std::result::Result<Compiled, Diagnostics> {
     let options = Options {
@@ -197,6 +216,7 @@ pub(crate) fn compile(
         preserve_fds: options.preserve_fds,
         listen_fds: files::listen_fds(),
         systemd_cgroup: false,
+        no_cgroup: cgroups == CgroupManager::Disabled,
         root_override,
         filter: None,
     };
@@ -208,14 +228,31 @@ impl Order<'_> {
         self.bundle.config.spec.process.as_ref().is_some_and(|process| process.terminal)
     }
 
+    /// A container without a cgroup is known by its PID namespace; without one of these either, nobody can tell which
+    /// processes are its own. The words are runc's.
+    fn warn_of_strays(&self) {
+        if !self.has_new(&NamespaceKind::Pid) {
+            tracing::warn!(
+                "the container has no cgroup and no PID namespace of its own, so `kill` and `delete` reach its first \
+                 process only. Such configuration is strongly discouraged"
+            );
+        }
+    }
+
+    fn has_new(&self, kind: &NamespaceKind) -> bool {
+        let linux = self.bundle.config.spec.linux.as_ref();
+        linux.is_some_and(|linux| linux.namespaces.iter().any(|n| n.kind == *kind && n.path.is_empty()))
+    }
+
     /// An error, with lines and columns of the config.
     fn locate(&self, error: Error) -> Error {
         error.located_in(&self.bundle.config.text)
     }
 
     /// Whether init asks for nothing but a word before exec: that the state is written down (`Step::AwaitWord`).
-    fn owes_record(&self) -> bool {
-        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty()
+    fn owes_record(&self, compiled: &Compiled) -> bool {
+        let waits_for_more = compiled.launch.seccomp_agent.is_some();
+        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty() && !waits_for_more
     }
 
     fn args(&self) -> &[String] {
@@ -226,7 +263,8 @@ impl Order<'_> {
     pub(crate) fn compile(&self, host: &Host, scratch: &Path) -> Result<Compiled> {
         let overlay = self.overlay.map(|lower| Overlay { lower, at: scratch, options: &[] });
         let bundle = &self.bundle;
-        compile(&bundle.config.spec, &bundle.path, host, (self.id, self.options, self.mode), overlay)
+        let order = (self.id, self.options, self.mode);
+        compile(&bundle.config.spec, &bundle.path, host, order, self.cgroups, overlay)
             .map_err(|found| bundle.refused(&found))
     }
 
@@ -234,6 +272,7 @@ impl Order<'_> {
     fn converse(
         &self,
         session: &mut Session<'_>,
+        compiled: &Compiled,
         state: &mut StateFile,
         draft: &Draft,
         console_socket: Option<&OwnedFd>,
@@ -244,7 +283,7 @@ impl Order<'_> {
                 Event::Hooks => {
                     self.hooks_before_pivot(state, draft)?;
                     session.proceed()?;
-                    if self.owes_record() {
+                    if self.owes_record(compiled) {
                         session.proceed()?;
                     }
                 }
@@ -253,6 +292,13 @@ impl Order<'_> {
                     // At once, so that the program finds a terminal of the right size.
                     None => console = Some(Proxy::new(master)?),
                 },
+                Event::SeccompListener(number) => {
+                    if let Some(agent) = &compiled.launch.seccomp_agent {
+                        let told = ContainerState::new(state.clone(), Status::Creating).to_oci();
+                        agent::hand_over(agent, number, session.pidfd(), session.pid(), told)?;
+                    }
+                    session.proceed()?;
+                }
                 Event::Ready if self.mode == Mode::Create => {
                     state.status = Status::Created;
                     draft.dir().write_state(state)?;

@@ -1,6 +1,7 @@
 //! The runtime library: load, prepare, launch, exec, kill, delete.
 #![forbid(unsafe_code)]
 
+mod agent;
 mod bundle;
 mod cgroup;
 mod checkpoint;
@@ -10,6 +11,7 @@ mod criu;
 mod delete;
 mod draft;
 pub mod error;
+pub mod events;
 mod exec;
 mod facts;
 mod files;
@@ -27,10 +29,13 @@ pub mod log;
 pub mod options;
 mod restore;
 mod runtime;
+mod socket;
 mod start;
 pub mod state;
 pub mod store;
 mod try_it;
+mod update;
+mod userns;
 pub mod wait;
 
 pub use criu::CriuError;
@@ -38,7 +43,7 @@ pub use error::{Error, Result};
 pub use id::ContainerId;
 pub use options::{
     CgroupManager, CgroupsMode, CheckpointOptions, CreateOptions, CriuOptions, ExecArgs, ExecOptions,
-    NetMode, NetworkLock, ProcessSource, RestoreOptions, RunOptions, Settings, TryOptions,
+    NetMode, NetworkLock, ProcessSource, ResourcesSource, RestoreOptions, RunOptions, Settings, TryOptions,
 };
 pub use runtime::Runtime;
 pub use state::{ContainerState, StateFile};

@@ -19,7 +19,7 @@ use crate::liveness::Process;
 use crate::options::{CreateOptions, RestoreOptions, RunOptions};
 use crate::runtime::Runtime;
 use crate::state::{ContainerState, StateFile};
-use crate::{cgroup, facts, log};
+use crate::{cgroup, log};
 
 /// As runc and crun name it: engines keep it.
 const LOG: &str = "restore.log";
@@ -51,7 +51,7 @@ impl Runtime {
     fn remake(&self, order: &Order<'_>, options: &RestoreOptions) -> Result<Made> {
         let criu = Criu::find()?;
         let layout = self.layout()?;
-        let host = facts::gather(&order.bundle.config.spec, layout)?;
+        let host = self.facts(&order.bundle.config.spec, None)?;
         let console = order.options.console_socket.as_deref();
         let console = console.map(console::connect_console_socket).transpose()?;
         let compiled = order.compile(&host, Path::new(""))?;
@@ -64,7 +64,7 @@ impl Runtime {
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
         if let Some(plan) = &compiled.launch.cgroup {
-            draft.cgroup = cgroup::create(plan, layout)?;
+            draft.cgroup = cgroup::create(plan, layout, self.is_rootless())?;
         }
         make_places(order, &compiled, &state.rootfs)?;
         let mut remade =
