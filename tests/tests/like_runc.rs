@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use orlop_tests::terminal::Terminal;
 use orlop_tests::Container;
 use orlop_tests::container::printed;
+use orlop_tests::spec::{HOST_ID, add_user_namespace};
 use serde_json::json;
 
 /// A hook that fails, after one that does not.
@@ -144,7 +145,7 @@ fn a_bind_mount_can_show_what_was_mounted_in_the_container_before() {
     for user_namespace in [false, true] {
         let mut container = Container::sh("cat /copy/below/file");
         if user_namespace {
-            orlop_tests::spec::add_user_namespace(&mut container.bundle);
+            add_user_namespace(&mut container.bundle.config, &[(0, HOST_ID, 65536)]);
         }
         let source = container.home().join("source");
         fs::create_dir(&source).expect("a new directory");

@@ -33,7 +33,7 @@ pub fn compile_hook(
 impl Compiler<'_> {
     fn hook_process(&mut self, hook: &Hook, options: &HookOptions<'_>) {
         self.step(Step::NewSession {}, HOOK, "The caller's terminal and signals stay the caller's.");
-        for (from, to) in [(options.input, 0), (options.output, 1), (options.output, 2)] {
+        for (to, from) in (0..).zip(options.streams) {
             self.step(
                 Step::Redirect { from, to },
                 HOOK,
@@ -98,6 +98,11 @@ impl<'a> Compiler<'a> {
             self.launch.sync_hooks = true;
             let why = "Hooks see the finished mounts and still reach the host's files.";
             self.sync(Point::Hooks, Pointer::new(list), why);
+        } else if let Some((_, pointer)) = self.launch.delegate.clone() {
+            self.launch.sync_hooks = true;
+            let why =
+                "The cgroup namespace is made; now the process leaves its root for a cgroup of its own.";
+            self.sync(Point::Hooks, pointer, why);
         }
     }
 

@@ -64,10 +64,8 @@ pub struct Overlay<'a> {
 pub struct HookOptions<'a> {
     /// The container's id.
     pub id: &'a str,
-    /// Where its standard input is.
-    pub input: Slot,
-    /// Where its standard output and error are.
-    pub output: Slot,
+    /// Where its standard input, output and error are.
+    pub streams: [Slot; 3],
     /// When it runs.
     pub when: HookTime<'a>,
 }

@@ -119,6 +119,7 @@ impl<'a> Machine<'a> {
             Step::MountAttributes { target, set } => mounts::attributes(self, target, set),
             Step::OpenCovered { path, slot } => copy::open_covered(self, path, slot),
             Step::TakeOver { from, target, owner } => copy::take_over(self, from, target, owner),
+            Step::Unmount { target } => mounts::unmount(self, target),
             Step::PrivateProc {} => procfs::private(self),
             Step::OpenDir { path, slot } => devices::open_dir(self, path, slot),
             Step::Device { dir, name, mode, device, uid, gid } => {

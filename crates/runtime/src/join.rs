@@ -15,8 +15,8 @@ use crate::hooks::Streams;
 use crate::launch::{self, Event, Request, Words};
 use crate::state::{ContainerState, StateFile};
 
-const INPUT: Slot = Slot::FREE;
-const OUTPUT: Slot = Slot(Slot::FREE.0 + 1);
+/// Standard input, output and error of a hook.
+const STREAMS: [Slot; 3] = [Slot::FREE, Slot(Slot::FREE.0 + 1), Slot(Slot::FREE.0 + 2)];
 
 /// The namespaces that are the container's own or that it joined (`CLONE_NEW…`): those a new process must join to be in
 /// the same ones. The others are the caller's.
@@ -63,7 +63,7 @@ pub(crate) fn hook_spawner<'a>(
         let doing = || format!("start {} in the container", hook.path);
         let process = inside.state.process.map(|process| process.open()).transpose()?.flatten();
         let init = process.ok_or(nix::errno::Errno::ESRCH).doing(doing)?;
-        let options = HookOptions { id: &inside.state.id, input: INPUT, output: OUTPUT, when };
+        let options = HookOptions { id: &inside.state.id, streams: STREAMS, when };
         let compiled = orlop_compile::compile_hook(inside.spec, hook, inside.host, &options)
             .map_err(|found| refused(Path::new(&hook.path), "", &found))?;
         let args = [hook.path.clone()];
@@ -73,7 +73,7 @@ pub(crate) fn hook_spawner<'a>(
             cgroup_dir: None,
             start: None,
             join: Some((&init, namespaces(inside.spec))),
-            pass: vec![(INPUT, streams.stdin), (OUTPUT, streams.output)],
+            pass: STREAMS.into_iter().zip([streams.stdin, streams.stdout, streams.stderr]).collect(),
             privileged: false,
             words: Words::new(&compiled, &args),
         })?;

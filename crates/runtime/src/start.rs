@@ -11,6 +11,7 @@ use crate::error::{Action, Answer, Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
 use crate::join::Inside;
+use crate::notify::Relay;
 use crate::runtime::{Container, Runtime};
 use crate::state::ContainerState;
 use crate::{agent, join, launch};
@@ -30,6 +31,7 @@ impl Runtime {
             return Err(refused(status));
         }
         let config = container.config()?;
+        let relay = Relay::listen(&container.dir)?;
         let Some(socket) = container.dir.connect_start()? else { return Err(refused(Status::Running)) };
         // From here on the container waits for us alone: if we die, it sees that and ends.
         container.dir.remove_start()?;
@@ -43,7 +45,14 @@ impl Runtime {
         container.let_go(&socket, spec)?;
         let on_host = &mut hooks::on_host(Some(&container.saved.bundle));
         hooks::run(&spec.hooks.poststart, Kind::Poststart, &told(Status::Running), on_host)
-            .map_err(|e| container.ended_by(e))
+            .map_err(|e| container.ended_by(e))?;
+        let process = container.saved.process.map(|process| process.open()).transpose()?.flatten();
+        match (relay, process) {
+            (Some(relay), Some(process)) => {
+                relay.run(&process, container.saved.process.map_or(0, |process| process.pid))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
