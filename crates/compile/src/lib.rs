@@ -64,7 +64,10 @@ pub use container::compile;
 pub use diagnostics::{Diagnostic, Diagnostics, Origin, Severity};
 pub use exec::compile_exec;
 pub use host::Host;
-pub use launch::{CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, SchedulerAttributes};
+pub use launch::{
+    CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, MountIdMap, SchedulerAttributes,
+    UserNamespace,
+};
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, Mode, Options, Overlay};

@@ -3,6 +3,7 @@
 mod bind;
 mod cgroup;
 mod file_system;
+mod idmap;
 pub(crate) mod options;
 mod place;
 
@@ -74,18 +75,6 @@ impl Compiler<'_> {
     }
 
     fn check_options(&mut self, entry: &Entry<'_>) {
-        for option in &entry.options.not_yet {
-            let what = format!("the mount option {:?}", entry.mount.options[*option]);
-            self.not_yet(entry.option(*option), &what);
-        }
-        for (given, field) in [
-            (!entry.mount.uid_mappings.is_empty(), "/mounts/{}/uidMappings"),
-            (!entry.mount.gid_mappings.is_empty(), "/mounts/{}/gidMappings"),
-        ] {
-            if given {
-                self.not_yet(entry.field(field), "a mount with id mappings of its own");
-            }
-        }
         if let Some(option) = entry.options.copy_up
             && (entry.mount.kind != "tmpfs" || entry.options.bind().is_some())
         {

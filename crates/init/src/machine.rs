@@ -101,8 +101,10 @@ impl<'a> Machine<'a> {
             Step::BindRoot { source, at } => root::bind(self, source, at.c_str()),
             Step::OverlayRoot { lower, at, options } => root::overlay(self, lower, at.c_str(), options),
             Step::UseRoot {} => root::use_current(self),
-            Step::Mount { fstype, options, attributes, target, real, keep } => {
-                mounts::new(self, fstype, options, attributes, mounts::Target { path: target, real }, keep)
+            Step::Mount { fstype, options, attributes, target, real, keep, id_map } => {
+                let made = mounts::make(fstype.c_str(), options.iter(), attributes)?;
+                mounts::map_ids(self, &made, id_map)?;
+                mounts::attach(self, made, mounts::Target { path: target, real }, keep)
             }
             Step::Bind { source, recursive, set, clear, set_all, clear_all, target } => {
                 let own = orlop_sys::mount::Attributes { set, clear, ..Default::default() };

@@ -133,6 +133,8 @@ steps! {
         real: bool,
         /// Where to keep the mount.
         keep: Option<Slot>,
+        /// The user namespace by which its ids are mapped.
+        id_map: Option<Slot>,
     }
     /// Mounts what is elsewhere already: open_tree(2), mount_setattr(2), move_mount(2).
     15 Bind {

@@ -28,7 +28,12 @@ impl Compiler<'_> {
 
     /// Mounts what is at a path of the host.
     pub(super) fn bind_path(&mut self, entry: &Entry<'_>, path: &Path, recursive: bool) {
-        let source = self.source(path, recursive, &entry.field("/mounts/{}/source"));
+        let asks = entry.field("/mounts/{}/source");
+        let source = match self.id_map(entry) {
+            // By the host side: it takes rights over the file system, and a process to make a user namespace.
+            Some(id_map) => self.tree(path, recursive, Some(id_map), &asks),
+            None => self.source(path, recursive, &asks),
+        };
         // The kernel locks attributes of mounts that come from a more privileged mount namespace.
         let may_be_locked = self.in_user_namespace() || !self.host.privileged;
         let (set, mut clear) = entry.options.bind_attributes(may_be_locked);

@@ -54,6 +54,7 @@ impl Compiler<'_> {
             target: if real { Cow::as_ref(&cleaned) } else { entry.target.as_ref() }.into(),
             real,
             keep: self.slot_of_proc(entry, fstype, read_only),
+            id_map: self.id_map_of_new(entry),
         };
         let covered = self.cover(entry, fstype);
         self.step_of_parts(step, entry.pointer(), why(fstype), parts);

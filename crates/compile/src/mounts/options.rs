@@ -1,5 +1,6 @@
 //! Mount options: what each name means (`config.md`, Linux mount options).
 
+use super::idmap::IdMapOption;
 use crate::root::propagation;
 use libc::{
     MOUNT_ATTR__ATIME, MOUNT_ATTR_NOATIME, MOUNT_ATTR_NODEV, MOUNT_ATTR_NODIRATIME, MOUNT_ATTR_NOEXEC,
@@ -26,11 +27,11 @@ enum Meaning {
     Propagation,
     /// The new file system begins with a copy of what it covers.
     CopyUp,
-    /// Is not built yet.
-    NotYet,
+    /// Ids are mapped, of every mount of the tree or of the one.
+    IdMap(bool),
 }
 
-use Meaning::{Clear, ClearAll, CopyUp, NotYet, Propagation, Set, SetAll};
+use Meaning::{Clear, ClearAll, CopyUp, IdMap, Propagation, Set, SetAll};
 
 /// Every option that is not left to the file system, sorted by name.
 const TABLE: &[(&str, Meaning)] = &[
@@ -42,7 +43,7 @@ const TABLE: &[(&str, Meaning)] = &[
     ("diratime", Clear(MS_NODIRATIME)),
     ("dirsync", Set(MS_DIRSYNC)),
     ("exec", Clear(MS_NOEXEC)),
-    ("idmap", NotYet),
+    ("idmap", IdMap(false)),
     ("iversion", Set(MS_I_VERSION)),
     ("lazytime", Set(MS_LAZYTIME)),
     ("loud", Clear(MS_SILENT)),
@@ -66,7 +67,7 @@ const TABLE: &[(&str, Meaning)] = &[
     ("relatime", Set(MS_RELATIME)),
     ("remount", Set(MS_REMOUNT)),
     ("rexec", ClearAll(MOUNT_ATTR_NOEXEC)),
-    ("ridmap", NotYet),
+    ("ridmap", IdMap(true)),
     ("rnoatime", SetAll(MOUNT_ATTR_NOATIME)),
     ("rnodev", SetAll(MOUNT_ATTR_NODEV)),
     ("rnodiratime", SetAll(MOUNT_ATTR_NODIRATIME)),
@@ -98,9 +99,9 @@ const TABLE: &[(&str, Meaning)] = &[
     ("unbindable", Propagation),
 ];
 
-/// Every option with a meaning of its own that works, sorted by name: what `features` lists.
+/// Every option with a meaning of its own, sorted by name: what `features` lists.
 pub fn known() -> impl Iterator<Item = &'static str> {
-    TABLE.iter().filter(|(_, meaning)| *meaning != NotYet).map(|(name, _)| *name)
+    TABLE.iter().map(|(name, _)| *name)
 }
 
 /// Flags of mount(2) that are attributes of a mount, but for those of access times.
@@ -146,8 +147,8 @@ pub(crate) struct MountOptions<'a> {
     pub(super) data: Vec<Datum<'a>>,
     /// The index of `tmpcopyup`, if it is there.
     pub(super) copy_up: Option<usize>,
-    /// Options that are not built yet, by index.
-    pub(super) not_yet: Vec<usize>,
+    /// Whether and how ids are mapped.
+    pub(super) id_map: Option<IdMapOption<'a>>,
 }
 
 impl<'a> MountOptions<'a> {
@@ -156,7 +157,13 @@ impl<'a> MountOptions<'a> {
         for (index, option) in options.iter().enumerate() {
             match TABLE.binary_search_by_key(&option.as_str(), |(name, _)| name) {
                 Ok(at) => parsed.apply(TABLE[at].1, option, index),
-                Err(_) => parsed.data.extend(split(option).map(|(key, value)| (key, value, index))),
+                Err(_) => match option.split_once('=') {
+                    Some((name @ ("idmap" | "ridmap"), text)) => {
+                        let recursive = name == "ridmap";
+                        parsed.id_map = Some(IdMapOption { recursive, text: Some(text), index });
+                    }
+                    _ => parsed.data.extend(split(option).map(|(key, value)| (key, value, index))),
+                },
             }
         }
         parsed
@@ -197,7 +204,7 @@ impl<'a> MountOptions<'a> {
                     .extend(propagation(option).map(|(kind, recursive)| (kind, recursive, index)));
             }
             CopyUp => self.copy_up = Some(index),
-            NotYet => self.not_yet.push(index),
+            IdMap(recursive) => self.id_map = Some(IdMapOption { recursive, text: None, index }),
         }
     }
 
@@ -296,16 +303,14 @@ mod tests {
         noatime nodev nodiratime noexec noiversion nolazytime nomand norelatime nostrictatime nosuid nosymfollow \
         private ratime rbind rdev rdiratime relatime remount rexec rnoatime rnodiratime rnoexec rnorelatime \
         rnostrictatime rnosuid rnosymfollow ro rprivate rrelatime rro rrw rshared rslave rstrictatime rsuid \
-        rsymfollow runbindable rw shared silent slave strictatime suid symfollow sync unbindable rnodev";
+        rsymfollow runbindable rw shared silent slave strictatime suid symfollow sync tmpcopyup unbindable idmap \
+        ridmap rnodev";
 
     #[test]
     fn every_option_of_the_spec_is_known() {
         let known: Vec<_> = known().collect();
         for option in OF_THE_SPEC.split_whitespace() {
             assert!(known.contains(&option), "{option}");
-        }
-        for later in ["idmap", "ridmap"] {
-            assert_eq!(parse(&[later]).not_yet, [0]);
         }
     }
 

@@ -5,8 +5,10 @@ use orlop_program::message::Failed;
 use orlop_program::step::{Source, Step};
 use orlop_program::{StepInfo, Steps, Str};
 
+use super::fill::id_map_hint;
 use crate::error::{Answer, Error};
 
+const MOUNT_SETATTR: u16 = libc::SYS_mount_setattr as u16;
 const DEADLINE: u32 = libc::SCHED_DEADLINE as u32;
 /// The words of runc.
 const NOT_WITH_SOME_CPUS: &str =
@@ -47,7 +49,7 @@ pub(crate) fn failed(failed: &Failed<'_>, words: &Words<'_>) -> Error {
         pointer,
         // The kernel's messages begin with a level letter: "e tmpfs: Unknown parameter 'foo'".
         detail: text.trim().trim_start_matches(['e', 'w', 'i']).trim().to_owned(),
-        hint: step.and_then(|step| hint(&step, errno)).map(Into::into),
+        hint: step.and_then(|step| hint(&step, failed.call, errno)).map(Into::into),
     }
 }
 
@@ -146,7 +148,7 @@ const fn plain(step: &Step<'_>) -> &'static str {
 }
 
 /// What usually is the matter.
-fn hint(step: &Step<'_>, errno: i32) -> Option<&'static str> {
+fn hint(step: &Step<'_>, call: u16, errno: i32) -> Option<&'static str> {
     Some(match (step, errno) {
         (Step::BindRoot { .. } | Step::OverlayRoot { .. }, libc::ENOENT) => {
             "the bundle's root file system must exist; config.json names it in /root/path"
@@ -158,6 +160,7 @@ fn hint(step: &Step<'_>, errno: i32) -> Option<&'static str> {
         (Step::Mount { real: true, .. }, libc::ENOTDIR | libc::ELOOP) => {
             "procfs and sysfs are mounted on real directories only: a symbolic link there is refused"
         }
+        (Step::Mount { id_map: Some(_), .. }, _) if call == MOUNT_SETATTR => return id_map_hint(errno),
         (Step::Mount { .. }, libc::EPERM) => {
             "in a user namespace only some file systems can be mounted, and sysfs only with a network namespace of its own"
         }
