@@ -102,8 +102,7 @@ impl<'a> Machine<'a> {
             Step::OverlayRoot { lower, at, options } => root::overlay(self, lower, at.c_str(), options),
             Step::UseRoot {} => root::use_current(self),
             Step::Mount { fstype, options, attributes, target, real, keep, id_map } => {
-                let made = mounts::make(fstype.c_str(), options.iter(), attributes)?;
-                mounts::map_ids(self, &made, id_map)?;
+                let made = mounts::new(self, fstype.c_str(), options, attributes, id_map)?;
                 mounts::attach(self, made, mounts::Target { path: target, real }, keep)
             }
             Step::Bind { source, recursive, set, clear, set_all, clear_all, target } => {

@@ -9,7 +9,7 @@ use crate::report::Fault;
 use crate::target::{self, Name};
 use core::ffi::CStr;
 use orlop_program::step::Source;
-use orlop_program::{Slot, Str};
+use orlop_program::{List, Slot, Str};
 use orlop_sys::mount::Attributes;
 use orlop_sys::{Error, Fd, OwnedFd, Result, file, mount};
 
@@ -43,15 +43,24 @@ fn configure<'a>(context: Fd, options: impl Iterator<Item = (Str<'a>, Option<Str
     mount::fsconfig_create(context).map_err(Fault::from)
 }
 
-/// Maps the ids of a mount that nobody has seen yet as a user namespace has them.
-pub fn map_ids(machine: &mut Machine<'_>, made: &OwnedFd, namespace: Option<Slot>) -> Outcome {
-    let Some(namespace) = namespace.and_then(|slot| machine.take(slot)) else { return Ok(()) };
-    let userns = namespace.fd().raw() as u64;
-    let change = Attributes { set: libc::MOUNT_ATTR_IDMAP, userns, ..Attributes::default() };
-    mount::mount_setattr(made.fd(), c"", false, &change).map_err(Fault::from)
+/// A detached mount of a new file system, with its ids mapped as a user namespace has them.
+pub fn new<'a>(
+    machine: &mut Machine<'_>,
+    fstype: &CStr,
+    options: List<'a, (Str<'a>, Option<Str<'a>>)>,
+    attributes: u64,
+    id_map: Option<Slot>,
+) -> core::result::Result<OwnedFd, Fault> {
+    let made = make(fstype, options.iter(), attributes)?;
+    if let Some(namespace) = id_map.and_then(|slot| machine.take(slot)) {
+        let userns = namespace.fd().raw() as u64;
+        let change = Attributes { set: libc::MOUNT_ATTR_IDMAP, userns, ..Attributes::default() };
+        mount::mount_setattr(made.fd(), c"", false, &change)?;
+    }
+    Ok(made)
 }
 
-/// Mounts a new file system.
+/// Puts a detached mount into its place.
 pub fn attach(machine: &mut Machine<'_>, made: OwnedFd, target: Target<'_>, keep: Option<Slot>) -> Outcome {
     let place = if target.real {
         target::real_directory(machine.root(), target.path.bytes())?
@@ -83,7 +92,8 @@ pub fn bind(
     target: Str<'_>,
 ) -> Outcome {
     let tree = source(machine, from, recursive)?;
-    for (change, recursive) in [(all, true), (own, false)] {
+    // What is asked for the whole tree holds for its top too, whatever else is asked for that (as with runc).
+    for (change, recursive) in [(own, false), (all, true)] {
         if change != Attributes::default() {
             mount::mount_setattr(tree.fd(), c"", recursive, &change)?;
         }

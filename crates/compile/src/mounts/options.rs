@@ -184,12 +184,10 @@ impl<'a> MountOptions<'a> {
                 self.set_all = self.set_all & !MOUNT_ATTR__ATIME | flag;
                 self.clear_all |= MOUNT_ATTR__ATIME;
             }
-            // That one of the values is not wanted does not say which one is: what is there stays.
+            // That one of the values is not wanted: then what is wanted before, or else the kernel's default, relatime.
             ClearAll(flag) if flag & !MOUNT_ATTR__ATIME == 0 => {
-                if self.set_all & MOUNT_ATTR__ATIME == flag {
-                    self.set_all &= !MOUNT_ATTR__ATIME;
-                    self.clear_all &= !MOUNT_ATTR__ATIME;
-                }
+                self.set_all &= !flag;
+                self.clear_all |= MOUNT_ATTR__ATIME;
             }
             SetAll(flag) => {
                 self.set_all |= flag;
@@ -240,18 +238,19 @@ impl<'a> MountOptions<'a> {
     ///
     /// As with runc, a list that says anything about attributes says everything: what is not in it is cleared, unless
     /// `remount` is in it too. In another user namespace the kernel may have locked what the source had, so there only
-    /// what is explicitly unwanted is cleared. Access times stay as they are unless one is named.
+    /// what is explicitly unwanted is cleared. Access times stay as they are unless one is named; to one
+    /// that is unwanted the kernel's default is preferred, relatime.
     pub(super) fn bind_attributes(&self, may_be_locked: bool) -> (u64, u64) {
         let set = self.plain_attributes();
         let unwanted = ATTRIBUTES.iter().filter(|(flag, _)| self.cleared & flag != 0);
         let mut clear = unwanted.fold(0, |all, (_, attribute)| all | attribute);
         let says_anything = self.flags & !(MS_BIND | MS_REC | MS_REMOUNT) != 0 || self.cleared != 0;
         if says_anything && !may_be_locked && self.flags & MS_REMOUNT == 0 {
-            // What is asked for the whole tree is not taken back for its top.
-            clear |= RESTRICTIONS & !set & !self.set_all;
+            clear |= RESTRICTIONS & !set;
         }
         match self.access_times() {
             Some(access) => (set | access, clear | MOUNT_ATTR__ATIME),
+            None if self.cleared & (MS_NOATIME | MS_STRICTATIME) != 0 => (set, clear | MOUNT_ATTR__ATIME),
             None => (set, clear),
         }
     }
@@ -332,7 +331,11 @@ mod tests {
             (MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME)
         );
         let undone = parse(&["rnoatime", "ratime"]);
-        assert_eq!((undone.set_all, undone.clear_all), (0, 0));
+        assert_eq!((undone.set_all, undone.clear_all), (MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME));
+        let kept = parse(&["rstrictatime", "rnorelatime", "ratime"]);
+        assert_eq!((kept.set_all, kept.clear_all), (MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME));
+        assert_eq!(parse(&["bind", "atime"]).bind_attributes(true), (0, MOUNT_ATTR__ATIME));
+        assert_eq!(parse(&["bind", "norelatime"]).bind_attributes(true), (0, 0));
     }
 
     #[test]
@@ -343,8 +346,6 @@ mod tests {
         assert_eq!(parse(&["bind", "ro"]).bind_attributes(true), (MOUNT_ATTR_RDONLY, 0));
         assert_eq!(parse(&["bind", "exec"]).bind_attributes(true), (0, MOUNT_ATTR_NOEXEC));
         assert_eq!(parse(&["bind", "remount", "ro"]).bind_attributes(false), (MOUNT_ATTR_RDONLY, 0));
-        let (_, clear) = parse(&["bind", "nosuid", "rro"]).bind_attributes(false);
-        assert_eq!(clear & MOUNT_ATTR_RDONLY, 0);
     }
 
     #[test]
