@@ -183,6 +183,27 @@ fn options_of_bind_mounts_do_what_the_specification_says() {
 }
 
 #[test]
+fn remount_changes_a_mount_that_is_there() {
+    let mut container = Container::sh("cat /proc/self/mountinfo; [ -c /dev/null ] && : >/dev/null");
+    for (place, options) in [
+        ("/dev", json!(["remount", "ro", "noexec"])),
+        ("/dev/mqueue", json!(["remount", "suid", "rexec"])),
+        ("/sys", json!(["remount", "noatime"])),
+    ] {
+        container.push("/mounts", json!({"destination": place, "type": "none", "options": options}));
+    }
+    let out = container.run().ok();
+    assert_eq!(mountinfo(&out, "/dev").0, "ro,nosuid,noexec");
+    assert_eq!(mountinfo(&out, "/dev/mqueue").0, "rw,nodev,relatime");
+    assert_eq!(mountinfo(&out, "/sys").0, "ro,nosuid,nodev,noexec,noatime");
+    container
+        .push("/mounts", json!({"destination": "/home", "type": "none", "options": ["remount", "nodev"]}));
+    let out = container.run();
+    assert!(out.code == 1 && out.stderr.contains("change the mount at /home"), "{out}");
+    container.assert_no_leaks();
+}
+
+#[test]
 fn options_of_new_file_systems_do_what_the_specification_says() {
     let mut container = Container::sh("cat /proc/self/mountinfo");
     for (index, (options, _, _)) in NEW.iter().enumerate() {

@@ -64,12 +64,13 @@ impl Compiler<'_> {
                 self.warn(Code::MountType, entry.field("/mounts/{}/type"), message);
                 self.bind(entry, false);
             }
+            (None, _) if entry.options.flags & libc::MS_REMOUNT != 0 => self.remount(entry),
             (None, "cgroup") => self.cgroup_mount(entry),
             (None, "" | "none") => {
                 let message = "the mount has neither a file system type nor the option bind or rbind";
                 self.error(Code::MountType, entry.field("/mounts/{}/type"), message);
             }
-            (None, _) => self.file_system(entry),
+            (None, fstype) => self.new_file_system(entry, fstype),
         }
         self.propagate(entry);
     }

@@ -116,7 +116,8 @@ impl Compiler<'_> {
     /// Makes the root read-only, and mounts that had to be writable until they were filled.
     pub(crate) fn read_only_root(&mut self) {
         for (index, target) in std::mem::take(&mut self.read_only_later) {
-            let step = Step::MountAttributes { target: target.as_str().into(), set: libc::MOUNT_ATTR_RDONLY };
+            let (target, set) = (target.as_str().into(), libc::MOUNT_ATTR_RDONLY);
+            let step = Step::MountAttributes { target, set, clear: 0 };
             let why = "Read-only as asked, but only after devices and mount points were made in it.";
             self.step(step, Pointer::new("/mounts/{}").at(index), why);
         }

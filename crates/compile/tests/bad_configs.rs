@@ -211,7 +211,10 @@ fn mounts() {
         (&[mount("/a", "bind", "/b", &[])], &["warn MountType /mounts/1/type"]),
         (&[mount("/a", "", "", &["bind"])], &["MountSource /mounts/1/source"]),
         (&[mount("/a", "", "/b", &["bind", "mode=1"])], &["MountOption /mounts/1/options/1"]),
-        (&[mount("/a", "tmpfs", "", &["remount"])], &["MountOption /mounts/1/options"]),
+        (&[mount("/proc", "proc", "", &["remount", "ro"])], &[]),
+        (&[mount("/proc", "proc", "", &["remount", "hidepid=2"])], &["MountOption /mounts/1/options/1"]),
+        (&[mount("/proc", "proc", "", &["remount", "sync"])], &["warn MountOptionIgnored /mounts/1/options"]),
+        (&[mount("/a", "", "/srv", &["bind", "lazytime"])], &["warn MountOptionIgnored /mounts/1/options"]),
         (
             &[mount("/a", "tmpfs", "", &["silent", "iversion"])],
             &["warn MountOptionIgnored /mounts/1/options", "warn MountOptionIgnored /mounts/1/options"],
@@ -333,6 +336,10 @@ fn id_mapped_mounts() {
         ),
         (&[mount("/mnt", "tmpfs", "tmpfs", &["idmap"])], &["MountIdMap /mounts/1/options/0"]),
         (&[mount("/mnt", "tmpfs", "tmpfs", &["idmap=uids=0-1-2;gids=0-1-2"])], &[]),
+        (
+            &[mount("/proc", "proc", "", &["remount", "idmap=uids=0-1-2;gids=0-1-2"])],
+            &["MountIdMap /mounts/1"],
+        ),
         (&both(mount("/mnt", "tmpfs", "tmpfs", &["idmap"])), &["MountIdMap /mounts/1"]),
     ]);
 }

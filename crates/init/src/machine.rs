@@ -114,7 +114,7 @@ impl<'a> Machine<'a> {
             Step::Propagation { target, propagation, recursive } => {
                 mounts::propagation(self, target, propagation, recursive)
             }
-            Step::MountAttributes { target, set } => mounts::attributes(self, target, set),
+            Step::MountAttributes { target, set, clear } => mounts::attributes(self, target, set, clear),
             Step::OpenCovered { path, slot } => copy::open_covered(self, path, slot),
             Step::TakeOver { from, target, mode, owner, content } => {
                 copy::take_over(self, from, target, &copy::What { mode, owner, content })

@@ -110,8 +110,8 @@ pub fn propagation(machine: &Machine<'_>, target: Str<'_>, propagation: u64, rec
 }
 
 /// Changes the attributes of a mount in the root.
-pub fn attributes(machine: &Machine<'_>, target: Str<'_>, set: u64) -> Outcome {
-    change_at(machine, target, false, &Attributes { set, ..Attributes::default() })
+pub fn attributes(machine: &Machine<'_>, target: Str<'_>, set: u64, clear: u64) -> Outcome {
+    change_at(machine, target, false, &Attributes { set, clear, ..Attributes::default() })
 }
 
 fn change_at(machine: &Machine<'_>, target: Str<'_>, recursive: bool, change: &Attributes) -> Outcome {

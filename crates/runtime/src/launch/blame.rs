@@ -154,6 +154,7 @@ fn hint(step: &Step<'_>, call: u16, errno: i32) -> Option<&'static str> {
             "the bundle's root file system must exist; config.json names it in /root/path"
         }
         (Step::Bind { .. }, libc::ENOENT) => "the source of a bind mount must exist on the host",
+        (Step::MountAttributes { .. }, libc::EINVAL) => "there is nothing mounted at this place",
         (Step::Mount { .. }, libc::ENODEV) => {
             "the kernel has no such file system, or its module is not loaded"
         }
