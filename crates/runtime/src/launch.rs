@@ -93,7 +93,10 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         argv: &[c"orlop-init", &number],
         keep: &keep,
     };
+    // Milestones have runc's names, for those who know its debug log.
+    tracing::debug!(namespaces = launch.namespaces, joins = joins.len(), "nsexec container setup");
     let child = run(&spawn, request.compiled, request.cgroup, request.privileged)?;
+    tracing::debug!(pid = child.pid, "child process in init()");
     let mut session = Session::new(child, host, request.words);
     if let Some(value) = launch.oom_score_adj {
         // Exec wakes us before the new memory is in place; init's own word comes after.

@@ -245,8 +245,10 @@ impl<'a> MountOptions<'a> {
         let unwanted = ATTRIBUTES.iter().filter(|(flag, _)| self.cleared & flag != 0);
         let mut clear = unwanted.fold(0, |all, (_, attribute)| all | attribute);
         let says_anything = self.flags & !(MS_BIND | MS_REC | MS_REMOUNT) != 0 || self.cleared != 0;
-        if says_anything && !may_be_locked && self.flags & MS_REMOUNT == 0 {
-            clear |= RESTRICTIONS & !set;
+        if says_anything && self.flags & MS_REMOUNT == 0 {
+            // To follow no links is never locked.
+            let free = if may_be_locked { MOUNT_ATTR_NOSYMFOLLOW } else { RESTRICTIONS };
+            clear |= free & !set;
         }
         match self.access_times() {
             Some(access) => (set | access, clear | MOUNT_ATTR__ATIME),
@@ -343,8 +345,11 @@ mod tests {
         assert_eq!(parse(&["rbind", "rprivate"]).bind_attributes(false), (0, 0));
         let (set, clear) = parse(&["bind", "ro"]).bind_attributes(false);
         assert_eq!((set, clear), (MOUNT_ATTR_RDONLY, RESTRICTIONS & !MOUNT_ATTR_RDONLY));
-        assert_eq!(parse(&["bind", "ro"]).bind_attributes(true), (MOUNT_ATTR_RDONLY, 0));
-        assert_eq!(parse(&["bind", "exec"]).bind_attributes(true), (0, MOUNT_ATTR_NOEXEC));
+        assert_eq!(parse(&["bind", "ro"]).bind_attributes(true), (MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSYMFOLLOW));
+        assert_eq!(
+            parse(&["bind", "exec"]).bind_attributes(true),
+            (0, MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW)
+        );
         assert_eq!(parse(&["bind", "remount", "ro"]).bind_attributes(false), (MOUNT_ATTR_RDONLY, 0));
     }
 
