@@ -2,10 +2,10 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use orlop_tests::terminal::Terminal;
 use orlop_tests::Container;
 use orlop_tests::container::printed;
 use orlop_tests::spec::{HOST_ID, add_user_namespace};
+use orlop_tests::terminal::Terminal;
 use serde_json::json;
 
 /// A hook that fails, after one that does not.

@@ -119,7 +119,9 @@ pub(crate) fn globals_only() -> Command {
 /// The definition of everything.
 pub(crate) fn all() -> Command {
     let commands = COMMANDS.iter().map(Entry::define);
-    let template = HELP.replace("{bin}", program()).replace("{all-args}", "Commands:\n{subcommands}\n\nOptions:\n{options}");
+    let template = HELP
+        .replace("{bin}", program())
+        .replace("{all-args}", "Commands:\n{subcommands}\n\nOptions:\n{options}");
     globals_only().subcommands(commands).help_template(template).after_help(EXIT_STATUSES)
 }
 

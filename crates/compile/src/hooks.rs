@@ -46,7 +46,11 @@ impl Compiler<'_> {
         let starting = matches!(options.when, HookTime::Starting);
         if let HookTime::Creating(root) = options.when {
             let path = bytes(root).into();
-            self.step(Step::Cwd { path, last: true }, HOOK, "Paths without a slash are the container's (as with runc).");
+            self.step(
+                Step::Cwd { path, last: true },
+                HOOK,
+                "Paths without a slash are the container's (as with runc).",
+            );
         }
         if let Some(process) = self.spec.process.as_ref().filter(|_| starting) {
             // Right before the container's program, a hook finds what the program will find (as with runc).

@@ -76,7 +76,8 @@ pub use exec::compile_exec;
 pub use hooks::compile_hook;
 pub use host::{CgroupRights, Host};
 pub use launch::{
-    CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, SchedulerAttributes, SeccompAgent,
+    CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, MountIdMap, SchedulerAttributes,
+    SeccompAgent, UserNamespace,
 };
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;

@@ -73,8 +73,16 @@ pub fn fresh<'a>(
     complete(context, options.iter(), attributes)
 }
 
-/// Mounts a new file system.
-pub fn new(machine: &mut Machine<'_>, made: OwnedFd, target: Target<'_>, keep: Option<Slot>) -> Outcome {
+/// Maps the ids of a detached mount as a user namespace has them.
+pub fn map_ids(machine: &mut Machine<'_>, made: &OwnedFd, id_map: Option<Slot>) -> Outcome {
+    let Some(namespace) = id_map.and_then(|slot| machine.take(slot)) else { return Ok(()) };
+    let userns = namespace.fd().raw() as u64;
+    let change = Attributes { set: libc::MOUNT_ATTR_IDMAP, userns, ..Attributes::default() };
+    Ok(mount::mount_setattr(made.fd(), c"", false, &change)?)
+}
+
+/// Puts a detached mount into its place.
+pub fn attach(machine: &mut Machine<'_>, made: OwnedFd, target: Target<'_>, keep: Option<Slot>) -> Outcome {
     let place = if target.real {
         target::real_directory(machine.root(), target.path.bytes())?
     } else {
@@ -105,7 +113,8 @@ pub fn bind(
     target: Str<'_>,
 ) -> Outcome {
     let tree = source(machine, from, recursive)?;
-    for (change, recursive) in [(all, true), (own, false)] {
+    // What is asked for the whole tree holds for its top too, whatever else is asked for that (as with runc).
+    for (change, recursive) in [(own, false), (all, true)] {
         if change != Attributes::default() {
             mount::mount_setattr(tree.fd(), c"", recursive, &change)?;
         }
@@ -122,8 +131,8 @@ pub fn propagation(machine: &Machine<'_>, target: Str<'_>, propagation: u64, rec
 }
 
 /// Changes the attributes of a mount in the root.
-pub fn attributes(machine: &Machine<'_>, target: Str<'_>, set: u64) -> Outcome {
-    change_at(machine, target, false, &Attributes { set, ..Attributes::default() })
+pub fn attributes(machine: &Machine<'_>, target: Str<'_>, set: u64, clear: u64) -> Outcome {
+    change_at(machine, target, false, &Attributes { set, clear, ..Attributes::default() })
 }
 
 /// Unmounts what is at a path. There is no call for a descriptor, so it is done by name from the verified parent.
