@@ -20,7 +20,7 @@ fn a_limit_on_user_namespaces_is_named() {
 #[test]
 fn a_kernel_that_denies_user_namespaces_to_users_is_asked_why() {
     const SWITCH: &str = "/proc/sys/kernel/unprivileged_userns_clone";
-    need!(orlop_tests::need::in_vm(), "would change this machine for everybody");
+    need!(need::in_vm(), "would change this machine for everybody");
     need!(fs::exists(SWITCH).is_ok_and(|there| there), "this kernel has no such switch (Debian's has)");
     let rootless = Rootless::new("echo ran", |_| {});
     let before = fs::read_to_string(SWITCH).expect("it is there");
