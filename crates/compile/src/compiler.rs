@@ -26,7 +26,7 @@ pub(crate) struct Compiler<'a> {
     /// A procfs is in [`Slot::PROC`].
     pub(crate) has_proc: bool,
     /// Mounts that become read-only once they are filled: index and destination.
-    pub(crate) read_only_later: Vec<(usize, String)>,
+    pub(crate) read_only_later: Vec<(usize, Slot, String)>,
     program: Builder<Origin>,
     found: Vec<Diagnostic>,
     next_slot: u8,

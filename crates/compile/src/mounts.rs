@@ -55,22 +55,25 @@ impl Compiler<'_> {
         self.no_nul(entry.mount.source.as_bytes(), &entry.field("/mounts/{}/source"));
         self.check_options(entry);
         let recursive = entry.options.bind();
-        match (recursive, entry.mount.kind.as_str()) {
+        let mounted = match (recursive, entry.mount.kind.as_str()) {
             (Some(recursive), _) => self.bind(entry, recursive),
             (None, "bind") => {
                 let message =
                     "type \"bind\" is taken as option \"bind\": the specification knows only the option";
                 self.warn(Code::MountType, entry.field("/mounts/{}/type"), message);
-                self.bind(entry, false);
+                self.bind(entry, false)
             }
             (None, "cgroup") => self.cgroup_mount(entry),
             (None, "" | "none") => {
                 let message = "the mount has neither a file system type nor the option bind or rbind";
                 self.error(Code::MountType, entry.field("/mounts/{}/type"), message);
+                None
             }
             (None, _) => self.file_system(entry),
+        };
+        if let Some(mount) = mounted {
+            self.propagate(entry, mount);
         }
-        self.propagate(entry);
     }
 
     fn check_options(&mut self, entry: &Entry<'_>) {
@@ -102,9 +105,10 @@ impl Compiler<'_> {
     }
 
     /// Propagation types, after the mount is in its place: there, they take effect.
-    fn propagate(&mut self, entry: &Entry<'_>) {
+    fn propagate(&mut self, entry: &Entry<'_>, mount: Slot) {
         for (propagation, recursive, option) in &entry.options.propagations {
             let step = Step::Propagation {
+                mount,
                 target: entry.target.as_ref().into(),
                 propagation: *propagation,
                 recursive: *recursive,

@@ -110,10 +110,10 @@ impl<'a> Machine<'a> {
                     orlop_sys::mount::Attributes { set: set_all, clear: clear_all, ..Default::default() };
                 mounts::bind(self, source, recursive, own, all, target)
             }
-            Step::Propagation { target, propagation, recursive } => {
-                mounts::propagation(self, target, propagation, recursive)
+            Step::Propagation { mount, propagation, recursive, .. } => {
+                mounts::propagation(self.slot(mount), propagation, recursive)
             }
-            Step::MountAttributes { target, set } => mounts::attributes(self, target, set),
+            Step::MountAttributes { mount, set, .. } => mounts::attributes(self.slot(mount), set),
             Step::OpenCovered { path, slot } => copy::open_covered(self, path, slot),
             Step::TakeOver { from, target, mode, owner, content } => {
                 copy::take_over(self, from, target, &copy::What { mode, owner, content })

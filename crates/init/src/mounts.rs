@@ -6,7 +6,7 @@
 use crate::Machine;
 use crate::machine::Outcome;
 use crate::report::Fault;
-use crate::target::{self, Name};
+use crate::target;
 use core::ffi::CStr;
 use orlop_program::step::Source;
 use orlop_program::{List, Slot, Str};
@@ -59,9 +59,7 @@ pub fn new<'a>(
         target::place(machine.root(), target.path.bytes(), true)?
     };
     mount::move_mount(made.fd(), place.fd())?;
-    if let Some(slot) = keep {
-        machine.keep(slot, made);
-    }
+    machine.keep(keep.unwrap_or(Slot::MOUNT), made);
     Ok(())
 }
 
@@ -90,22 +88,22 @@ pub fn bind(
     }
     let is_directory = file::fstat(tree.fd())?.is(libc::S_IFDIR);
     let place = target::place(machine.root(), target.bytes(), is_directory)?;
-    mount::move_mount(tree.fd(), place.fd()).map_err(Fault::from)
+    mount::move_mount(tree.fd(), place.fd())?;
+    machine.keep(Slot::MOUNT, tree);
+    Ok(())
 }
 
-/// Sets the propagation of a mount in the root.
-pub fn propagation(machine: &Machine<'_>, target: Str<'_>, propagation: u64, recursive: bool) -> Outcome {
-    let change = Attributes { propagation, ..Attributes::default() };
-    change_at(machine, target, recursive, &change)
+/// Sets the propagation of a mount.
+pub fn propagation(mount: Fd, propagation: u64, recursive: bool) -> Outcome {
+    change(mount, recursive, &Attributes { propagation, ..Attributes::default() })
 }
 
-/// Changes the attributes of a mount in the root.
-pub fn attributes(machine: &Machine<'_>, target: Str<'_>, set: u64) -> Outcome {
-    change_at(machine, target, false, &Attributes { set, ..Attributes::default() })
+/// Changes the attributes of a mount.
+pub fn attributes(mount: Fd, set: u64) -> Outcome {
+    change(mount, false, &Attributes { set, ..Attributes::default() })
 }
 
-fn change_at(machine: &Machine<'_>, target: Str<'_>, recursive: bool, change: &Attributes) -> Outcome {
-    let mut name = Name::new();
-    let mounted = file::open_path_in_root(machine.root(), name.set(target.bytes())?)?;
-    mount::mount_setattr(mounted.fd(), c"", recursive, change).map_err(Fault::from)
+/// By its descriptor: at its path, the container may have put another one since.
+fn change(mount: Fd, recursive: bool, change: &Attributes) -> Outcome {
+    mount::mount_setattr(mount, c"", recursive, change).map_err(Fault::from)
 }

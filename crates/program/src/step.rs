@@ -153,7 +153,9 @@ steps! {
     }
     /// Sets the propagation of a mount.
     16 Propagation {
-        /// Where it is.
+        /// The mount.
+        mount: Slot,
+        /// Where it is, for people.
         target: Str<'a>,
         /// `MS_SHARED`, `MS_SLAVE`, `MS_PRIVATE` or `MS_UNBINDABLE`.
         propagation: u64,
@@ -263,9 +265,11 @@ steps! {
     39 ReadonlyPath { path: Str<'a> }
     /// Hides a path, if it exists: a directory behind an empty one, anything else behind `/dev/null`.
     40 MaskPath { path: Str<'a> }
-    /// Changes the mount at a path: attributes that could not be there while it was being filled.
+    /// Changes a mount: attributes that could not be there while it was being filled.
     41 MountAttributes {
-        /// Where.
+        /// The mount.
+        mount: Slot,
+        /// Where it is, for people.
         target: Str<'a>,
         /// `MOUNT_ATTR_…` to set.
         set: u64,

@@ -6,28 +6,28 @@ use super::{Compiler, Entry, NOSYMFOLLOW_SINCE};
 use crate::Code;
 use crate::compiler::on_host;
 use crate::paths::clean;
-use orlop_program::Step;
+use orlop_program::{Slot, Step};
 use std::path::Path;
 
 impl Compiler<'_> {
-    /// Mounts what the config names as source.
-    pub(super) fn bind(&mut self, entry: &Entry<'_>, recursive: bool) {
+    /// Mounts what the config names as source; where the mount is kept, if there is one.
+    pub(super) fn bind(&mut self, entry: &Entry<'_>, recursive: bool) -> Option<Slot> {
         if entry.mount.source.is_empty() {
             let message = "the bind mount has no source";
             self.error(Code::MountSource, entry.field("/mounts/{}/source"), message)
                 .hint("the bundle's own directory is \".\"");
-            return;
+            return None;
         }
         for (key, _, option) in &entry.options.data {
             let message = format!("{key:?} is an option of file systems; a bind mount has none of its own");
             self.error(Code::MountOption, entry.option(*option), message);
         }
         let source = on_host(self.bundle, &entry.mount.source);
-        self.bind_path(entry, &source, recursive);
+        self.bind_path(entry, &source, recursive)
     }
 
-    /// Mounts what is at a path of the host.
-    pub(super) fn bind_path(&mut self, entry: &Entry<'_>, path: &Path, recursive: bool) {
+    /// Mounts what is at a path of the host; where the mount is kept, if there is one.
+    pub(super) fn bind_path(&mut self, entry: &Entry<'_>, path: &Path, recursive: bool) -> Option<Slot> {
         let source = self.source(path, recursive, &entry.field("/mounts/{}/source"));
         // The kernel locks attributes of mounts that come from a more privileged mount namespace.
         let may_be_locked = self.in_user_namespace() || !self.host.privileged;
@@ -43,6 +43,7 @@ impl Compiler<'_> {
             entry.pointer(),
             "Mounted with its attributes in one move: it is never seen without them.",
         );
+        Some(Slot::MOUNT)
     }
 
     /// Whether the container's `/dev` is somebody else's, and to be left as it is.

@@ -19,19 +19,19 @@ const OF_NAMESPACE: [(&str, NamespaceKind); 4] = [
 ];
 
 impl Compiler<'_> {
-    /// Mounts a new file system of the type that the config names.
-    pub(super) fn file_system(&mut self, entry: &Entry<'_>) {
+    /// Mounts a new file system of the type that the config names; where the mount is kept.
+    pub(super) fn file_system(&mut self, entry: &Entry<'_>) -> Option<Slot> {
         let fstype = entry.mount.kind.as_str();
         if entry.options.flags & libc::MS_REMOUNT != 0 {
             let message = "\"remount\" changes a mount that is there, but this one is new";
             self.error(Code::MountOption, entry.field("/mounts/{}/options"), message)
                 .hint("give the options to the mount that is to be changed");
         }
-        self.new_file_system(entry, fstype);
+        self.new_file_system(entry, fstype)
     }
 
-    /// Mounts a new file system of any type, with the options of an entry.
-    pub(super) fn new_file_system(&mut self, entry: &Entry<'_>, fstype: &str) {
+    /// Mounts a new file system of any type, with the options of an entry; where the mount is kept.
+    pub(super) fn new_file_system(&mut self, entry: &Entry<'_>, fstype: &str) -> Option<Slot> {
         self.check_namespace(entry, fstype);
         self.check_ids(entry);
         self.warn_of_ignored(entry);
@@ -40,9 +40,12 @@ impl Compiler<'_> {
         let later = fstype == "tmpfs" || cleaned == "/dev";
         let read_only = entry.options.attributes() & libc::MOUNT_ATTR_RDONLY != 0;
         let mut attributes = entry.options.attributes();
+        let mut keep = self.slot_of_proc(entry, fstype, read_only);
         if later && read_only {
             attributes &= !libc::MOUNT_ATTR_RDONLY;
-            self.read_only_later.push((entry.index, entry.target.to_string()));
+            let slot = self.slot(&entry.pointer());
+            self.read_only_later.push((entry.index, slot, entry.target.to_string()));
+            keep = Some(slot);
         }
         let (options, parts) = configuration(entry, later);
         let real = matches!(fstype, "proc" | "sysfs");
@@ -53,7 +56,7 @@ impl Compiler<'_> {
             // Without symbolic links on the way, `..` has its plain meaning.
             target: if real { Cow::as_ref(&cleaned) } else { entry.target.as_ref() }.into(),
             real,
-            keep: self.slot_of_proc(entry, fstype, read_only),
+            keep,
         };
         let covered = self.cover(entry, fstype);
         self.step_of_parts(step, entry.pointer(), why(fstype), parts);
@@ -65,6 +68,7 @@ impl Compiler<'_> {
                 "Like the directory that it covers, as far as the options do not say otherwise.",
             );
         }
+        keep.or(Some(Slot::MOUNT))
     }
 
     /// What a tmpfs takes over from the directory that it covers, as with runc: its permissions, unless there is an option
