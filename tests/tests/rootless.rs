@@ -107,3 +107,22 @@ fn state_is_kept_in_the_users_runtime_directory() {
         assert_eq!(rootless.container.wait(), 128 + 9);
     }
 }
+
+#[test]
+fn a_user_may_have_other_clocks_and_lower_priorities() {
+    need!(
+        fs::exists("/proc/self/timens_offsets").is_ok_and(|there| there),
+        "a kernel without time namespaces"
+    );
+    let rootless =
+        Rootless::new("cat /proc/self/timens_offsets; ionice; cut -d ' ' -f 19,41 /proc/self/stat", |c| {
+            c.push("/linux/namespaces", json!({"type": "time"}))
+                .set("/linux/timeOffsets", json!({"monotonic": {"secs": 60}}))
+                .set("/process/scheduler", json!({"policy": "SCHED_BATCH", "nice": 3}))
+                .set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_BE", "priority": 6}));
+        });
+    let out = rootless.run().ok();
+    let words: Vec<&str> = out.stdout.split_whitespace().collect();
+    let expected = "monotonic 60 0 boottime 0 0 best-effort: prio 6 3 3";
+    assert_eq!(words.join(" "), expected, "{out}");
+}

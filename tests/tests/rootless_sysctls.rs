@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Mutex;
 
 use orlop_tests::rootless::{Rootless, map};
-use orlop_tests::{need, runtime};
+use orlop_tests::{need, need::in_vm, runtime};
 
 /// One test at a time: the machine's setting is everybody's.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -25,7 +25,7 @@ fn a_limit_on_user_namespaces_is_named() {
 #[test]
 fn a_kernel_that_denies_user_namespaces_to_users_is_asked_why() {
     const SWITCH: &str = "/proc/sys/kernel/unprivileged_userns_clone";
-    need!(need::in_vm(), "would change this machine for everybody");
+    need!(in_vm(), "would change this machine for everybody");
     need!(fs::exists(SWITCH).is_ok_and(|there| there), "this kernel has no such switch (Debian's has)");
     let rootless = Rootless::new("echo ran", |_| {});
     let _alone = ALONE.lock();

@@ -19,6 +19,9 @@ impl Compiler<'_> {
             )
             .hint("configure the engine for the cgroupfs driver");
         }
+        if options.no_cgroup {
+            return self.without_cgroup();
+        }
         let path = self.cgroup_path(options.systemd_cgroup);
         let plan = self.cgroup_plan();
         if let (Some(path), Some(plan)) = (path, plan) {
@@ -35,6 +38,23 @@ impl Compiler<'_> {
             }
             let owner = self.cgroup_owner();
             self.launch.cgroup = Some(CgroupPlan { path, plan, owner, best_effort });
+        }
+    }
+
+    /// There is no cgroup to limit anything in.
+    fn without_cgroup(&mut self) {
+        let Some(resources) = &self.linux.resources else { return };
+        let limits = Resources { devices: Vec::new(), ..resources.clone() };
+        let settings = self.planned(&limits).map_or_else(Vec::new, |plan| plan.settings);
+        let mut origins: Vec<Pointer> = settings.into_iter().map(|setting| setting.origin).collect();
+        origins.dedup();
+        for origin in origins {
+            let message = "a limit needs a cgroup, and cgroups are disabled (--cgroup-manager)";
+            self.error(Code::Cgroup, origin, message);
+        }
+        if !resources.devices.is_empty() {
+            let message = "device rules need a cgroup, and cgroups are disabled (--cgroup-manager)";
+            self.note(Code::CgroupIgnored, Pointer::new("/linux/resources/devices"), message);
         }
     }
 
@@ -57,7 +77,11 @@ impl Compiler<'_> {
 
     fn cgroup_plan(&mut self) -> Option<Plan> {
         let none = Resources::default();
-        let resources = self.linux.resources.as_ref().unwrap_or(&none);
+        self.planned(self.linux.resources.as_ref().unwrap_or(&none))
+    }
+
+    /// What these limits are in files and values.
+    pub(crate) fn planned(&mut self, resources: &Resources) -> Option<Plan> {
         let planned = if self.host.privileged {
             plan(resources, &self.host.cgroups, &default_rules(&self.linux.devices))
         } else {
@@ -114,9 +138,11 @@ impl Compiler<'_> {
         Some(owner)
     }
 
-    /// The directory of the container's control group in the tree of version 2.
+    /// The directory of the container's control group in the tree of version 2; the caller's, if it has none of its own.
     pub(crate) fn cgroup_directory(&self) -> Option<PathBuf> {
-        let cgroup = self.launch.cgroup.as_ref()?;
+        let Some(cgroup) = &self.launch.cgroup else {
+            return self.host.cgroups.unified.as_ref().map(|unified| unified.mount.join(&unified.own));
+        };
         cgroup.path.locate(&self.host.cgroups, Controllers::NONE).ok().map(|location| location.v2.path())
     }
 }

@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 use orlop_spec::Status;
 
+use crate::criu::CriuError;
+
 mod text;
 
 use text::{At, Detail, Problems, advice, exec_hint, not_executable, words};
@@ -161,6 +163,9 @@ pub enum Error {
         /// How it ended, as far as known: "killed by SIGKILL", or the memory limit that it ran into.
         how: String,
     },
+    /// CRIU could not do it.
+    #[error(transparent)]
+    Criu(#[from] CriuError),
     /// The cgroups crate's own error.
     #[error("cgroup: {}", Line(what))]
     Cgroup {
@@ -191,6 +196,7 @@ impl Error {
             Self::Hook { .. } => "ORL-1304",
             Self::Died { .. } => "ORL-1305",
             Self::Cgroup { .. } => "ORL-1401",
+            Self::Criu(e) => e.code(),
         }
     }
 
@@ -223,6 +229,7 @@ impl Error {
             Self::Exec { pointer, errno, .. } => advice(pointer.as_deref(), exec_hint(*errno)),
             Self::Hook { pointer, .. } => advice(Some(pointer), None),
             Self::Cgroup { hint, .. } => advice(None, hint.as_deref()),
+            Self::Criu(e) => e.help(),
             Self::Usage { .. } | Self::WrongState { .. } | Self::State { .. } | Self::Died { .. } => None,
         }
     }
@@ -314,6 +321,12 @@ pub enum Action {
     Pause,
     /// `resume`.
     Resume,
+    /// `update`.
+    Update,
+    /// `events`.
+    Events,
+    /// `checkpoint`.
+    Checkpoint,
 }
 
 impl Action {
@@ -329,10 +342,13 @@ impl Action {
                 format!("cannot exec in a paused container (use --ignore-paused to override): {id:?}")
             }
             (Self::Exec, _) => format!("cannot exec in a {status} container: {id:?}"),
-            (Self::Kill, _) => format!("container not running: {id:?} is {status}"),
+            (Self::Kill | Self::Update | Self::Events, _) => {
+                format!("container not running: {id:?} is {status}")
+            }
             (Self::Delete, _) => format!("cannot delete container {id} that is not stopped: {status}"),
             (Self::Pause, _) => format!("container not running or created: {id:?} is {status}"),
             (Self::Resume, _) => format!("container not paused: {id:?} is {status}"),
+            (Self::Checkpoint, _) => format!("container cannot be checkpointed in {status} state: {id:?}"),
         }
     }
 }

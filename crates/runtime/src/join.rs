@@ -30,7 +30,7 @@ const fn flag(kind: &NamespaceKind) -> i32 {
         NamespaceKind::Uts => libc::CLONE_NEWUTS,
         NamespaceKind::User => libc::CLONE_NEWUSER,
         NamespaceKind::Cgroup => libc::CLONE_NEWCGROUP,
-        NamespaceKind::Time => 0x80,
+        NamespaceKind::Time => libc::CLONE_NEWTIME,
         NamespaceKind::Unknown(_) => 0,
     }
 }

@@ -54,6 +54,7 @@ pub(crate) fn options() -> Options<'static> {
         preserve_fds: 0,
         listen_fds: 0,
         systemd_cgroup: false,
+        no_cgroup: false,
         root_override: None,
         filter: None,
     }
