@@ -69,7 +69,7 @@ impl Compiler<'_> {
                 self.error(Code::MountType, entry.field("/mounts/{}/type"), message);
                 None
             }
-            (None, _) => self.file_system(entry),
+            (None, _) => Some(self.file_system(entry)),
         };
         if let Some(mount) = mounted {
             self.propagate(entry, mount);

@@ -23,11 +23,12 @@ impl Compiler<'_> {
             self.error(Code::MountOption, entry.option(*option), message);
         }
         let source = on_host(self.bundle, &entry.mount.source);
-        self.bind_path(entry, &source, recursive)
+        self.bind_path(entry, &source, recursive);
+        Some(Slot::MOUNT)
     }
 
-    /// Mounts what is at a path of the host; where the mount is kept, if there is one.
-    pub(super) fn bind_path(&mut self, entry: &Entry<'_>, path: &Path, recursive: bool) -> Option<Slot> {
+    /// Mounts what is at a path of the host.
+    pub(super) fn bind_path(&mut self, entry: &Entry<'_>, path: &Path, recursive: bool) {
         let source = self.source(path, recursive, &entry.field("/mounts/{}/source"));
         // The kernel locks attributes of mounts that come from a more privileged mount namespace.
         let may_be_locked = self.in_user_namespace() || !self.host.privileged;
@@ -43,7 +44,6 @@ impl Compiler<'_> {
             entry.pointer(),
             "Mounted with its attributes in one move: it is never seen without them.",
         );
-        Some(Slot::MOUNT)
     }
 
     /// Whether the container's `/dev` is somebody else's, and to be left as it is.

@@ -12,7 +12,7 @@ impl Compiler<'_> {
     /// the host's whole tree, so the one directory is bound instead.
     pub(super) fn cgroup_mount(&mut self, entry: &Entry<'_>) -> Option<Slot> {
         if self.has(&NamespaceKind::Cgroup) {
-            return self.new_file_system(entry, "cgroup2");
+            return Some(self.new_file_system(entry, "cgroup2"));
         }
         for (key, _, option) in &entry.options.data {
             let message = format!(
@@ -34,6 +34,7 @@ impl Compiler<'_> {
                 .hint("mount -t cgroup2 none /sys/fs/cgroup/unified, or remove the mount");
             return None;
         };
-        self.bind_path(entry, &directory, false)
+        self.bind_path(entry, &directory, false);
+        Some(Slot::MOUNT)
     }
 }

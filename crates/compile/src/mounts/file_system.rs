@@ -20,7 +20,7 @@ const OF_NAMESPACE: [(&str, NamespaceKind); 4] = [
 
 impl Compiler<'_> {
     /// Mounts a new file system of the type that the config names; where the mount is kept.
-    pub(super) fn file_system(&mut self, entry: &Entry<'_>) -> Option<Slot> {
+    pub(super) fn file_system(&mut self, entry: &Entry<'_>) -> Slot {
         let fstype = entry.mount.kind.as_str();
         if entry.options.flags & libc::MS_REMOUNT != 0 {
             let message = "\"remount\" changes a mount that is there, but this one is new";
@@ -31,7 +31,7 @@ impl Compiler<'_> {
     }
 
     /// Mounts a new file system of any type, with the options of an entry; where the mount is kept.
-    pub(super) fn new_file_system(&mut self, entry: &Entry<'_>, fstype: &str) -> Option<Slot> {
+    pub(super) fn new_file_system(&mut self, entry: &Entry<'_>, fstype: &str) -> Slot {
         self.check_namespace(entry, fstype);
         self.check_ids(entry);
         self.warn_of_ignored(entry);
@@ -75,7 +75,7 @@ impl Compiler<'_> {
                 "Like the directory that it covers, as far as the options do not say otherwise.",
             );
         }
-        keep.or(Some(Slot::MOUNT))
+        keep.unwrap_or(Slot::MOUNT)
     }
 
     /// What a tmpfs takes over from the directory that it covers, as with runc: its permissions, unless there is an option
