@@ -55,6 +55,7 @@ codes! {
     306 MountInProc "mount over or below /proc"
     307 MountNeedsNamespace "file system of a namespace that is the host's"
     308 MountCgroup "cgroup mount"
+    309 MountIdMap "id-mapped mount"
 
     401 Device "device node"
     402 DeviceTwice "device node listed twice"
@@ -91,6 +92,8 @@ codes! {
 
     901 Cgroup "control group"
     902 CgroupIgnored "limit without effect"
+    910 Annotation "annotation"
+    911 AnnotationIgnored "annotation without effect"
 }
 
 impl fmt::Display for Code {

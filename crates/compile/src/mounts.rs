@@ -3,6 +3,7 @@
 mod bind;
 mod cgroup;
 mod file_system;
+mod idmap;
 pub(crate) mod options;
 mod place;
 
@@ -55,40 +56,26 @@ impl Compiler<'_> {
         self.no_nul(entry.mount.source.as_bytes(), &entry.field("/mounts/{}/source"));
         self.check_options(entry);
         let recursive = entry.options.bind();
-        let mounted = match (recursive, entry.mount.kind.as_str()) {
+        match (recursive, entry.mount.kind.as_str()) {
             (Some(recursive), _) => self.bind(entry, recursive),
             (None, "bind") => {
                 let message =
                     "type \"bind\" is taken as option \"bind\": the specification knows only the option";
                 self.warn(Code::MountType, entry.field("/mounts/{}/type"), message);
-                self.bind(entry, false)
+                self.bind(entry, false);
             }
+            (None, _) if entry.options.flags & libc::MS_REMOUNT != 0 => self.remount(entry),
             (None, "cgroup") => self.cgroup_mount(entry),
             (None, "" | "none") => {
                 let message = "the mount has neither a file system type nor the option bind or rbind";
                 self.error(Code::MountType, entry.field("/mounts/{}/type"), message);
-                None
             }
-            (None, _) => Some(self.file_system(entry)),
-        };
-        if let Some(mount) = mounted {
-            self.propagate(entry, mount);
+            (None, fstype) => self.new_file_system(entry, fstype),
         }
+        self.propagate(entry);
     }
 
     fn check_options(&mut self, entry: &Entry<'_>) {
-        for option in &entry.options.not_yet {
-            let what = format!("the mount option {:?}", entry.mount.options[*option]);
-            self.not_yet(entry.option(*option), &what);
-        }
-        for (given, field) in [
-            (!entry.mount.uid_mappings.is_empty(), "/mounts/{}/uidMappings"),
-            (!entry.mount.gid_mappings.is_empty(), "/mounts/{}/gidMappings"),
-        ] {
-            if given {
-                self.not_yet(entry.field(field), "a mount with id mappings of its own");
-            }
-        }
         if let Some(option) = entry.options.copy_up
             && (entry.mount.kind != "tmpfs" || entry.options.bind().is_some())
         {
@@ -105,10 +92,9 @@ impl Compiler<'_> {
     }
 
     /// Propagation types, after the mount is in its place: there, they take effect.
-    fn propagate(&mut self, entry: &Entry<'_>, mount: Slot) {
+    fn propagate(&mut self, entry: &Entry<'_>) {
         for (propagation, recursive, option) in &entry.options.propagations {
             let step = Step::Propagation {
-                mount,
                 target: entry.target.as_ref().into(),
                 propagation: *propagation,
                 recursive: *recursive,

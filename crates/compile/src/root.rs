@@ -2,8 +2,8 @@
 
 use crate::compiler::{Compiler, bytes, on_host};
 use crate::{Code, Options, Origin, Overlay};
+use orlop_program::Step;
 use orlop_program::wire::{List, Str};
-use orlop_program::{Slot, Step};
 use orlop_spec::Pointer;
 
 const CUT_OFF: &str = "Mounts made here must not travel to the host.";
@@ -107,7 +107,7 @@ impl Compiler<'_> {
         }
         // Only now: before, it would have been the host's tree that became shared.
         if let Some((propagation @ (libc::MS_SHARED | libc::MS_UNBINDABLE), recursive)) = wish {
-            let step = Step::Propagation { mount: Slot::ROOT, target: "/".into(), propagation, recursive };
+            let step = Step::Propagation { target: "/".into(), propagation, recursive };
             let why = "The wish is about the container's root, which is only now in place.";
             self.step(step, Pointer::new("/linux/rootfsPropagation"), why);
         }
@@ -115,16 +115,24 @@ impl Compiler<'_> {
 
     /// Makes the root read-only, and mounts that had to be writable until they were filled.
     pub(crate) fn read_only_root(&mut self) {
-        for (index, mount, target) in std::mem::take(&mut self.read_only_later) {
-            let target = target.as_str().into();
-            let step = Step::MountAttributes { mount, target, set: libc::MOUNT_ATTR_RDONLY };
-            let why = "Read-only as asked, but only after devices and mount points were made in it.";
-            self.step(step, Pointer::new("/mounts/{}").at(index), why);
-        }
+        self.read_only_mounts();
         if self.spec.root.as_ref().is_some_and(|root| root.readonly) {
             let step = Step::RootAttributes { set: libc::MOUNT_ATTR_RDONLY, propagation: 0 };
             let why = "Last, as mount points and /dev/console may have been made in it.";
             self.step(step, Pointer::new("/root/readonly"), why);
+        }
+    }
+
+    /// Mounts that had to be filled first.
+    pub(crate) fn read_only_mounts(&mut self) {
+        for (index, target) in std::mem::take(&mut self.read_only_later) {
+            let step = Step::MountAttributes {
+                target: target.as_str().into(),
+                set: libc::MOUNT_ATTR_RDONLY,
+                clear: 0,
+            };
+            let why = "Read-only as asked, but only after devices and mount points were made in it.";
+            self.step(step, Pointer::new("/mounts/{}").at(index), why);
         }
     }
 }

@@ -103,8 +103,9 @@ impl<'a> Machine<'a> {
             Step::BindRoot { source, at } => root::bind(self, source, at.c_str()),
             Step::OverlayRoot { lower, at, options } => root::overlay(self, lower, at.c_str(), options),
             Step::UseRoot {} => root::use_current(self),
-            Step::Mount { fstype, options, attributes, target, real, keep } => {
-                mounts::new(self, fstype, options, attributes, mounts::Target { path: target, real }, keep)
+            Step::Mount { fstype, options, attributes, target, real, keep, id_map } => {
+                let made = mounts::new(self, fstype.c_str(), options, attributes, id_map)?;
+                mounts::attach(self, made, mounts::Target { path: target, real }, keep)
             }
             Step::Bind { source, recursive, set, clear, set_all, clear_all, target } => {
                 let own = orlop_sys::mount::Attributes { set, clear, ..Default::default() };
@@ -112,14 +113,15 @@ impl<'a> Machine<'a> {
                     orlop_sys::mount::Attributes { set: set_all, clear: clear_all, ..Default::default() };
                 mounts::bind(self, source, recursive, own, all, target)
             }
-            Step::Propagation { mount, propagation, recursive, .. } => {
-                mounts::propagation(self.slot(mount), propagation, recursive)
+            Step::Propagation { target, propagation, recursive } => {
+                mounts::propagation(self, target, propagation, recursive)
             }
-            Step::MountAttributes { mount, set, .. } => mounts::attributes(self.slot(mount), set),
+            Step::MountAttributes { target, set, clear } => mounts::attributes(self, target, set, clear),
             Step::OpenCovered { path, slot } => copy::open_covered(self, path, slot),
             Step::TakeOver { from, target, mode, owner, content } => {
                 copy::take_over(self, from, target, &copy::What { mode, owner, content })
             }
+            Step::Unmount { target } => mounts::unmount(self, target),
             Step::PrivateProc {} => procfs::private(self),
             Step::OpenDir { path, slot } => devices::open_dir(self, path, slot),
             Step::Device { dir, name, mode, device, uid, gid } => {

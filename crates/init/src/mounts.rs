@@ -6,7 +6,7 @@
 use crate::Machine;
 use crate::machine::Outcome;
 use crate::report::Fault;
-use crate::target;
+use crate::target::{self, Name};
 use core::ffi::CStr;
 use orlop_program::step::Source;
 use orlop_program::{List, Slot, Str};
@@ -43,23 +43,34 @@ fn configure<'a>(context: Fd, options: impl Iterator<Item = (Str<'a>, Option<Str
     mount::fsconfig_create(context).map_err(Fault::from)
 }
 
-/// Mounts a new file system.
+/// A detached mount of a new file system, with its ids mapped as a user namespace has them.
 pub fn new<'a>(
     machine: &mut Machine<'_>,
-    fstype: Str<'a>,
+    fstype: &CStr,
     options: List<'a, (Str<'a>, Option<Str<'a>>)>,
     attributes: u64,
-    target: Target<'_>,
-    keep: Option<Slot>,
-) -> Outcome {
-    let made = make(fstype.c_str(), options.iter(), attributes)?;
+    id_map: Option<Slot>,
+) -> core::result::Result<OwnedFd, Fault> {
+    let made = make(fstype, options.iter(), attributes)?;
+    if let Some(namespace) = id_map.and_then(|slot| machine.take(slot)) {
+        let userns = namespace.fd().raw() as u64;
+        let change = Attributes { set: libc::MOUNT_ATTR_IDMAP, userns, ..Attributes::default() };
+        mount::mount_setattr(made.fd(), c"", false, &change)?;
+    }
+    Ok(made)
+}
+
+/// Puts a detached mount into its place.
+pub fn attach(machine: &mut Machine<'_>, made: OwnedFd, target: Target<'_>, keep: Option<Slot>) -> Outcome {
     let place = if target.real {
         target::real_directory(machine.root(), target.path.bytes())?
     } else {
         target::place(machine.root(), target.path.bytes(), true)?
     };
     mount::move_mount(made.fd(), place.fd())?;
-    machine.keep(keep.unwrap_or(Slot::MOUNT), made);
+    if let Some(slot) = keep {
+        machine.keep(slot, made);
+    }
     Ok(())
 }
 
@@ -81,29 +92,39 @@ pub fn bind(
     target: Str<'_>,
 ) -> Outcome {
     let tree = source(machine, from, recursive)?;
-    for (change, recursive) in [(all, true), (own, false)] {
+    // What is asked for the whole tree holds for its top too, whatever else is asked for that (as with runc).
+    for (change, recursive) in [(own, false), (all, true)] {
         if change != Attributes::default() {
             mount::mount_setattr(tree.fd(), c"", recursive, &change)?;
         }
     }
     let is_directory = file::fstat(tree.fd())?.is(libc::S_IFDIR);
     let place = target::place(machine.root(), target.bytes(), is_directory)?;
-    mount::move_mount(tree.fd(), place.fd())?;
-    machine.keep(Slot::MOUNT, tree);
-    Ok(())
+    mount::move_mount(tree.fd(), place.fd()).map_err(Fault::from)
 }
 
-/// Sets the propagation of a mount.
-pub fn propagation(mount: Fd, propagation: u64, recursive: bool) -> Outcome {
-    change(mount, recursive, &Attributes { propagation, ..Attributes::default() })
+/// Sets the propagation of a mount in the root.
+pub fn propagation(machine: &Machine<'_>, target: Str<'_>, propagation: u64, recursive: bool) -> Outcome {
+    let change = Attributes { propagation, ..Attributes::default() };
+    change_at(machine, target, recursive, &change)
 }
 
-/// Changes the attributes of a mount.
-pub fn attributes(mount: Fd, set: u64) -> Outcome {
-    change(mount, false, &Attributes { set, ..Attributes::default() })
+/// Changes the attributes of a mount in the root.
+pub fn attributes(machine: &Machine<'_>, target: Str<'_>, set: u64, clear: u64) -> Outcome {
+    change_at(machine, target, false, &Attributes { set, clear, ..Attributes::default() })
 }
 
-/// By its descriptor: at its path, the container may have put another one since.
-fn change(mount: Fd, recursive: bool, change: &Attributes) -> Outcome {
-    mount::mount_setattr(mount, c"", recursive, change).map_err(Fault::from)
+/// Unmounts what is at a path. There is no call for a descriptor, so it is done by name from the verified parent.
+pub fn unmount(machine: &Machine<'_>, target: Str<'_>) -> Outcome {
+    let mut name = Name::new();
+    let (parent, last) = target::split(target.bytes());
+    let parent = target::existing_directory(machine.root(), parent)?;
+    file::fchdir(parent.fd())?;
+    mount::umount2(name.set(last)?, libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW).map_err(Fault::from)
+}
+
+fn change_at(machine: &Machine<'_>, target: Str<'_>, recursive: bool, change: &Attributes) -> Outcome {
+    let mut name = Name::new();
+    let mounted = file::open_path_in_root(machine.root(), name.set(target.bytes())?)?;
+    mount::mount_setattr(mounted.fd(), c"", recursive, change).map_err(Fault::from)
 }

@@ -20,8 +20,6 @@ impl Slot {
     pub const PROC: Self = Self(3);
     /// The console's terminal.
     pub const CONSOLE: Self = Self(4);
-    /// The mount that was made last, unless its step keeps it elsewhere.
-    pub const MOUNT: Self = Self(5);
     /// The first slot without a fixed meaning.
     pub const FREE: Self = Self(8);
 }

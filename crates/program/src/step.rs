@@ -133,6 +133,8 @@ steps! {
         real: bool,
         /// Where to keep the mount.
         keep: Option<Slot>,
+        /// The user namespace by which its ids are mapped.
+        id_map: Option<Slot>,
     }
     /// Mounts what is elsewhere already: open_tree(2), mount_setattr(2), move_mount(2).
     15 Bind {
@@ -153,9 +155,7 @@ steps! {
     }
     /// Sets the propagation of a mount.
     16 Propagation {
-        /// The mount.
-        mount: Slot,
-        /// Where it is, for people.
+        /// Where it is.
         target: Str<'a>,
         /// `MS_SHARED`, `MS_SLAVE`, `MS_PRIVATE` or `MS_UNBINDABLE`.
         propagation: u64,
@@ -265,14 +265,15 @@ steps! {
     39 ReadonlyPath { path: Str<'a> }
     /// Hides a path, if it exists: a directory behind an empty one, anything else behind `/dev/null`.
     40 MaskPath { path: Str<'a> }
-    /// Changes a mount: attributes that could not be there while it was being filled.
+    /// Changes the mount at a path: attributes that could not be there while it was being filled, or that are asked for by
+    /// `remount`.
     41 MountAttributes {
-        /// The mount.
-        mount: Slot,
-        /// Where it is, for people.
+        /// Where.
         target: Str<'a>,
         /// `MOUNT_ATTR_…` to set.
         set: u64,
+        /// `MOUNT_ATTR_…` to clear.
+        clear: u64,
     }
     /// Opens a directory that is about to be mounted over, if it exists.
     44 OpenCovered {
@@ -294,6 +295,9 @@ steps! {
         /// With a copy of everything in it.
         content: bool,
     }
+    /// Unmounts what is at a path, at once, even if it is in use: umount2(2), `MNT_DETACH`. The last name of the path is not
+    /// followed if it is a symbolic link.
+    100 Unmount { target: Str<'a> }
 
     /// Sets how willingly the kernel kills this process when memory is short.
     50 OomScoreAdj { value: i32 }

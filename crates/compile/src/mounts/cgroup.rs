@@ -2,7 +2,7 @@
 
 use super::{Compiler, Entry};
 use crate::{CgroupRights, Code};
-use orlop_program::{Slot, Step};
+use orlop_program::Step;
 use orlop_spec::NamespaceKind;
 
 impl Compiler<'_> {
@@ -10,9 +10,10 @@ impl Compiler<'_> {
     ///
     /// In a cgroup namespace of its own it mounts the tree, whose root is that cgroup. Without one, mounting would show
     /// the host's whole tree, so the one directory is bound instead.
-    pub(super) fn cgroup_mount(&mut self, entry: &Entry<'_>) -> Option<Slot> {
+    pub(super) fn cgroup_mount(&mut self, entry: &Entry<'_>) {
         if self.has(&NamespaceKind::Cgroup) {
-            return Some(self.new_file_system(entry, "cgroup2"));
+            self.new_file_system(entry, "cgroup2");
+            return;
         }
         for (key, _, option) in &entry.options.data {
             let message = format!(
@@ -26,15 +27,14 @@ impl Compiler<'_> {
             // What may be there already is the host's tree, in which the caller may own something (CVE-2023-25809).
             let why = "The container has no cgroup of its own that could be shown, and the host's are none of its business.";
             self.step(Step::MaskPath { path: entry.target.as_ref().into() }, entry.pointer(), why);
-            return None;
+            return;
         }
         let Some(directory) = self.cgroup_directory() else {
             let message = "there is no cgroup file system of version 2 that could be mounted";
             self.error(Code::MountCgroup, entry.field("/mounts/{}/type"), message)
                 .hint("mount -t cgroup2 none /sys/fs/cgroup/unified, or remove the mount");
-            return None;
+            return;
         };
         self.bind_path(entry, &directory, false);
-        Some(Slot::MOUNT)
     }
 }
