@@ -15,6 +15,9 @@ mod exec;
 mod features;
 mod kill;
 mod list;
+mod mounts;
+#[cfg(test)]
+mod parity;
 mod pause;
 mod ps;
 mod restore;
@@ -62,6 +65,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     pause::ENTRY,
     resume::ENTRY,
     update::ENTRY,
+    mounts::ENTRY,
     events::ENTRY,
     checkpoint::ENTRY,
     restore::ENTRY,

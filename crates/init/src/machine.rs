@@ -120,6 +120,7 @@ impl<'a> Machine<'a> {
             Step::TakeOver { from, target, mode, owner, content } => {
                 copy::take_over(self, from, target, &copy::What { mode, owner, content })
             }
+            Step::Unmount { target } => mounts::unmount(self, target),
             Step::PrivateProc {} => procfs::private(self),
             Step::OpenDir { path, slot } => devices::open_dir(self, path, slot),
             Step::Device { dir, name, mode, device, uid, gid } => {

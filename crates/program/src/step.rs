@@ -290,6 +290,9 @@ steps! {
         /// With a copy of everything in it.
         content: bool,
     }
+    /// Unmounts what is at a path, at once, even if it is in use: umount2(2), `MNT_DETACH`. The last name of the path is not
+    /// followed if it is a symbolic link.
+    100 Unmount { target: Str<'a> }
 
     /// Sets how willingly the kernel kills this process when memory is short.
     50 OomScoreAdj { value: i32 }

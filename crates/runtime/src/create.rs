@@ -8,21 +8,23 @@ use std::path::Path;
 use orlop_cgroups::Layout;
 use orlop_compile::{CgroupRights, Compiled, Diagnostics, Host, Mode, Options, Overlay};
 use orlop_spec::{NamespaceKind, Spec, Status};
+use orlop_sys::Fd;
 use orlop_sys::spawn::Child;
 
 use crate::bundle::Bundle;
 use crate::console::{self, Proxy};
 use crate::draft::Draft;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::liveness::Process;
+use crate::notify::{self, Relay};
 use crate::options::{CgroupManager, CreateOptions, RunOptions};
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
 use crate::wait::Foreground;
-use crate::{agent, cgroup, criu, files, join, log, userns};
+use crate::{agent, cgroup, criu, files, join, log, socket, userns};
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -42,6 +44,8 @@ pub(crate) struct Made {
     pub(crate) console: Option<Proxy>,
     /// What is saved of it.
     pub(crate) state: StateFile,
+    /// How it will tell that it is ready, if the caller wants to know.
+    pub(crate) relay: Option<Relay>,
 }
 
 impl Runtime {
@@ -82,14 +86,19 @@ impl Runtime {
         console::check(order.has_terminal(), run.detach, order.options.console_socket.is_some())?;
         if run.detach {
             let made = make().map_err(|e| order.locate(e))?;
-            return started(&made).map(|()| 0);
+            started(&made)?;
+            let (pid, pidfd) = (made.child.pid, made.child.pidfd.into());
+            made.relay.map_or(Ok(()), |relay| relay.run(&pidfd, pid))?;
+            return Ok(0);
         }
         // Before the launch, so that no signal is lost in between.
         let foreground = Foreground::new(!run.no_subreaper)?;
         let mut made = make().map_err(|e| order.locate(e))?;
         let proxy = made.console.take();
-        let status =
-            started(&made).and_then(|()| foreground.wait(made.child.pid, &made.child.pidfd.into(), proxy));
+        let started = started(&made);
+        let (pid, pidfd) = (made.child.pid, OwnedFd::from(made.child.pidfd));
+        let relayed = made.relay.map_or(Ok(()), |relay| relay.run_aside(&pidfd));
+        let status = started.and(relayed).and_then(|()| foreground.wait(pid, &pidfd, proxy));
         if run.keep && status.is_ok() {
             return status;
         }
@@ -103,10 +112,13 @@ impl Runtime {
         options: &'a CreateOptions,
         mode: Mode,
     ) -> Result<Order<'a>> {
-        let bundle = Bundle::load(options, |spec, path| {
+        let mut bundle = Bundle::load(options, |spec, path| {
             let host = self.facts(spec, None).ok()?;
             compile(spec, path, &host, (id, options, mode), self.settings.cgroup_manager, None).err()
         })?;
+        if notify::of_caller().is_some() {
+            notify::add_to(&mut bundle.config.spec, &self.store.root().join(id.as_str()));
+        }
         Ok(Order { id, bundle, options, mode, cgroups: self.settings.cgroup_manager, overlay: None })
     }
 
@@ -144,6 +156,7 @@ impl Runtime {
                 order.warn_of_strays();
             }
         }
+        let relay = order.prepare_notify(&draft)?;
         let start = (order.mode == Mode::Create).then(|| draft.dir().listen_start()).transpose()?;
         let mut session = launch::launch(Request {
             compiled: &compiled,
@@ -167,7 +180,7 @@ impl Runtime {
         let console = order.converse(&mut session, &compiled, &mut state, &draft, console.as_ref())?;
         let child = session.release()?;
         draft.keep();
-        Ok(Made { child, console, state })
+        Ok(Made { child, console, state, relay })
     }
 
     pub(crate) fn first_state(
@@ -197,6 +210,16 @@ impl Runtime {
             own_clocks: false,
         })
     }
+}
+
+/// Moves the container's process into the cgroup below the container's own that an annotation asks for.
+fn delegate(compiled: &Compiled, pid: i32, draft: &Draft) -> Result<()> {
+    let Some((path, pointer)) = &compiled.launch.delegate else { return Ok(()) };
+    let cgroup = draft.cgroup.as_ref().ok_or_else(|| {
+        Error::usage(format!("{pointer}: there is no cgroup of the container's own to delegate a part of"))
+    })?;
+    let owner = compiled.launch.cgroup.as_ref().and_then(|plan| plan.owner);
+    Ok(cgroup.delegate_below(path, pid, owner)?)
 }
 
 pub(crate) fn compile(
@@ -281,6 +304,7 @@ impl Order<'_> {
         loop {
             match session.next()? {
                 Event::Hooks => {
+                    delegate(compiled, session.pid(), draft)?;
                     self.hooks_before_pivot(state, draft)?;
                     session.proceed()?;
                     if self.owes_record(compiled) {
@@ -302,7 +326,7 @@ impl Order<'_> {
                 Event::Ready if self.mode == Mode::Create => {
                     state.status = Status::Created;
                     draft.dir().write_state(state)?;
-                    self.write_pid_file(state)?;
+                    self.announce(state, session)?;
                     session.proceed()?;
                     return Ok(console);
                 }
@@ -312,18 +336,39 @@ impl Order<'_> {
                     session.proceed()?;
                 }
                 Event::Running => {
-                    self.write_pid_file(state)?;
+                    self.announce(state, session)?;
                     return Ok(console);
                 }
             }
         }
     }
 
+    /// Tells those who asked which process is the container's: by its number in a file, and by a pidfd to a socket, which
+    /// is crun's annotation.
+    fn announce(&self, state: &StateFile, session: &Session<'_>) -> Result<()> {
+        if let Some(path) = state.annotations.get("run.oci.pidfd_receiver") {
+            let stream = socket::connect(Path::new(path), "connect to the receiver of the pidfd")?;
+            orlop_sys::socket::send(Fd::of(&stream), b"pidfd", Some(session.pidfd()))
+                .doing(|| format!("send the pidfd to {path}"))?;
+        }
+        self.write_pid_file(state)
+    }
+
+    /// Writes the number of the container's process where the caller asked for it.
     pub(crate) fn write_pid_file(&self, state: &StateFile) -> Result<()> {
         match (&self.options.pid_file, state.process) {
             (Some(path), Some(process)) => files::write_pid(path, process.pid),
             _ => Ok(()),
         }
+    }
+
+    /// Makes what a container needs that is to tell when it is ready; one that runs at once is listened to at once.
+    fn prepare_notify(&self, draft: &Draft) -> Result<Option<Relay>> {
+        if notify::of_caller().is_none() || self.overlay.is_some() {
+            return Ok(None);
+        }
+        draft.dir().make_notify()?;
+        if self.mode == Mode::Run { Relay::listen(draft.dir()) } else { Ok(None) }
     }
 
     /// Hooks that are promised a container whose mounts are made and whose root is not yet switched.

@@ -262,6 +262,28 @@ impl Error {
         self
     }
 
+    /// Places as seen from `base`, where a part of a config is a document of its own.
+    #[must_use]
+    pub fn within(mut self, base: &str) -> Self {
+        let strip = |pointer: &mut String| {
+            if let Some(inside) =
+                pointer.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+            {
+                *pointer = inside.to_owned();
+            }
+        };
+        match &mut self {
+            Self::Config { problems, .. } => {
+                problems.iter_mut().for_each(|problem| strip(&mut problem.pointer))
+            }
+            Self::Kernel { pointer: Some(pointer), .. } | Self::Step { pointer: Some(pointer), .. } => {
+                strip(pointer)
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// Adds line and column to the place in the config that asked for what failed.
     #[must_use]
     pub fn located_in(mut self, text: &str) -> Self {
@@ -273,6 +295,12 @@ impl Error {
             && let Some(at) = orlop_spec::locate(text, pointer)
         {
             *pointer = format!("{pointer}, line {} column {}", at.line, at.column);
+        }
+        if let Self::Config { problems, .. } = &mut self {
+            for problem in problems.iter_mut().filter(|problem| problem.position.is_none()) {
+                let at = orlop_spec::locate_nearest(text, &problem.pointer);
+                problem.position = at.map(|at| (at.line, at.column));
+            }
         }
         self
     }
@@ -333,6 +361,8 @@ pub enum Action {
     Events,
     /// `checkpoint`.
     Checkpoint,
+    /// `mounts`.
+    Mount,
 }
 
 impl Action {
@@ -351,6 +381,7 @@ impl Action {
             (Self::Kill | Self::Update | Self::Events, _) => {
                 format!("container not running: {id:?} is {status}")
             }
+            (Self::Mount, _) => format!("cannot change mounts of a {status} container: {id:?}"),
             (Self::Delete, _) => format!("cannot delete container {id} that is not stopped: {status}"),
             (Self::Pause, _) => format!("container not running or created: {id:?} is {status}"),
             (Self::Resume, _) => format!("container not paused: {id:?} is {status}"),

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use orlop_cgroups::Below;
-use orlop_compile::{Compiled, ExecOptions as CompileOptions};
+use orlop_compile::{Compiled, DELEGATE_CGROUP, ExecOptions as CompileOptions};
 use orlop_spec::{Capabilities, Document, Process, ProcessDocument, Status};
 use orlop_sys::spawn::Child;
 
@@ -72,7 +72,9 @@ impl Runtime {
             let (id, status) = (container.saved.id.clone(), Status::Stopped);
             return Err(Error::WrongState { id, action: Action::Exec, status });
         };
+        let delegated = config.spec.annotations.get(DELEGATE_CGROUP);
         let below = Below::parse(&options.cgroup).map_err(Error::usage)?;
+        let below = below.or_else(|| delegated.map(|path| Below::Everywhere(path.clone())));
         let cgroup = match (&below, container.cgroup()?) {
             (Some(below), _) => Some(container.own_cgroup()?.below(below).map_err(not_added)?),
             (None, cgroup) => cgroup,
@@ -204,16 +206,8 @@ impl ProcessSource {
     fn blame(&self, found: &orlop_compile::Diagnostics) -> Error {
         match self {
             Self::File(path) => {
-                let mut error = refused(path, "", found);
-                if let Error::Config { problems, .. } = &mut error {
-                    for problem in problems {
-                        // The file is what is `/process` in a config.
-                        if let Some(inside) = problem.pointer.strip_prefix("/process") {
-                            problem.pointer = inside.to_owned();
-                        }
-                    }
-                }
-                error
+                // The file is what is `/process` in a config.
+                refused(path, "", found).within("/process")
             }
             Self::Args(_) => refused(Path::new("exec"), "", found),
         }

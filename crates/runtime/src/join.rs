@@ -13,6 +13,7 @@ use crate::liveness::Process;
 
 const INPUT: Slot = Slot::FREE;
 const OUTPUT: Slot = Slot(Slot::FREE.0 + 1);
+const ERROR: Slot = Slot(Slot::FREE.0 + 2);
 
 /// The namespaces that are the container's own or that it joined (`CLONE_NEW…`): those a new process must join to be in
 /// the same ones. The others are the caller's.
@@ -56,7 +57,7 @@ pub(crate) fn hook_spawner<'a>(
             cgroup_dir: None,
             start: None,
             join: Some((&init, kinds)),
-            pass: vec![(INPUT, streams.stdin), (OUTPUT, streams.output)],
+            pass: vec![(INPUT, streams.stdin), (OUTPUT, streams.stdout), (ERROR, streams.stderr)],
             privileged: false,
             words: Words::new(&compiled, &args),
         })?;
@@ -73,7 +74,7 @@ fn program(hook: &Hook, kinds: i32) -> Result<Compiled> {
     let mut step =
         |step: Step<'_>| builder.push(step, Origin::Spec("config.md#posix-platform-hooks"), "A hook.");
     step(Step::NewSession {});
-    for (from, to) in [(INPUT, 0), (OUTPUT, 1), (OUTPUT, 2)] {
+    for (from, to) in [(INPUT, 0), (OUTPUT, 1), (ERROR, 2)] {
         step(Step::Redirect { from, to });
     }
     let path = [Str::from(&hook.path)];

@@ -178,6 +178,11 @@ impl Remade<'_> {
     fn made(self) -> Result<Made> {
         let none =
             || Error::Died { what: "the container".to_owned(), how: "CRIU made no process".to_owned() };
-        Ok(Made { child: self.child.ok_or_else(none)?, console: self.console, state: self.state })
+        Ok(Made {
+            child: self.child.ok_or_else(none)?,
+            console: self.console,
+            state: self.state,
+            relay: None,
+        })
     }
 }

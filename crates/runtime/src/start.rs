@@ -9,6 +9,7 @@ use orlop_sys::{Fd, process};
 use crate::error::{Action, Answer, Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
+use crate::notify::Relay;
 use crate::runtime::{Container, Runtime};
 use crate::state::ContainerState;
 use crate::{agent, join, launch};
@@ -28,6 +29,7 @@ impl Runtime {
             return Err(refused(status));
         }
         let config = container.config()?;
+        let relay = Relay::listen(&container.dir)?;
         let Some(socket) = container.dir.connect_start()? else { return Err(refused(Status::Running)) };
         // From here on the container waits for us alone: if we die, it sees that and ends.
         container.dir.remove_start()?;
@@ -38,7 +40,14 @@ impl Runtime {
         hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told(Status::Created), inside)?;
         container.let_go(&socket, spec)?;
         let on_host = &mut hooks::on_host(Some(&container.saved.bundle));
-        hooks::run(&spec.hooks.poststart, Kind::Poststart, &told(Status::Running), on_host)
+        hooks::run(&spec.hooks.poststart, Kind::Poststart, &told(Status::Running), on_host)?;
+        let process = container.saved.process.map(|process| process.open()).transpose()?.flatten();
+        match (relay, process) {
+            (Some(relay), Some(process)) => {
+                relay.run(&process, container.saved.process.map_or(0, |process| process.pid))
+            }
+            _ => Ok(()),
+        }
     }
 }
 

@@ -87,6 +87,7 @@ fn what(step: &Step<'_>) -> String {
             format!("bind mount {} at {}", source(&from), text(target))
         }
         Step::Propagation { target, .. } => format!("set the propagation of {}", text(target)),
+        Step::Unmount { target } => format!("unmount {}", text(target)),
         Step::MountAttributes { target, .. } => format!("change the mount at {}", text(target)),
         Step::OpenCovered { path, .. } => format!("open {}", text(path)),
         Step::TakeOver { target, .. } => {
