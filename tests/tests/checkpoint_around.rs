@@ -158,7 +158,7 @@ fn connections_inside_are_kept_if_that_is_asked_for() {
     need_criu!();
     // Port 7000 is 1B58.
     let mut container = Container::sh(
-        "nc -l -p 7000 -e cat & until grep -q :1B58 /proc/net/tcp; do :; done
+        "nc -l -p 7000 -e cat & until grep -q :1B58 /proc/net/tcp /proc/net/tcp6; do :; done
          (while read w; do echo $w; done) </ask | nc 127.0.0.1 7000 >/said",
     );
     container.set("/root/readonly", false);
