@@ -103,8 +103,9 @@ impl<'a> Machine<'a> {
             Step::BindRoot { source, at } => root::bind(self, source, at.c_str()),
             Step::OverlayRoot { lower, at, options } => root::overlay(self, lower, at.c_str(), options),
             Step::UseRoot {} => root::use_current(self),
-            Step::Mount { fstype, options, attributes, target, real, keep } => {
-                mounts::new(self, fstype, options, attributes, mounts::Target { path: target, real }, keep)
+            Step::Mount { fstype, options, attributes, target, real, keep, id_map } => {
+                let made = mounts::new(self, fstype.c_str(), options, attributes, id_map)?;
+                mounts::attach(self, made, mounts::Target { path: target, real }, keep)
             }
             Step::Bind { source, recursive, set, clear, set_all, clear_all, target } => {
                 let own = orlop_sys::mount::Attributes { set, clear, ..Default::default() };
@@ -115,7 +116,7 @@ impl<'a> Machine<'a> {
             Step::Propagation { target, propagation, recursive } => {
                 mounts::propagation(self, target, propagation, recursive)
             }
-            Step::MountAttributes { target, set } => mounts::attributes(self, target, set),
+            Step::MountAttributes { target, set, clear } => mounts::attributes(self, target, set, clear),
             Step::OpenCovered { path, slot } => copy::open_covered(self, path, slot),
             Step::TakeOver { from, target, mode, owner, content } => {
                 copy::take_over(self, from, target, &copy::What { mode, owner, content })

@@ -43,16 +43,25 @@ fn configure<'a>(context: Fd, options: impl Iterator<Item = (Str<'a>, Option<Str
     mount::fsconfig_create(context).map_err(Fault::from)
 }
 
-/// Mounts a new file system.
+/// A detached mount of a new file system, with its ids mapped as a user namespace has them.
 pub fn new<'a>(
     machine: &mut Machine<'_>,
-    fstype: Str<'a>,
+    fstype: &CStr,
     options: List<'a, (Str<'a>, Option<Str<'a>>)>,
     attributes: u64,
-    target: Target<'_>,
-    keep: Option<Slot>,
-) -> Outcome {
-    let made = make(fstype.c_str(), options.iter(), attributes)?;
+    id_map: Option<Slot>,
+) -> core::result::Result<OwnedFd, Fault> {
+    let made = make(fstype, options.iter(), attributes)?;
+    if let Some(namespace) = id_map.and_then(|slot| machine.take(slot)) {
+        let userns = namespace.fd().raw() as u64;
+        let change = Attributes { set: libc::MOUNT_ATTR_IDMAP, userns, ..Attributes::default() };
+        mount::mount_setattr(made.fd(), c"", false, &change)?;
+    }
+    Ok(made)
+}
+
+/// Puts a detached mount into its place.
+pub fn attach(machine: &mut Machine<'_>, made: OwnedFd, target: Target<'_>, keep: Option<Slot>) -> Outcome {
     let place = if target.real {
         target::real_directory(machine.root(), target.path.bytes())?
     } else {
@@ -83,7 +92,8 @@ pub fn bind(
     target: Str<'_>,
 ) -> Outcome {
     let tree = source(machine, from, recursive)?;
-    for (change, recursive) in [(all, true), (own, false)] {
+    // What is asked for the whole tree holds for its top too, whatever else is asked for that (as with runc).
+    for (change, recursive) in [(own, false), (all, true)] {
         if change != Attributes::default() {
             mount::mount_setattr(tree.fd(), c"", recursive, &change)?;
         }
@@ -100,8 +110,8 @@ pub fn propagation(machine: &Machine<'_>, target: Str<'_>, propagation: u64, rec
 }
 
 /// Changes the attributes of a mount in the root.
-pub fn attributes(machine: &Machine<'_>, target: Str<'_>, set: u64) -> Outcome {
-    change_at(machine, target, false, &Attributes { set, ..Attributes::default() })
+pub fn attributes(machine: &Machine<'_>, target: Str<'_>, set: u64, clear: u64) -> Outcome {
+    change_at(machine, target, false, &Attributes { set, clear, ..Attributes::default() })
 }
 
 /// Unmounts what is at a path. There is no call for a descriptor, so it is done by name from the verified parent.

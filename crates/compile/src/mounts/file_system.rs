@@ -19,17 +19,6 @@ const OF_NAMESPACE: [(&str, NamespaceKind); 4] = [
 ];
 
 impl Compiler<'_> {
-    /// Mounts a new file system of the type that the config names.
-    pub(super) fn file_system(&mut self, entry: &Entry<'_>) {
-        let fstype = entry.mount.kind.as_str();
-        if entry.options.flags & libc::MS_REMOUNT != 0 {
-            let message = "\"remount\" changes a mount that is there, but this one is new";
-            self.error(Code::MountOption, entry.field("/mounts/{}/options"), message)
-                .hint("give the options to the mount that is to be changed");
-        }
-        self.new_file_system(entry, fstype);
-    }
-
     /// Mounts a new file system of any type, with the options of an entry.
     pub(super) fn new_file_system(&mut self, entry: &Entry<'_>, fstype: &str) {
         self.check_namespace(entry, fstype);
@@ -60,6 +49,7 @@ impl Compiler<'_> {
             target: if real { Cow::as_ref(&cleaned) } else { entry.target.as_ref() }.into(),
             real,
             keep: self.slot_of_proc(entry, fstype, read_only),
+            id_map: self.id_map_of_new(entry),
         };
         let covered = self.cover(entry, fstype);
         self.step_of_parts(step, entry.pointer(), why(fstype), parts);
@@ -125,10 +115,32 @@ impl Compiler<'_> {
 
     /// Flags of mount(2) that have no counterpart in the calls that make mounts today.
     fn warn_of_ignored(&mut self, entry: &Entry<'_>) {
-        for (flag, name, why) in [
-            (libc::MS_SILENT, "silent", "what the kernel logs cannot be chosen"),
-            (libc::MS_I_VERSION, "iversion", "file systems that count changes of inodes always do"),
-        ] {
+        self.no_effect(
+            entry,
+            &[
+                (libc::MS_SILENT, "silent", "what the kernel logs cannot be chosen"),
+                (libc::MS_I_VERSION, "iversion", "file systems that count changes of inodes always do"),
+            ],
+        );
+    }
+
+    /// Flags of file systems, on what is a mount only.
+    pub(super) fn warn_of_shared(&mut self, entry: &Entry<'_>) {
+        const WHY: &str = "it would change the file system, and so every mount of it";
+        self.no_effect(
+            entry,
+            &[
+                (libc::MS_SYNCHRONOUS, "sync", WHY),
+                (libc::MS_DIRSYNC, "dirsync", WHY),
+                (libc::MS_MANDLOCK, "mand", WHY),
+                (libc::MS_LAZYTIME, "lazytime", WHY),
+            ],
+        );
+        self.warn_of_ignored(entry);
+    }
+
+    fn no_effect(&mut self, entry: &Entry<'_>, flags: &[(u64, &str, &str)]) {
+        for (flag, name, why) in flags {
             if entry.options.flags & flag != 0 {
                 let message = format!("the mount option {name:?} has no effect: {why}");
                 self.warn(Code::MountOptionIgnored, entry.field("/mounts/{}/options"), message);

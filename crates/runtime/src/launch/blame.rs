@@ -5,8 +5,10 @@ use orlop_program::message::Failed;
 use orlop_program::step::{Source, Step};
 use orlop_program::{StepInfo, Steps, Str};
 
+use super::fill::id_map_hint;
 use crate::error::{Answer, Error};
 
+const MOUNT_SETATTR: u16 = libc::SYS_mount_setattr as u16;
 const DEADLINE: u32 = libc::SCHED_DEADLINE as u32;
 /// The words of runc.
 const NOT_WITH_SOME_CPUS: &str =
@@ -47,7 +49,7 @@ pub(crate) fn failed(failed: &Failed<'_>, words: &Words<'_>) -> Error {
         pointer,
         // The kernel's messages begin with a level letter: "e tmpfs: Unknown parameter 'foo'".
         detail: text.trim().trim_start_matches(['e', 'w', 'i']).trim().to_owned(),
-        hint: step.and_then(|step| hint(&step, errno)).map(Into::into),
+        hint: step.and_then(|step| hint(&step, failed.call, errno)).map(Into::into),
     }
 }
 
@@ -153,12 +155,13 @@ const fn plain(step: &Step<'_>) -> &'static str {
 }
 
 /// What usually is the matter.
-fn hint(step: &Step<'_>, errno: i32) -> Option<&'static str> {
+fn hint(step: &Step<'_>, call: u16, errno: i32) -> Option<&'static str> {
     Some(match (step, errno) {
         (Step::BindRoot { .. } | Step::OverlayRoot { .. }, libc::ENOENT) => {
             "the bundle's root file system must exist; config.json names it in /root/path"
         }
         (Step::Bind { .. }, libc::ENOENT) => "the source of a bind mount must exist on the host",
+        (Step::MountAttributes { .. }, libc::EINVAL) => "there is nothing mounted at this place",
         (Step::Mount { .. }, libc::ENODEV) => {
             "the kernel has no such file system, or its module is not loaded"
         }
@@ -170,6 +173,7 @@ fn hint(step: &Step<'_>, errno: i32) -> Option<&'static str> {
              /proc (docker: --security-opt systempaths=unconfined, podman: --security-opt unmask=ALL); or bind the caller's \
              /proc, without a pid namespace"
         }
+        (Step::Mount { id_map: Some(_), .. }, _) if call == MOUNT_SETATTR => return id_map_hint(errno),
         (Step::Mount { .. }, libc::EPERM) => {
             "in a user namespace only some file systems can be mounted, and sysfs only with a network namespace of its own"
         }

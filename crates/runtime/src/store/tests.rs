@@ -30,8 +30,6 @@ fn state(name: &str) -> StateFile {
         },
         rootless: false,
         terminal: true,
-        descriptors: Vec::new(),
-        own_clocks: false,
     }
 }
 
