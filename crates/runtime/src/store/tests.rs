@@ -29,8 +29,6 @@ fn state(name: &str) -> StateFile {
             v1: vec![("pids".into(), "/sys/fs/cgroup/pids".into(), "/x".into())],
         },
         rootless: false,
-        descriptors: Vec::new(),
-        own_clocks: false,
         terminal: true,
     }
 }
