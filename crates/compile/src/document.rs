@@ -66,9 +66,7 @@ impl Compiler<'_> {
 
     /// What a process may ask for and does not get yet.
     pub(crate) fn unsupported_process(&mut self, process: &Process) {
-        let apparmor = process.apparmor_profile.as_str();
-        self.label(apparmor, "/process/apparmorProfile", "AppArmor profile", self.host.apparmor);
-        self.label(&process.selinux_label, "/process/selinuxLabel", "SELinux label", self.host.selinux);
+        self.check_process_labels(process);
     }
 
     fn unsupported_linux(&mut self) {
@@ -81,20 +79,7 @@ impl Compiler<'_> {
                 self.not_yet(Pointer::new(pointer), what);
             }
         }
-        self.label(&linux.mount_label, "/linux/mountLabel", "SELinux label", self.host.selinux);
-    }
-
-    /// A label that no security module enforces would give a false sense of safety.
-    fn label(&mut self, label: &str, pointer: &'static str, what: &str, enabled: bool) {
-        let pointer = Pointer::new(pointer);
-        if label.is_empty() {
-        } else if enabled {
-            self.not_yet(pointer, &format!("the {what} {label:?}"));
-        } else if label != "unconfined" {
-            let message =
-                format!("the {what} {label:?} cannot be applied: this host has no such security module");
-            self.error(Code::Label, pointer, message).hint("remove it, or enable the module in the kernel");
-        }
+        self.check_mount_label();
     }
 }
 

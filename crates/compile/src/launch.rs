@@ -53,6 +53,11 @@ pub struct Launch {
     pub scheduler: Option<SchedulerAttributes>,
     /// The I/O priority to set on it, for the same reason.
     pub io_priority: Option<u32>,
+    /// The flags that the system call filter is loaded with, for whoever is debugging.
+    pub seccomp_flags: Option<u64>,
+    /// Who decides about system calls that the filter leaves to an agent. Init then tells the number of the notification
+    /// descriptor.
+    pub seccomp_agent: Option<SeccompAgent>,
 }
 
 /// The attributes of sched_setattr(2).
@@ -72,6 +77,15 @@ pub struct SchedulerAttributes {
     pub deadline: u64,
     /// For deadlines: nanoseconds.
     pub period: u64,
+}
+
+/// The agent that a system call filter asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeccompAgent {
+    /// The socket on which it takes notification descriptors, absolute.
+    pub path: PathBuf,
+    /// What it is told besides, as the config has it.
+    pub metadata: String,
 }
 
 /// A namespace to join.

@@ -24,8 +24,10 @@
 //! | `sysctl.rs`, `paths.rs` | kernel parameters, masked and read-only paths, names |
 //! | `limits.rs`, `capabilities.rs`, `identity.rs`, `seccomp.rs` | what the process may use and do, and who it is |
 //! | `scheduling.rs`, `memory_policy.rs` | policy, I/O priority, CPUs; NUMA nodes, execution domain |
+//! | `labels.rs` | `AppArmor` profiles, `SELinux` labels |
 //! | `environment.rs` | environment, working directory, the file to execute |
 //! | `hooks.rs`, `cgroup.rs` | hooks, control group |
+//! | `update.rs`, `update/merge.rs` | new limits for a container that runs |
 #![forbid(unsafe_code)]
 
 mod capabilities;
@@ -41,6 +43,7 @@ mod exec;
 mod hooks;
 mod host;
 mod identity;
+mod labels;
 mod launch;
 mod limits;
 mod mappings;
@@ -57,17 +60,19 @@ mod seccomp;
 mod sysctl;
 mod terminal;
 mod time;
+mod update;
 
 pub use capabilities::KNOWN as KNOWN_CAPABILITIES;
 pub use codes::Code;
 pub use container::compile;
 pub use diagnostics::{Diagnostic, Diagnostics, Origin, Severity};
 pub use exec::compile_exec;
-pub use host::Host;
+pub use host::{CgroupRights, Host};
 pub use launch::{
     CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, MountIdMap, SchedulerAttributes,
-    UserNamespace,
+    SeccompAgent, UserNamespace,
 };
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, Mode, Options, Overlay};
+pub use update::{Update, compile_update};

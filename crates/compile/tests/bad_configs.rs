@@ -35,33 +35,8 @@ fn what_is_not_built_yet() {
     all_are_found(&[
         (&[("/linux/netDevices", json!({"eth0": {}}))], &["NotBuiltYet /linux/netDevices"]),
         (&[("/linux/intelRdt", json!({"closID": "a"}))], &["NotBuiltYet /linux/intelRdt"]),
-        (
-            &[(
-                "/linux/seccomp",
-                json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/run/agent",
-                "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}),
-            )],
-            &["NotBuiltYet /linux/seccomp/listenerPath"],
-        ),
         (&[("/linux/cgroupsPath", json!("a.slice:b:c"))], &["NotBuiltYet /linux/cgroupsPath"]),
     ]);
-}
-
-#[test]
-fn labels_of_security_modules() {
-    let apparmor = [("/process/apparmorProfile", json!("strict"))];
-    check(&root(), &options(), &apparmor, &["Label /process/apparmorProfile"]);
-    let enabled = Host { apparmor: true, selinux: true, ..root() };
-    check(&enabled, &options(), &apparmor, &["NotBuiltYet /process/apparmorProfile"]);
-    check(&root(), &options(), &[("/process/apparmorProfile", json!("unconfined"))], &[]);
-    let selinux = [("/process/selinuxLabel", json!("a:b:c")), ("/linux/mountLabel", json!("a:b:d"))];
-    check(&root(), &options(), &selinux, &["Label /process/selinuxLabel", "Label /linux/mountLabel"]);
-    check(
-        &enabled,
-        &options(),
-        &selinux,
-        &["NotBuiltYet /process/selinuxLabel", "NotBuiltYet /linux/mountLabel"],
-    );
 }
 
 #[test]

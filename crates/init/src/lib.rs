@@ -33,6 +33,7 @@ pub mod devices;
 pub mod exec;
 pub mod home;
 pub mod identity;
+pub mod labels;
 pub mod machine;
 pub mod mounts;
 pub mod paths;

@@ -416,4 +416,21 @@ steps! {
         /// One bit for each node, in whole words.
         nodes: &'a [u8],
     }
+    /// Sets the `AppArmor` profile that exec changes to (aa_change_onexec(2)).
+    85 AppArmorProfile { profile: Str<'a> }
+    /// Sets the `SELinux` label that exec changes to (setexeccon(3)).
+    86 ExecLabel { label: Str<'a> }
+    /// Sets the `SELinux` label of keys that this process makes from now on, or none (setkeycreatecon(3)).
+    87 KeyLabel { label: Option<Str<'a>> }
+    /// Labels the root of a mount: setxattr(2), `security.selinux`.
+    88 FileLabel {
+        /// Where it is mounted.
+        target: Str<'a>,
+        /// The `SELinux` label.
+        label: Str<'a>,
+    }
+    /// Labels the empty directory that `MaskPath` hides others behind.
+    89 MaskLabel { label: Str<'a> }
+    /// Leaves every supplementary group, unless the user namespace, which is not of our making, denies setgroups(2).
+    110 DropGroups {}
 }

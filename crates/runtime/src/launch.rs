@@ -56,12 +56,15 @@ pub(crate) struct Request<'a> {
 /// [`Error::Kernel`], with the place in the config that asked for what could not be had. Nothing is left behind.
 pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let launch = &request.compiled.launch;
+    if let Some(flags) = launch.seccomp_flags {
+        tracing::debug!("seccomp filter flags: {flags}");
+    }
     let (host, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .doing(|| "make a socket pair".to_owned())?;
     let mut slots = vec![(Slot::HOST, theirs)];
     slots.extend(request.start.map(|listener| (Slot::START, listener)));
     slots.extend(request.pass);
-    let mut filler = Filler::new(request.privileged);
+    let mut filler = Filler::default();
     for fill in &launch.fills {
         slots.push((fill.slot, filler.open(fill)?));
     }
@@ -120,7 +123,7 @@ fn run(
     let _ours = launch.initial_cpus.as_deref().map(affinity::Borrowed::new).transpose()?;
     let mut trouble = None;
     let mut before = |pid: i32| {
-        prepare(pid, compiled, cgroup, privileged).map_err(|e| {
+        prepare(pid, compiled, cgroup).map_err(|e| {
             trouble = Some(e);
         })
     };
@@ -129,7 +132,7 @@ fn run(
 }
 
 /// While the new process waits.
-fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>, privileged: bool) -> Result<()> {
+fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>) -> Result<()> {
     let launch = &compiled.launch;
     if let Some(cgroup) = cgroup {
         cgroup.attach_v1(pid)?;
@@ -141,7 +144,7 @@ fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>, privileged: b
     }
     schedule(pid, launch)?;
     launch.joined_id_maps.as_ref().map_or(Ok(()), |maps| idmap::compare(pid, maps))?;
-    launch.id_maps.as_ref().map_or(Ok(()), |maps| idmap::write(pid, maps, privileged))
+    launch.id_maps.as_ref().map_or(Ok(()), |maps| idmap::write(pid, maps))
 }
 
 /// What init may not do itself in another user namespace.
@@ -170,9 +173,10 @@ fn schedule(pid: i32, launch: &Launch) -> Result<()> {
 /// memory, the kernel gives processes that share one the same score, and the file is not ours, as nobody may look into it.
 fn score(session: &Session<'_>, value: i32) -> Result<()> {
     let path = format!("/proc/{}/oom_score_adj", session.pid());
-    std::fs::write(&path, value.to_string())
-        .doing(|| format!("write {value} to {path}"))
-        .map_err(|e| e.at("/process/oomScoreAdj"))?;
+    std::fs::write(&path, value.to_string()).doing(|| format!("write {value} to {path}")).map_err(|e| {
+        e.at("/process/oomScoreAdj")
+            .with_hint("lowering the OOM score below the caller's own takes CAP_SYS_RESOURCE")
+    })?;
     session.proceed()
 }
 
@@ -195,6 +199,10 @@ fn explain(failure: Failure, compiled: &Compiled) -> Error {
             let error = kernel("start the container process".to_owned(), e);
             match e.errno() {
                 libc::EPERM => error.with_hint("new namespaces need root, or a user namespace in the config"),
+                libc::EACCES => error.with_hint(
+                    "to start in another cgroup, its cgroup.procs and that of the nearest cgroup above both it and the \
+                     caller's must be writable (cgroup-v2.rst, Delegation Containment)",
+                ),
                 libc::ENOSPC => error.with_hint("a limit in /proc/sys/user/max_*_namespaces is reached"),
                 libc::EBUSY => {
                     error.with_hint("the cgroup has children with controllers, so no process may be in it")

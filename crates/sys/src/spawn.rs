@@ -343,6 +343,10 @@ unsafe extern "C" fn start(shared: *const ()) -> ! {
 /// can only be joined with the caller's rights, and what belongs to the user namespace only after it.
 fn join_all(shared: &Shared<'_>) {
     let joins = shared.spawn.joins;
+    if joins.iter().any(|join| join.kinds & libc::CLONE_NEWUSER != 0) {
+        // Inside, it may be denied; who has no right to it here keeps its groups, as in every namespace of its own.
+        cred::setgroups(&[]).ok();
+    }
     let mut done = 0_u64;
     if joins.iter().any(|join| join.kinds == libc::CLONE_NEWUSER) {
         for (index, join) in joins.iter().enumerate() {

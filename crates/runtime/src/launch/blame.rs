@@ -112,6 +112,9 @@ fn what(step: &Step<'_>) -> String {
         }
         Step::OomScoreAdj { value } => format!("set the OOM score adjustment {value}"),
         Step::Identity { uid, gid, .. } => format!("become user {uid}, group {gid}"),
+        Step::AppArmorProfile { profile } => format!("apply the AppArmor profile {:?}", text(profile)),
+        Step::ExecLabel { label } => format!("set the SELinux label {:?}", text(label)),
+        Step::FileLabel { target, label } => format!("label {} {:?}", text(target), text(label)),
         Step::Cwd { path, .. } => format!("change to the working directory {}", text(path)),
         _ => plain(step).to_owned(),
     }
@@ -137,12 +140,15 @@ const fn plain(step: &Step<'_>) -> &'static str {
         Step::Seccomp { .. } => "load the seccomp filter",
         Step::BoundingSet { .. } => "drop capabilities from the bounding set",
         Step::Capabilities { .. } => "set the capabilities",
+        Step::KeyLabel { .. } => "label new keys",
+        Step::MaskLabel { .. } => "label the directory that hides others",
         Step::AwaitStart {} => "wait to be started",
         Step::Affinity { .. } => "set the final CPU affinity",
         Step::Scheduler { .. } => "set the scheduling policy",
         Step::IoPriority { .. } => "set the I/O priority",
         Step::Personality { .. } => "set the execution domain",
         Step::MemoryPolicy { .. } => "set the NUMA memory policy",
+        Step::DropGroups {} => "leave the supplementary groups",
         _ => step.name(),
     }
 }
@@ -162,6 +168,11 @@ fn hint(step: &Step<'_>, call: u16, errno: i32) -> Option<&'static str> {
             "procfs and sysfs are mounted on real directories only: a symbolic link there is refused"
         }
         (Step::Mount { id_map: Some(_), .. }, _) if call == MOUNT_SETATTR => return id_map_hint(errno),
+        (Step::Mount { fstype, .. }, libc::EPERM) if fstype.bytes() == b"proc" => {
+            "a user namespace may mount a procfs only where a whole one is visible: in a container, engines cover parts of \
+             /proc (docker: --security-opt systempaths=unconfined, podman: --security-opt unmask=ALL); or bind the caller's \
+             /proc, without a pid namespace"
+        }
         (Step::Mount { .. }, libc::EPERM) => {
             "in a user namespace only some file systems can be mounted, and sysfs only with a network namespace of its own"
         }
@@ -197,6 +208,12 @@ fn hint(step: &Step<'_>, call: u16, errno: i32) -> Option<&'static str> {
             "the nodes must have memory and be in the container's cpuset, and the kernel must know mode and flags"
         }
         (Step::MemoryPolicy { .. }, libc::ENOSYS) => "this kernel is built without CONFIG_NUMA",
+        (Step::AppArmorProfile { .. }, libc::ENOENT) => {
+            "the profile must be loaded before (apparmor_parser), and the kernel have /proc/thread-self/attr/apparmor"
+        }
+        (Step::ExecLabel { .. } | Step::KeyLabel { .. }, libc::EINVAL) => {
+            "the loaded SELinux policy does not know this label"
+        }
         (Step::Device { .. }, libc::EEXIST) => "the root file system has something else at this path",
         _ => return None,
     })

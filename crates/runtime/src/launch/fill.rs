@@ -15,18 +15,13 @@ use crate::error::{Doing, Result};
 use crate::idmap;
 
 /// Fills slots, one after the other.
+#[derive(Default)]
 pub(super) struct Filler<'a> {
     /// User namespaces that were made: many mounts have the same mappings.
     made: Vec<(&'a IdMaps, OwnedFd)>,
-    /// The caller has every right on this host.
-    privileged: bool,
 }
 
 impl<'a> Filler<'a> {
-    pub(super) const fn new(privileged: bool) -> Self {
-        Self { made: Vec::new(), privileged }
-    }
-
     /// Opens what a slot is filled with.
     ///
     /// # Errors
@@ -78,7 +73,7 @@ impl<'a> Filler<'a> {
         if let Some(copy) = found.map(of_found) {
             return copy.doing(|| "copy the descriptor of a user namespace".to_owned());
         }
-        let made = make(maps, self.privileged)?;
+        let made = make(maps)?;
         let copy = made.try_clone().doing(|| "copy the descriptor of a user namespace".to_owned())?;
         self.made.push((maps, made));
         Ok(copy)
@@ -86,11 +81,11 @@ impl<'a> Filler<'a> {
 }
 
 /// A new user namespace, by a process that is in it for as long as it takes.
-fn make(maps: &IdMaps, privileged: bool) -> Result<OwnedFd> {
+fn make(maps: &IdMaps) -> Result<OwnedFd> {
     let holder = Holder::new()
         .doing(|| "make a user namespace for id-mapped mounts".to_owned())
         .map_err(|e| e.with_hint("the limit /proc/sys/user/max_user_namespaces may be reached"))?;
-    idmap::write(holder.pid(), maps, privileged)?;
+    idmap::write(holder.pid(), maps)?;
     let path = format!("/proc/{}/ns/user", holder.pid());
     Ok(std::fs::File::open(&path).doing(|| format!("open {path}"))?.into())
 }
