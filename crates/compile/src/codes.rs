@@ -92,6 +92,8 @@ codes! {
 
     901 Cgroup "control group"
     902 CgroupIgnored "limit without effect"
+    910 Annotation "annotation"
+    911 AnnotationIgnored "annotation without effect"
 }
 
 impl fmt::Display for Code {

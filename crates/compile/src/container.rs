@@ -30,6 +30,7 @@ impl Compiler<'_> {
         self.namespaces();
         self.mappings();
         self.cgroup(options);
+        self.annotations();
 
         if let Some(process) = self.spec.process.as_ref().filter(|_| self.in_user_namespace()) {
             self.oom_score_by_host(process);

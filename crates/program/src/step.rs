@@ -135,6 +135,8 @@ steps! {
         keep: Option<Slot>,
         /// The user namespace by which its ids are mapped.
         id_map: Option<Slot>,
+        /// The directory that it covers, whose permissions are its own; there need not be one.
+        like: Option<Slot>,
     }
     /// Mounts what is elsewhere already: open_tree(2), mount_setattr(2), move_mount(2).
     15 Bind {
@@ -288,13 +290,12 @@ steps! {
         from: Slot,
         /// Where the file system is mounted.
         target: Str<'a>,
-        /// With its permissions.
-        mode: bool,
         /// With its owner and group.
         owner: bool,
-        /// With a copy of everything in it.
-        content: bool,
     }
+    /// Unmounts what is at a path, at once, even if it is in use: umount2(2), `MNT_DETACH`. The last name of the path is not
+    /// followed if it is a symbolic link.
+    100 Unmount { target: Str<'a> }
 
     /// Sets how willingly the kernel kills this process when memory is short.
     50 OomScoreAdj { value: i32 }

@@ -64,7 +64,7 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let mut slots = vec![(Slot::HOST, theirs)];
     slots.extend(request.start.map(|listener| (Slot::START, listener)));
     slots.extend(request.pass);
-    let mut filler = Filler::default();
+    let mut filler = Filler::new();
     for fill in &launch.fills {
         slots.push((fill.slot, filler.open(fill)?));
     }
@@ -93,7 +93,10 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         argv: &[c"orlop-init", &number],
         keep: &keep,
     };
+    // Milestones have runc's names, for those who know its debug log.
+    tracing::debug!(namespaces = launch.namespaces, joins = joins.len(), "nsexec container setup");
     let child = run(&spawn, request.compiled, request.cgroup, request.privileged)?;
+    tracing::debug!(pid = child.pid, "child process in init()");
     let mut session = Session::new(child, host, request.words);
     if let Some(value) = launch.oom_score_adj {
         // Exec wakes us before the new memory is in place; init's own word comes after.
@@ -195,14 +198,15 @@ fn explain(failure: Failure, compiled: &Compiled) -> Error {
             }
             None => kernel("join the container's namespaces".to_owned(), e),
         },
+        Failure::Call(e) if e.errno() == libc::EACCES && compiled.launch.cgroup.is_some() => {
+            let doing = "start the container process in its cgroup, into which only who may write to the cgroup.procs of the \
+                         nearest cgroup above both it and ours can move";
+            kernel(doing.to_owned(), e).at("/linux/cgroupsPath")
+        }
         Failure::Call(e) => {
             let error = kernel("start the container process".to_owned(), e);
             match e.errno() {
                 libc::EPERM => error.with_hint("new namespaces need root, or a user namespace in the config"),
-                libc::EACCES => error.with_hint(
-                    "to start in another cgroup, its cgroup.procs and that of the nearest cgroup above both it and the \
-                     caller's must be writable (cgroup-v2.rst, Delegation Containment)",
-                ),
                 libc::ENOSPC => error.with_hint("a limit in /proc/sys/user/max_*_namespaces is reached"),
                 libc::EBUSY => {
                     error.with_hint("the cgroup has children with controllers, so no process may be in it")

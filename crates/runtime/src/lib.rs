@@ -26,6 +26,8 @@ mod kill;
 mod launch;
 pub mod liveness;
 pub mod log;
+mod mounts;
+mod notify;
 pub mod options;
 mod restore;
 mod runtime;

@@ -4,10 +4,11 @@ use super::options::MOUNT_ATTR_NOSYMFOLLOW;
 use super::place::is_bind;
 use super::{Compiler, Entry, NOSYMFOLLOW_SINCE};
 use crate::Code;
-use crate::compiler::on_host;
-use crate::paths::clean;
+use crate::compiler::{bytes, on_host};
+use crate::paths::{clean, is_below};
 use libc::MOUNT_ATTR_RDONLY;
 use orlop_program::Step;
+use orlop_program::step::Source;
 use std::path::Path;
 
 impl Compiler<'_> {
@@ -63,6 +64,8 @@ impl Compiler<'_> {
         let source = match self.id_map(entry) {
             // By the host side: it takes rights over the file system, and a process to make a user namespace.
             Some(id_map) => self.tree(path, recursive, Some(id_map), &asks),
+            // Opened by init, when its turn comes: the host side would not see what was mounted there.
+            None if self.is_mounted_on(entry.index, path) => Source::Path(bytes(path).into()),
             None => self.source(path, recursive, &asks),
         };
         // The kernel locks attributes of mounts that come from a more privileged mount namespace.
@@ -79,6 +82,17 @@ impl Compiler<'_> {
             entry.pointer(),
             "Mounted with its attributes in one move: it is never seen without them.",
         );
+    }
+
+    /// Whether a path of the host lies in the root, where mounts before this one are at, above or below it.
+    fn is_mounted_on(&self, index: usize, path: &Path) -> bool {
+        let Some(inside) = self.inside_root(path) else { return false };
+        let inside = clean(&inside);
+        self.spec.mounts.iter().take(index).any(|mount| {
+            let target = self.inside_root(Path::new(&mount.destination));
+            let target = clean(target.as_deref().unwrap_or(&mount.destination)).into_owned();
+            is_below(&inside, &target) || is_below(&target, &inside)
+        })
     }
 
     /// Whether the container's `/dev` is somebody else's, and to be left as it is.

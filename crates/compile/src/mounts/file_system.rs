@@ -41,6 +41,7 @@ impl Compiler<'_> {
             parts.push(origin);
         }
         let real = matches!(fstype, "proc" | "sysfs");
+        let (like, covered) = self.cover(entry, fstype);
         let step = Step::Mount {
             fstype: fstype.into(),
             options: List::from(options.as_slice()),
@@ -50,8 +51,8 @@ impl Compiler<'_> {
             real,
             keep: self.slot_of_proc(entry, fstype, read_only),
             id_map: self.id_map_of_new(entry),
+            like,
         };
-        let covered = self.cover(entry, fstype);
         self.step_of_parts(step, entry.pointer(), why(fstype), parts);
         self.label_mount(fstype, &entry.target);
         if let Some(step) = covered {
@@ -66,11 +67,13 @@ impl Compiler<'_> {
 
     /// What a tmpfs takes over from the directory that it covers, as with runc: its permissions, unless there is an option
     /// for them, and everything with `tmpcopyup`.
-    fn cover<'e>(&mut self, entry: &'e Entry<'_>, fstype: &str) -> Option<Step<'e>> {
+    ///
+    /// The slot of the directory, if its permissions are wanted, and the step that takes over the rest.
+    fn cover<'e>(&mut self, entry: &'e Entry<'_>, fstype: &str) -> (Option<Slot>, Option<Step<'e>>) {
         let given = |key: &str| entry.options.data.iter().any(|(name, _, _)| *name == key);
         let content = entry.options.copy_up.is_some() && fstype == "tmpfs";
         if fstype != "tmpfs" || !content && given("mode") {
-            return None;
+            return (None, None);
         }
         let pointer = entry.pointer();
         let from = self.slot(&pointer);
@@ -78,7 +81,8 @@ impl Compiler<'_> {
         let why = "What is here is about to be covered, and still needed.";
         self.step(Step::OpenCovered { path: target, slot: from }, pointer, why);
         let owner = content && !given("uid") && !given("gid");
-        Some(Step::TakeOver { from, target, mode: !given("mode"), owner, content })
+        let rest = content.then_some(Step::TakeOver { from, target, owner });
+        ((!given("mode")).then_some(from), rest)
     }
 
     /// A procfs is kept if it can be written to and shows everything.

@@ -245,8 +245,10 @@ impl<'a> MountOptions<'a> {
         let unwanted = ATTRIBUTES.iter().filter(|(flag, _)| self.cleared & flag != 0);
         let mut clear = unwanted.fold(0, |all, (_, attribute)| all | attribute);
         let says_anything = self.flags & !(MS_BIND | MS_REC | MS_REMOUNT) != 0 || self.cleared != 0;
-        if says_anything && !may_be_locked && self.flags & MS_REMOUNT == 0 {
-            clear |= RESTRICTIONS & !set;
+        if says_anything && self.flags & MS_REMOUNT == 0 {
+            // To follow no links is never locked.
+            let free = if may_be_locked { MOUNT_ATTR_NOSYMFOLLOW } else { RESTRICTIONS };
+            clear |= free & !set;
         }
         match self.access_times() {
             Some(access) => (set | access, clear | MOUNT_ATTR__ATIME),
@@ -328,14 +330,15 @@ mod tests {
         assert_eq!((all.set_all, all.clear_all), (MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME));
         assert_eq!(
             parse(&["bind", "noatime"]).bind_attributes(true),
-            (MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME)
+            (MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME | MOUNT_ATTR_NOSYMFOLLOW)
         );
         let undone = parse(&["rnoatime", "ratime"]);
         assert_eq!((undone.set_all, undone.clear_all), (MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME));
         let kept = parse(&["rstrictatime", "rnorelatime", "ratime"]);
         assert_eq!((kept.set_all, kept.clear_all), (MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME));
-        assert_eq!(parse(&["bind", "atime"]).bind_attributes(true), (0, MOUNT_ATTR__ATIME));
-        assert_eq!(parse(&["bind", "norelatime"]).bind_attributes(true), (0, 0));
+        let cleared = |option| parse(&["bind", option]).bind_attributes(true);
+        assert_eq!(cleared("atime"), (0, MOUNT_ATTR__ATIME | MOUNT_ATTR_NOSYMFOLLOW));
+        assert_eq!(cleared("norelatime"), (0, MOUNT_ATTR_NOSYMFOLLOW));
     }
 
     #[test]
@@ -343,8 +346,11 @@ mod tests {
         assert_eq!(parse(&["rbind", "rprivate"]).bind_attributes(false), (0, 0));
         let (set, clear) = parse(&["bind", "ro"]).bind_attributes(false);
         assert_eq!((set, clear), (MOUNT_ATTR_RDONLY, RESTRICTIONS & !MOUNT_ATTR_RDONLY));
-        assert_eq!(parse(&["bind", "ro"]).bind_attributes(true), (MOUNT_ATTR_RDONLY, 0));
-        assert_eq!(parse(&["bind", "exec"]).bind_attributes(true), (0, MOUNT_ATTR_NOEXEC));
+        assert_eq!(parse(&["bind", "ro"]).bind_attributes(true), (MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSYMFOLLOW));
+        assert_eq!(
+            parse(&["bind", "exec"]).bind_attributes(true),
+            (0, MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW)
+        );
         assert_eq!(parse(&["bind", "remount", "ro"]).bind_attributes(false), (MOUNT_ATTR_RDONLY, 0));
     }
 

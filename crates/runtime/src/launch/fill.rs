@@ -15,13 +15,16 @@ use crate::error::{Doing, Result};
 use crate::idmap;
 
 /// Fills slots, one after the other.
-#[derive(Default)]
 pub(super) struct Filler<'a> {
     /// User namespaces that were made: many mounts have the same mappings.
     made: Vec<(&'a IdMaps, OwnedFd)>,
 }
 
 impl<'a> Filler<'a> {
+    pub(super) const fn new() -> Self {
+        Self { made: Vec::new() }
+    }
+
     /// Opens what a slot is filled with.
     ///
     /// # Errors
