@@ -77,6 +77,7 @@ pub use host::{CgroupRights, Host};
 pub use launch::{
     CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, SchedulerAttributes, SeccompAgent,
 };
+pub use limits::rlimit_name;
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, Mode, Options, Overlay};
