@@ -101,6 +101,15 @@ impl Cgroup {
         self.v1.iter().try_for_each(|v1| v1.attach(pid))
     }
 
+    /// Moves a process here, in all hierarchies in use: for one that was not born here.
+    ///
+    /// # Errors
+    /// [`Error::Write`] of a `cgroup.procs`; `ESRCH`: the process is gone.
+    pub fn attach(&self, pid: i32) -> Result<()> {
+        attach(&self.v2, pid)?;
+        self.attach_v1(pid)
+    }
+
     /// The directory in the unified hierarchy.
     pub(crate) fn v2_dir(&self) -> &Dir {
         &self.v2
@@ -130,15 +139,19 @@ impl Cgroup {
 
 impl V1 {
     fn attach(&self, pid: i32) -> Result<()> {
-        let value = pid.to_string();
-        self.dir.write("cgroup.procs", &value).map_err(|errno| {
-            let hint = match errno {
-                Errno::ENOSPC => "cpuset.cpus and cpuset.mems must not be empty",
-                _ => "",
-            };
-            Error::Write { path: self.dir.join("cgroup.procs"), value, errno, origin: String::new(), hint }
-        })
+        attach(&self.dir, pid)
     }
+}
+
+fn attach(dir: &Dir, pid: i32) -> Result<()> {
+    let value = pid.to_string();
+    dir.write("cgroup.procs", &value).map_err(|errno| {
+        let hint = match errno {
+            Errno::ENOSPC => "cpuset.cpus and cpuset.mems must not be empty",
+            _ => "",
+        };
+        Error::Write { path: dir.join("cgroup.procs"), value, errno, origin: String::new(), hint }
+    })
 }
 
 /// All processes in a directory and below it.

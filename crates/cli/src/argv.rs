@@ -65,10 +65,6 @@ impl Split {
     pub(crate) fn command(mut self) -> Result<(&'static Entry, ArgMatches), Stop> {
         let name = self.rest.pop_front().unwrap_or_default();
         let Some(entry) = commands::find(&name) else {
-            if let Some(later) = commands::LATER.into_iter().find(|later| name == *later) {
-                let error = Error::unsupported(format!("the command {later:?}"));
-                return Err(Stop::Wrong(Box::new(error), String::new()));
-            }
             if self.rest.iter().any(|arg| arg == "-h" || arg == "--help") {
                 let error = Error::usage(format!("No help topic for '{}'", name.display()));
                 return Err(Stop::Wrong(Box::new(error), String::new()));
@@ -292,15 +288,6 @@ mod tests {
         assert_eq!(wrong("orlop strat -h"), "No help topic for 'strat'");
         assert!(wrong("orlop exec -u +1 web sh").contains("\"+1\" is not a number from 0 to 4294967294"));
         assert!(matches!(split("orlop --colour create web").globals(), Err(Stop::Wrong(..))));
-    }
-
-    #[test]
-    fn commands_that_are_not_built_yet_are_refused_as_such() {
-        for later in commands::LATER {
-            assert!(commands::find(later.as_ref()).is_none(), "{later} is built");
-            let line = format!("orlop {later} --resources=- web");
-            assert_eq!(wrong(&line), format!("the command {later:?} is not supported yet"));
-        }
     }
 
     #[test]

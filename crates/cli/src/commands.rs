@@ -7,6 +7,7 @@ use orlop_runtime::Result;
 
 use crate::globals::{self, Globals};
 
+mod checkpoint;
 mod create;
 mod delete;
 mod events;
@@ -19,6 +20,7 @@ mod mounts;
 mod parity;
 mod pause;
 mod ps;
+mod restore;
 mod resume;
 mod run;
 mod spec;
@@ -65,20 +67,19 @@ pub(crate) const COMMANDS: &[Entry] = &[
     update::ENTRY,
     mounts::ENTRY,
     events::ENTRY,
+    checkpoint::ENTRY,
+    restore::ENTRY,
     delete::ENTRY,
     features::ENTRY,
     version::ENTRY,
 ];
-
-/// Commands of other runtimes that are not built yet: engines call them.
-pub(crate) const LATER: [&str; 2] = ["checkpoint", "restore"];
 
 /// The form of help that engines' tests know: the name first.
 const HELP: &str = "NAME:\n   {bin} - {about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}";
 
 const EXIT_STATUSES: &str = "\
 Exit statuses:
-  run and exec without --detach, and try: the status of the process, or 128 + n if signal n killed it
+  run, exec and restore without --detach, and try: the status of the process, or 128 + n if signal n killed it
   255: exec could not start the process
   1: any other error
   0: all is well";

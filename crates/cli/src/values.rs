@@ -97,6 +97,17 @@ pub(crate) fn processes(text: &str) -> Result<i64, String> {
     }
 }
 
+/// An address and a port: `host:port`, `[::1]:port`.
+pub(crate) fn address(text: &str) -> Result<(String, u16), String> {
+    let wrong = || format!("{text:?} is not an address and a port such as 192.0.2.1:8888");
+    let (address, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let plain = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+    match port.parse() {
+        Ok(port) if port > 0 && !plain.is_empty() && !text.contains('+') => Ok((plain.to_owned(), port)),
+        _ => Err(wrong()),
+    }
+}
+
 /// A signal: a number, or a name with or without `SIG` ([signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html)).
 pub(crate) fn signal(text: &str) -> Result<i32, String> {
     let unknown = || format!("unknown signal {text:?}");
@@ -259,6 +270,15 @@ mod tests {
         assert!(["0", "-1", "inf", "nan", "", "x"].iter().all(|wrong| cpus(wrong).is_err()));
         assert_eq!(processes("64"), Ok(64));
         assert!(["0", "-1", "", "1.5"].iter().all(|wrong| processes(wrong).is_err()));
+    }
+
+    #[test]
+    fn addresses_with_ports() {
+        assert_eq!(address("192.0.2.1:80"), Ok(("192.0.2.1".to_owned(), 80)));
+        assert_eq!(address("[::1]:65535"), Ok(("::1".to_owned(), 65535)));
+        for wrong in ["", "host", ":80", "host:", "host:0", "host:65536", "host:+1", "host:x"] {
+            assert!(address(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

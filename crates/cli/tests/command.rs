@@ -73,8 +73,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
     for (arguments, name) in [
         (&["--systemd-cgroup", "state", "web"][..], "systemd cgroup manager"),
         (&["--cgroup-manager", "systemd", "list"], "systemd cgroup manager"),
-        (&["exec", "--apparmor", "x", "web", "true"], "exec --apparmor"),
-        (&["exec", "--process-label", "x", "web", "true"], "exec --process-label"),
     ] {
         let (status, _, err) = on_empty_store(arguments);
         assert_ne!(status, 0, "{arguments:?}");

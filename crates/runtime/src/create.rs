@@ -24,7 +24,7 @@ use crate::options::{CgroupManager, CreateOptions, RunOptions};
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
 use crate::wait::Foreground;
-use crate::{agent, cgroup, files, join, log, socket, userns};
+use crate::{agent, cgroup, criu, files, join, log, socket, userns};
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -43,9 +43,9 @@ pub(crate) struct Made {
     /// Its terminal, if nobody else was sent it.
     pub(crate) console: Option<Proxy>,
     /// What is saved of it.
-    state: StateFile,
+    pub(crate) state: StateFile,
     /// How it will tell that it is ready, if the caller wants to know.
-    relay: Option<Relay>,
+    pub(crate) relay: Option<Relay>,
 }
 
 impl Runtime {
@@ -72,19 +72,30 @@ impl Runtime {
     }
 
     pub(crate) fn run_order(&self, order: &Order<'_>, run: &RunOptions) -> Result<i32> {
+        self.run_with(order, run, || self.make(order), |made| order.started(made))
+    }
+
+    /// Makes a container that runs; in the foreground, waits for it and deletes it.
+    pub(crate) fn run_with(
+        &self,
+        order: &Order<'_>,
+        run: &RunOptions,
+        make: impl FnOnce() -> Result<Made>,
+        started: impl FnOnce(&Made) -> Result<()>,
+    ) -> Result<i32> {
         console::check(order.has_terminal(), run.detach, order.options.console_socket.is_some())?;
         if run.detach {
-            let made = self.make(order).map_err(|e| order.locate(e))?;
-            order.started(&made)?;
+            let made = make().map_err(|e| order.locate(e))?;
+            started(&made)?;
             let (pid, pidfd) = (made.child.pid, made.child.pidfd.into());
             made.relay.map_or(Ok(()), |relay| relay.run(&pidfd, pid))?;
             return Ok(0);
         }
         // Before the launch, so that no signal is lost in between.
         let foreground = Foreground::new(!run.no_subreaper)?;
-        let mut made = self.make(order).map_err(|e| order.locate(e))?;
+        let mut made = make().map_err(|e| order.locate(e))?;
         let proxy = made.console.take();
-        let started = order.started(&made);
+        let started = started(&made);
         let (pid, pidfd) = (made.child.pid, OwnedFd::from(made.child.pidfd));
         let relayed = made.relay.map_or(Ok(()), |relay| relay.run_aside(&pidfd));
         let status = started.and(relayed).and_then(|()| foreground.wait(pid, &pidfd, proxy));
@@ -95,7 +106,12 @@ impl Runtime {
         status.and_then(|status| deleted.map(|()| status))
     }
 
-    fn order<'a>(&self, id: &'a ContainerId, options: &'a CreateOptions, mode: Mode) -> Result<Order<'a>> {
+    pub(crate) fn order<'a>(
+        &self,
+        id: &'a ContainerId,
+        options: &'a CreateOptions,
+        mode: Mode,
+    ) -> Result<Order<'a>> {
         let mut bundle = Bundle::load(options, |spec, path| {
             let host = self.facts(spec, None).ok()?;
             compile(spec, path, &host, (id, options, mode), self.settings.cgroup_manager, None).err()
@@ -167,7 +183,12 @@ impl Runtime {
         Ok(Made { child, console, state, relay })
     }
 
-    fn first_state(&self, order: &Order<'_>, compiled: &Compiled, layout: &Layout) -> Result<StateFile> {
+    pub(crate) fn first_state(
+        &self,
+        order: &Order<'_>,
+        compiled: &Compiled,
+        layout: &Layout,
+    ) -> Result<StateFile> {
         let spec = &order.bundle.config.spec;
         let plan = compiled.launch.cgroup.as_ref();
         let location = plan.map(|plan| cgroup::locate(plan, layout)).transpose()?.flatten();
@@ -185,6 +206,8 @@ impl Runtime {
             cgroups: location.as_ref().map(CgroupPaths::of).unwrap_or_default(),
             rootless: self.is_rootless(),
             terminal: order.has_terminal(),
+            descriptors: if order.has_terminal() { Vec::new() } else { criu::streams::ours() },
+            own_clocks: false,
         })
     }
 }
@@ -199,7 +222,7 @@ fn delegate(compiled: &Compiled, pid: i32, draft: &Draft) -> Result<()> {
     Ok(cgroup.delegate_below(path, pid, owner)?)
 }
 
-fn compile(
+pub(crate) fn compile(
     spec: &Spec,
     bundle: &Path,
     host: &Host,
@@ -260,7 +283,7 @@ impl Order<'_> {
     }
 
     /// `scratch`: a directory of ours, where an overlay can be attached in the container's mount namespace.
-    fn compile(&self, host: &Host, scratch: &Path) -> Result<Compiled> {
+    pub(crate) fn compile(&self, host: &Host, scratch: &Path) -> Result<Compiled> {
         let overlay = self.overlay.map(|lower| Overlay { lower, at: scratch, options: &[] });
         let bundle = &self.bundle;
         let order = (self.id, self.options, self.mode);
@@ -328,6 +351,11 @@ impl Order<'_> {
             orlop_sys::socket::send(Fd::of(&stream), b"pidfd", Some(session.pidfd()))
                 .doing(|| format!("send the pidfd to {path}"))?;
         }
+        self.write_pid_file(state)
+    }
+
+    /// Writes the number of the container's process where the caller asked for it.
+    pub(crate) fn write_pid_file(&self, state: &StateFile) -> Result<()> {
         match (&self.options.pid_file, state.process) {
             (Some(path), Some(process)) => files::write_pid(path, process.pid),
             _ => Ok(()),

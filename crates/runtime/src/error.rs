@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 use orlop_spec::Status;
 
+use crate::criu::CriuError;
+
 mod text;
 
 use text::{At, Detail, Problems, advice, exec_hint, not_executable, words};
@@ -165,6 +167,9 @@ pub enum Error {
         /// How it ended, as far as known: "killed by SIGKILL", or the memory limit that it ran into.
         how: String,
     },
+    /// CRIU could not do it.
+    #[error(transparent)]
+    Criu(#[from] CriuError),
     /// The cgroups crate's own error.
     #[error("cgroup: {}", Line(what))]
     Cgroup {
@@ -195,6 +200,7 @@ impl Error {
             Self::Hook { .. } => "ORL-1304",
             Self::Died { .. } => "ORL-1305",
             Self::Cgroup { .. } => "ORL-1401",
+            Self::Criu(e) => e.code(),
         }
     }
 
@@ -229,6 +235,7 @@ impl Error {
             Self::Exec { pointer, errno, .. } => advice(pointer.as_deref(), exec_hint(*errno)),
             Self::Hook { pointer, .. } => advice(Some(pointer), None),
             Self::Cgroup { hint, .. } => advice(None, hint.as_deref()),
+            Self::Criu(e) => e.help(),
             Self::Usage { .. } | Self::WrongState { .. } | Self::State { .. } | Self::Died { .. } => None,
         }
     }
@@ -352,6 +359,8 @@ pub enum Action {
     Update,
     /// `events`.
     Events,
+    /// `checkpoint`.
+    Checkpoint,
     /// `mounts`.
     Mount,
 }
@@ -376,6 +385,7 @@ impl Action {
             (Self::Delete, _) => format!("cannot delete container {id} that is not stopped: {status}"),
             (Self::Pause, _) => format!("container not running or created: {id:?} is {status}"),
             (Self::Resume, _) => format!("container not paused: {id:?} is {status}"),
+            (Self::Checkpoint, _) => format!("container cannot be checkpointed in {status} state: {id:?}"),
         }
     }
 }

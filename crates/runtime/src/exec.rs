@@ -81,7 +81,10 @@ impl Runtime {
         };
         // The container has left its cgroup, and somebody has removed it.
         let moved = cgroup.is_none() && container.saved.cgroups.v2.is_some();
-        let kinds = join::namespaces(&config.spec);
+        let mut kinds = join::namespaces(&config.spec);
+        if container.saved.own_clocks {
+            kinds |= libc::CLONE_NEWTIME;
+        }
         let words = Words::new(&compiled, &process.args);
         let request = |dir| Request {
             compiled: &compiled,

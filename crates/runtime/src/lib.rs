@@ -4,8 +4,10 @@
 mod agent;
 mod bundle;
 mod cgroup;
+mod checkpoint;
 pub mod console;
 mod create;
+mod criu;
 mod delete;
 mod draft;
 pub mod error;
@@ -27,6 +29,7 @@ pub mod log;
 mod mounts;
 mod notify;
 pub mod options;
+mod restore;
 mod runtime;
 mod socket;
 mod start;
@@ -37,11 +40,12 @@ mod update;
 mod userns;
 pub mod wait;
 
+pub use criu::CriuError;
 pub use error::{Error, Result};
 pub use id::ContainerId;
 pub use options::{
-    CgroupManager, CreateOptions, ExecArgs, ExecOptions, NetMode, ProcessSource, ResourcesSource, RunOptions,
-    Settings, TryOptions,
+    CgroupManager, CgroupsMode, CheckpointOptions, CreateOptions, CriuOptions, ExecArgs, ExecOptions,
+    NetMode, NetworkLock, ProcessSource, ResourcesSource, RestoreOptions, RunOptions, Settings, TryOptions,
 };
 pub use runtime::Runtime;
 pub use state::{ContainerState, StateFile};

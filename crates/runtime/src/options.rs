@@ -3,6 +3,9 @@
 use std::path::PathBuf;
 
 use orlop_spec::Resources;
+mod checkpoint;
+
+pub use checkpoint::{CgroupsMode, CheckpointOptions, CriuOptions, NetworkLock, RestoreOptions};
 
 /// How this runtime works, for all containers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
