@@ -79,6 +79,7 @@ pub use launch::{
     CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, MountIdMap, SchedulerAttributes,
     SeccompAgent, UserNamespace,
 };
+pub use limits::rlimit_name;
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, HookOptions, HookTime, Mode, Options, Overlay};

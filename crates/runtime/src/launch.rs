@@ -17,7 +17,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use orlop_cgroups::Cgroup;
-use orlop_compile::{Compiled, Join, Launch, Origin, SchedulerAttributes};
+use orlop_compile::{Compiled, Join, Launch, Origin, SchedulerAttributes, rlimit_name};
 use orlop_program::Slot;
 use orlop_sys::spawn::{self, Failure, Spawn};
 use orlop_sys::{Fd, cred, process, sched};
@@ -142,7 +142,7 @@ fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>) -> Result<()>
     }
     for (resource, hard) in &launch.raise_limits {
         process::set_limit(pid, *resource, *hard, *hard)
-            .doing(|| format!("raise hard limit {resource} to {hard}"))
+            .doing(|| format!("raise the hard limit of {} to {hard}", rlimit_name(*resource)))
             .map_err(|e| e.at("/process/rlimits").with_hint("raising a hard limit needs CAP_SYS_RESOURCE"))?;
     }
     schedule(pid, launch)?;

@@ -33,7 +33,8 @@ fn features() -> Features {
         mount_options: Some(names(orlop_compile::known_mount_options())),
         linux: Some(linux()),
         annotations: annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        potentially_unsafe_config_annotations: Some(Vec::new()),
+        // As crun lists them: whoever may set these chooses filters, files and cgroups.
+        potentially_unsafe_config_annotations: Some(vec!["run.oci.".to_owned()]),
     }
 }
 
