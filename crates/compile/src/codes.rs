@@ -45,6 +45,8 @@ codes! {
     207 Mapping "id mapping"
     208 IdUnmapped "id that the user namespace does not have"
     209 Rootless "not possible without privileges"
+    220 NetDevice "name of a network device"
+    221 NetDeviceTwice "two network devices of one name"
 
     301 MountDestination "where something is mounted"
     302 MountType "type of a mount"

@@ -29,6 +29,7 @@ impl Compiler<'_> {
         // Who is in which namespace decides about nearly everything below.
         self.namespaces();
         self.mappings();
+        self.net_devices();
         self.cgroup(options);
 
         if let Some(process) = self.spec.process.as_ref().filter(|_| self.in_user_namespace()) {

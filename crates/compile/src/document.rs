@@ -81,7 +81,6 @@ impl Compiler<'_> {
     fn unsupported_linux(&mut self) {
         let linux = self.linux;
         for (asked, pointer, what) in [
-            (!linux.net_devices.is_empty(), "/linux/netDevices", "moving network devices"),
             (!linux.time_offsets.is_empty(), "/linux/timeOffsets", "a time namespace"),
             (linux.intel_rdt.is_some(), "/linux/intelRdt", "Intel Resource Director Technology"),
             (linux.memory_policy.is_some(), "/linux/memoryPolicy", "a NUMA memory policy"),

@@ -46,11 +46,24 @@ pub struct Launch {
     /// What to write to the new process's `oom_score_adj` once it runs init, which then waits for a word, because in another
     /// user namespace init may not lower it.
     pub oom_score_adj: Option<i32>,
+    /// Devices of the host's network that become the container's.
+    pub net_devices: Vec<NetDevice>,
     /// The flags that the system call filter is loaded with, for whoever is debugging.
     pub seccomp_flags: Option<u64>,
     /// Who decides about system calls that the filter leaves to an agent. Init then tells the number of the notification
     /// descriptor.
     pub seccomp_agent: Option<SeccompAgent>,
+}
+
+/// A network device that moves into the container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetDevice {
+    /// Its name on the host.
+    pub name: String,
+    /// Its name in the container, in which `%d` stands for a number of the kernel's choice.
+    pub new_name: String,
+    /// Who asks for it.
+    pub origin: Origin,
 }
 
 /// The agent that a system call filter asks.

@@ -23,6 +23,7 @@
 //! | `sysctl.rs`, `paths.rs` | kernel parameters, masked and read-only paths, names |
 //! | `limits.rs`, `capabilities.rs`, `identity.rs`, `seccomp.rs` | what the process may use and do, and who it is |
 //! | `labels.rs` | `AppArmor` profiles, `SELinux` labels |
+//! | `netdevices.rs` | network devices that move into the container |
 //! | `environment.rs` | environment, working directory, the file to execute |
 //! | `hooks.rs`, `cgroup.rs` | hooks, control group |
 #![forbid(unsafe_code)]
@@ -46,6 +47,7 @@ mod limits;
 mod mappings;
 mod mounts;
 mod namespaces;
+mod netdevices;
 mod options;
 mod paths;
 mod process;
@@ -60,6 +62,6 @@ pub use container::compile;
 pub use diagnostics::{Diagnostic, Diagnostics, Origin, Severity};
 pub use exec::compile_exec;
 pub use host::Host;
-pub use launch::{CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, SeccompAgent};
+pub use launch::{CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, NetDevice, SeccompAgent};
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, Mode, Options, Overlay};

@@ -39,7 +39,6 @@ fn what_is_not_built_yet() {
             &["NotBuiltYet /process/ioPriority"],
         ),
         (&[("/process/execCPUAffinity", json!({"final": "0"}))], &["NotBuiltYet /process/execCPUAffinity"]),
-        (&[("/linux/netDevices", json!({"eth0": {}}))], &["NotBuiltYet /linux/netDevices"]),
         (&[("/linux/timeOffsets", json!({"boottime": {"secs": 1}}))], &["NotBuiltYet /linux/timeOffsets"]),
         (&[("/linux/namespaces/-", json!({"type": "time"}))], &["NotBuiltYet /linux/namespaces/5"]),
         (&[("/linux/intelRdt", json!({"closID": "a"}))], &["NotBuiltYet /linux/intelRdt"]),

@@ -4,7 +4,7 @@
 mod common;
 
 use common::findings::{all_are_found, check, config};
-use common::{create, options, root};
+use common::{create, options, root, user};
 use orlop_compile::{ExecOptions, Host, SeccompAgent, compile_exec};
 use orlop_program::Step;
 use orlop_spec::Process;
@@ -146,4 +146,62 @@ fn an_added_process_has_its_containers_labels_unless_it_has_its_own() {
     has(&own, "AppArmorProfile { profile: \"unconfined\" }");
     has(&own, "ExecLabel { label: \"x:y:z\" }");
     has(&own, "KeyLabel { label: Some(\"x:y:z\") }");
+}
+
+#[test]
+fn network_devices() {
+    let devices = |value: Value| ("/linux/netDevices", value);
+    let named = |name: &str| devices(json!({ "eth0": {"name": name} }));
+    let name = "NetDevice /linux/netDevices/eth0/name";
+    all_are_found(&[
+        (
+            &[devices(
+                json!({"eth0": {}, "eth1": {"name": "ctr_eth1"}, "eth2": {"name": "eth%d"}, "eth3": {"name": "eth%d"}}),
+            )],
+            &[],
+        ),
+        // Two may change their names with each other.
+        (&[devices(json!({"eth0": {"name": "eth1"}, "eth1": {"name": "eth0"}}))], &[]),
+        (&[named("a23456789012345")], &[]),
+        (&[named("a234567890123456")], &[name]),
+        (&[named("..")], &[name]),
+        (&[named("a/b")], &[name]),
+        (&[named("a:1")], &[name]),
+        (&[named("a b")], &[name]),
+        (&[named("a\tb")], &[name]),
+        (&[named("a\0b")], &[name]),
+        (&[named("a%s")], &[name]),
+        (&[named("a%d%d")], &[name]),
+        (&[devices(json!({"": {}}))], &["NetDevice /linux/netDevices/"]),
+        (&[devices(json!({"eth0 ": {"name": "x"}}))], &["NetDevice /linux/netDevices/eth0 "]),
+        (&[named("lo")], &["NetDeviceTwice /linux/netDevices/eth0"]),
+        (
+            &[devices(json!({"eth0": {"name": "x"}, "eth1": {"name": "x"}}))],
+            &["NetDeviceTwice /linux/netDevices/eth1"],
+        ),
+        (
+            &[devices(json!({"eth0": {}})), ("/linux/namespaces", json!([{"type": "mount"}]))],
+            &["NamespaceMissing /linux/netDevices"],
+        ),
+    ]);
+    let rootless = [
+        devices(json!({"eth0": {}})),
+        ("/linux/namespaces/-", json!({"type": "user"})),
+        ("/linux/uidMappings", json!([{"containerID": 0, "hostID": 1000, "size": 1}])),
+        ("/linux/gidMappings", json!([{"containerID": 0, "hostID": 1000, "size": 1}])),
+    ];
+    check(&user(), &options(), &rootless, &["Rootless /linux/netDevices"]);
+    check(&root(), &options(), &rootless, &[]);
+}
+
+#[test]
+fn devices_move_into_a_joined_namespace_only_if_it_is_not_the_hosts() {
+    let path = ("/linux/namespaces/2", json!({"type": "network", "path": "/run/netns/x"}));
+    let compiled = create(&config(&[path, ("/linux/netDevices", json!({"eth0": {}}))]), &root()).unwrap();
+    let place = compiled.launch.joins[0]
+        .must_differ
+        .as_ref()
+        .and_then(|origin| origin.pointer().map(ToString::to_string));
+    assert_eq!(place.as_deref(), Some("/linux/netDevices"));
+    assert_eq!(compiled.launch.net_devices[0].new_name, "eth0");
 }

@@ -20,7 +20,7 @@ use orlop_sys::spawn::{self, Failure, Spawn};
 use orlop_sys::{Fd, cred, mount, process};
 
 use crate::error::{Doing, Error, Result};
-use crate::{idmap, image};
+use crate::{idmap, image, netdev};
 
 pub(crate) use blame::Words;
 pub(crate) use session::{Event, Session, hear, say_the_word};
@@ -88,7 +88,9 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         argv: &[c"orlop-init", &number],
         keep: &keep,
     };
-    let child = run(&spawn, request.compiled, request.cgroup, request.privileged)?;
+    let of_network = |(join, _): &(&Join, &OwnedFd)| join.flag == libc::CLONE_NEWNET;
+    let network = launch.joins.iter().zip(&namespaces).find(of_network).map(|(_, namespace)| namespace);
+    let child = run(&spawn, request.compiled, request.cgroup, request.privileged, network)?;
     let mut session = Session::new(child, host, request.words);
     if let Some(value) = launch.oom_score_adj {
         // Exec wakes us before the new memory is in place; init's own word comes after.
@@ -104,11 +106,16 @@ fn run(
     compiled: &Compiled,
     cgroup: Option<&Cgroup>,
     privileged: bool,
+    network: Option<&OwnedFd>,
 ) -> Result<spawn::Child> {
     let launch = &compiled.launch;
     let v1 = cgroup.is_some_and(|c| !c.location().v1.is_empty());
     let compare = launch.joined_id_maps.is_some();
-    let wait = launch.id_maps.is_some() || compare || v1 || !launch.raise_limits.is_empty();
+    let wait = launch.id_maps.is_some()
+        || compare
+        || v1
+        || !launch.raise_limits.is_empty()
+        || !launch.net_devices.is_empty();
     // The new process may be among the container's before it has left our memory: those must not look into it, nor take its
     // descriptors (CVE-2016-9962). Only an unprivileged caller who is about to write id maps needs to own the process's
     // files in /proc; then its user namespace is new, and nobody else has rights over it.
@@ -116,7 +123,8 @@ fn run(
         .doing(|| "keep others from looking into this process".to_owned())?;
     let mut trouble = None;
     let mut before = |pid: i32| {
-        prepare(pid, compiled, cgroup, privileged).map_err(|e| {
+        let devices = || netdev::move_all(&launch.net_devices, pid, network);
+        prepare(pid, compiled, cgroup, privileged).and_then(|()| devices()).map_err(|e| {
             trouble = Some(e);
         })
     };

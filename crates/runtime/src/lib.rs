@@ -23,6 +23,8 @@ mod kill;
 mod launch;
 pub mod liveness;
 pub mod log;
+mod netdev;
+mod netlink;
 pub mod options;
 mod runtime;
 mod socket;
