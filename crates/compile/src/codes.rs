@@ -87,6 +87,9 @@ codes! {
 
     901 Cgroup "control group"
     902 CgroupIgnored "limit without effect"
+    903 Rdt "shares of caches and memory bandwidth"
+    904 RdtGroup "class of service"
+    905 RdtSchema "line of schemata"
 }
 
 impl fmt::Display for Code {

@@ -31,6 +31,7 @@ impl Compiler<'_> {
         self.mappings();
         self.net_devices();
         self.cgroup(options);
+        self.intel_rdt();
 
         if let Some(process) = self.spec.process.as_ref().filter(|_| self.in_user_namespace()) {
             self.oom_score_by_host(process);

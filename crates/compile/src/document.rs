@@ -82,7 +82,6 @@ impl Compiler<'_> {
         let linux = self.linux;
         for (asked, pointer, what) in [
             (!linux.time_offsets.is_empty(), "/linux/timeOffsets", "a time namespace"),
-            (linux.intel_rdt.is_some(), "/linux/intelRdt", "Intel Resource Director Technology"),
             (linux.memory_policy.is_some(), "/linux/memoryPolicy", "a NUMA memory policy"),
             (linux.personality.is_some(), "/linux/personality", "an execution domain"),
         ] {

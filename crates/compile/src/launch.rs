@@ -48,6 +48,8 @@ pub struct Launch {
     pub oom_score_adj: Option<i32>,
     /// Devices of the host's network that become the container's.
     pub net_devices: Vec<NetDevice>,
+    /// The group of processes that share caches and memory bandwidth.
+    pub rdt: Option<RdtPlan>,
     /// The flags that the system call filter is loaded with, for whoever is debugging.
     pub seccomp_flags: Option<u64>,
     /// Who decides about system calls that the filter leaves to an agent. Init then tells the number of the notification
@@ -64,6 +66,23 @@ pub struct NetDevice {
     pub new_name: String,
     /// Who asks for it.
     pub origin: Origin,
+}
+
+/// The container's group in the resctrl tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RdtPlan {
+    /// Where the tree is mounted.
+    pub tree: PathBuf,
+    /// The class of service (`closID`); `/` is the tree itself, and none is one of the container's own.
+    pub group: Option<String>,
+    /// The container's id.
+    pub container: String,
+    /// Lines for `schemata` that a class that exists must have already.
+    pub compared: Vec<String>,
+    /// Further lines, written after them.
+    pub schemata: Vec<String>,
+    /// With a group of its own that counts.
+    pub monitoring: bool,
 }
 
 /// The agent that a system call filter asks.

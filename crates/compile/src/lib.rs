@@ -25,7 +25,7 @@
 //! | `labels.rs` | `AppArmor` profiles, `SELinux` labels |
 //! | `netdevices.rs` | network devices that move into the container |
 //! | `environment.rs` | environment, working directory, the file to execute |
-//! | `hooks.rs`, `cgroup.rs` | hooks, control group |
+//! | `hooks.rs`, `cgroup.rs`, `rdt.rs` | hooks, control group, shares of caches |
 #![forbid(unsafe_code)]
 
 mod capabilities;
@@ -51,6 +51,7 @@ mod netdevices;
 mod options;
 mod paths;
 mod process;
+mod rdt;
 mod root;
 mod seccomp;
 mod sysctl;
@@ -62,6 +63,8 @@ pub use container::compile;
 pub use diagnostics::{Diagnostic, Diagnostics, Origin, Severity};
 pub use exec::compile_exec;
 pub use host::Host;
-pub use launch::{CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, NetDevice, SeccompAgent};
+pub use launch::{
+    CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, NetDevice, RdtPlan, SeccompAgent,
+};
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, Mode, Options, Overlay};

@@ -41,7 +41,6 @@ fn what_is_not_built_yet() {
         (&[("/process/execCPUAffinity", json!({"final": "0"}))], &["NotBuiltYet /process/execCPUAffinity"]),
         (&[("/linux/timeOffsets", json!({"boottime": {"secs": 1}}))], &["NotBuiltYet /linux/timeOffsets"]),
         (&[("/linux/namespaces/-", json!({"type": "time"}))], &["NotBuiltYet /linux/namespaces/5"]),
-        (&[("/linux/intelRdt", json!({"closID": "a"}))], &["NotBuiltYet /linux/intelRdt"]),
         (&[("/linux/memoryPolicy", json!({"mode": "MPOL_LOCAL"}))], &["NotBuiltYet /linux/memoryPolicy"]),
         (&[("/linux/personality", json!({"domain": "LINUX32"}))], &["NotBuiltYet /linux/personality"]),
         (&[("/mounts/0/options", json!(["nodev", "idmap"]))], &["NotBuiltYet /mounts/0/options/1"]),

@@ -205,3 +205,40 @@ fn devices_move_into_a_joined_namespace_only_if_it_is_not_the_hosts() {
     assert_eq!(place.as_deref(), Some("/linux/netDevices"));
     assert_eq!(compiled.launch.net_devices[0].new_name, "eth0");
 }
+
+#[test]
+fn shares_of_caches() {
+    let rdt = |value: Value| [("/linux/intelRdt", value)];
+    check(&root(), &options(), &rdt(json!({})), &["Rdt /linux/intelRdt"]);
+    let with = Host { resctrl: Some("/sys/fs/resctrl".into()), ..root() };
+    let places: [(Value, &[&str]); 14] = [
+        (json!({}), &[]),
+        (json!({"closID": "/"}), &[]),
+        (json!({"closID": "gold", "enableMonitoring": true, "schemata": ["L3:0=f", "L2:0=f"]}), &[]),
+        (
+            json!({"enableCMT": true, "enableMBM": true}),
+            &["warn Deprecated /linux/intelRdt/enableCMT", "warn Deprecated /linux/intelRdt/enableMBM"],
+        ),
+        (json!({"closID": "a/b"}), &["RdtGroup /linux/intelRdt/closID"]),
+        (json!({"closID": ".."}), &["RdtGroup /linux/intelRdt/closID"]),
+        (json!({"closID": "/a"}), &["RdtGroup /linux/intelRdt/closID"]),
+        (json!({"closID": "a\nb"}), &["RdtGroup /linux/intelRdt/closID"]),
+        (json!({"closID": "a\0b"}), &["RdtGroup /linux/intelRdt/closID"]),
+        (json!({"l3CacheSchema": "L3:0=f\nMB:0=1"}), &["RdtSchema /linux/intelRdt/l3CacheSchema"]),
+        (json!({"l3CacheSchema": "L3CODE:0=f"}), &["warn RdtSchema /linux/intelRdt/l3CacheSchema"]),
+        (json!({"memBwSchema": "L3:0=f"}), &["RdtSchema /linux/intelRdt/memBwSchema"]),
+        (json!({"memBwSchema": "MB:0=20\n"}), &["RdtSchema /linux/intelRdt/memBwSchema"]),
+        (json!({"schemata": ["L2:0=f", "L3:0=f\n"]}), &["RdtSchema /linux/intelRdt/schemata/1"]),
+    ];
+    for (value, expected) in places {
+        check(&with, &options(), &rdt(value), expected);
+    }
+    let spec =
+        config(&rdt(json!({"l3CacheSchema": "L3:0=f", "memBwSchema": "MB:0=20", "schemata": ["L2:0=1"]})));
+    let plan = create(&spec, &with).unwrap().launch.rdt.unwrap();
+    assert_eq!(
+        (plan.compared, plan.schemata),
+        (vec!["L3:0=f".into(), "MB:0=20".into()], vec!["L2:0=1".to_owned()])
+    );
+    assert_eq!((plan.group, plan.container.as_str()), (None, "c1"));
+}

@@ -19,6 +19,7 @@ use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::liveness::Process;
 use crate::options::{CreateOptions, RunOptions};
+use crate::rdt::RdtGroup;
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
 use crate::wait::Foreground;
@@ -111,11 +112,16 @@ impl Runtime {
         if let Some(plan) = &compiled.launch.cgroup {
             draft.cgroup = cgroup::create(plan, layout)?;
         }
+        if let Some((group, plan)) = state.rdt.as_ref().zip(compiled.launch.rdt.as_ref()) {
+            group.create(plan)?;
+            draft.rdt = Some(group.clone());
+        }
         let start = (order.mode == Mode::Create).then(|| draft.dir().listen_start()).transpose()?;
         let mut session = launch::launch(Request {
             compiled: &compiled,
             cgroup: draft.cgroup.as_ref(),
             cgroup_dir: None,
+            rdt: draft.rdt.as_ref(),
             start,
             join: None,
             pass: Vec::new(),
@@ -152,6 +158,7 @@ impl Runtime {
             created: now(),
             owner: nix::unistd::getuid().as_raw(),
             annotations: spec.annotations.clone(),
+            rdt: compiled.launch.rdt.as_ref().map(RdtGroup::locate),
             cgroups: location.as_ref().map(CgroupPaths::of).unwrap_or_default(),
             rootless: self.is_rootless(),
             terminal: order.has_terminal(),

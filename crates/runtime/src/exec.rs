@@ -79,6 +79,7 @@ impl Runtime {
             compiled: &compiled,
             cgroup: cgroup.as_ref(),
             cgroup_dir: dir,
+            rdt: container.saved.rdt.as_ref(),
             start: None,
             join: Some((&init, kinds)),
             pass: Vec::new(),

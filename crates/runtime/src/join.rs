@@ -55,6 +55,7 @@ pub(crate) fn hook_spawner<'a>(
             compiled: &compiled,
             cgroup,
             cgroup_dir: None,
+            rdt: None,
             start: None,
             join: Some((&init, kinds)),
             pass: vec![(INPUT, streams.stdin), (OUTPUT, streams.output)],

@@ -26,6 +26,7 @@ pub mod log;
 mod netdev;
 mod netlink;
 pub mod options;
+pub mod rdt;
 mod runtime;
 mod socket;
 mod start;
