@@ -19,6 +19,7 @@ use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::liveness::Process;
 use crate::options::{CreateOptions, RunOptions};
+use crate::pidfd_socket::PidfdSocket;
 use crate::rdt::RdtGroup;
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
@@ -103,6 +104,7 @@ impl Runtime {
         let host = facts::gather(&order.bundle.config.spec, None, layout)?;
         let console = order.options.console_socket.as_deref();
         let console = console.map(console::connect_console_socket).transpose()?;
+        let pidfd_socket = order.options.pidfd_socket.as_deref().map(PidfdSocket::connect).transpose()?;
         let compiled = order.compile(&host, &self.store.root().join(order.id.as_str()))?;
         let mut draft = Draft::new(self.store.claim(order.id)?);
         log::findings(&compiled.warnings);
@@ -133,6 +135,7 @@ impl Runtime {
             state.status = Status::Created;
         }
         draft.dir().write_state(&state)?;
+        pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pid()))?;
         if order.owes_record(&compiled) && !compiled.launch.sync_hooks {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;

@@ -26,6 +26,7 @@ pub mod log;
 mod netdev;
 mod netlink;
 pub mod options;
+mod pidfd_socket;
 pub mod rdt;
 mod runtime;
 mod socket;
