@@ -9,6 +9,7 @@
 //! | [`busybox`] | the small root file system most tests use |
 //! | [`rootfs`] | a Debian root file system with real servers in it |
 //! | [`command`] | run a command with a time limit; everything it said is kept |
+//! | [`criu`] | CRIU, where it works, for `checkpoint` and `restore` |
 //! | [`engine`] | a place where a container engine runs, apart from the machine's own |
 //! | [`events`] | wait for things to happen (processes, fifos, files); nothing here sleeps |
 //! | [`cgroup`] | where a process's limits are: version 1 or 2, whichever has the controller |
@@ -17,6 +18,7 @@
 //! | [`seccomp`] | a profile of the kind that container engines use |
 //! | [`terminal`] | pseudo-terminals and console sockets |
 //! | [`unprivileged`] | a user without privileges, with subordinate ids, made without touching `/etc` |
+//! | [`rootless`] | a container in the hands of such a user |
 //! | [`need`] | say SKIP, with the reason, where something a test needs is missing |
 //!
 //! A test reads like what a user would type:
@@ -38,11 +40,13 @@ pub mod busybox;
 pub mod cgroup;
 pub mod command;
 pub mod container;
+pub mod criu;
 pub mod engine;
 pub mod events;
 pub mod ledger;
 pub mod need;
 pub mod rootfs;
+pub mod rootless;
 pub mod runtime;
 pub mod seccomp;
 pub mod spec;

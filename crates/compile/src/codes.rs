@@ -45,6 +45,7 @@ codes! {
     207 Mapping "id mapping"
     208 IdUnmapped "id that the user namespace does not have"
     209 Rootless "not possible without privileges"
+    210 TimeOffset "offset of a clock"
     220 NetDevice "name of a network device"
     221 NetDeviceTwice "two network devices of one name"
 
@@ -73,6 +74,11 @@ codes! {
     511 Console "terminal"
     512 Label "label of a security module that the host does not have"
     513 SearchPath "search path for programs"
+    514 Scheduler "scheduling policy"
+    515 IoPriority "I/O priority"
+    516 CpuAffinity "CPUs to run on"
+    517 MemoryPolicy "NUMA memory policy"
+    518 Personality "execution domain"
 
     601 Sysctl "kernel parameter"
     602 HiddenPath "masked or read-only path"

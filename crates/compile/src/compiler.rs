@@ -167,6 +167,11 @@ impl<'a> Compiler<'a> {
         self.find(Severity::Error, Code::NulByte, pointer, message.into());
     }
 
+    /// What was found where there is no program to make: warnings, or what is wrong.
+    pub(crate) fn found(self) -> Result<Vec<Diagnostic>, Diagnostics> {
+        Diagnostics::of(self.found)
+    }
+
     /// The result.
     pub(crate) fn finish(mut self) -> Result<Compiled, Diagnostics> {
         match std::mem::take(&mut self.program).finish() {

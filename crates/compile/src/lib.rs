@@ -16,16 +16,19 @@
 //! |---|---|
 //! | `document.rs` | version, container id, parts of the spec that are not built yet |
 //! | `namespaces.rs`, `mappings.rs` | namespaces, user and group id mappings |
+//! | `time.rs` | the time namespace and its clocks |
 //! | `root.rs` | the root file system, propagation |
 //! | `mounts.rs`, `mounts/` | mounts and their options |
 //! | `devices.rs` | `/dev` |
 //! | `terminal.rs` | console, standard input and output |
 //! | `sysctl.rs`, `paths.rs` | kernel parameters, masked and read-only paths, names |
 //! | `limits.rs`, `capabilities.rs`, `identity.rs`, `seccomp.rs` | what the process may use and do, and who it is |
+//! | `scheduling.rs`, `memory_policy.rs` | policy, I/O priority, CPUs; NUMA nodes, execution domain |
 //! | `labels.rs` | `AppArmor` profiles, `SELinux` labels |
 //! | `netdevices.rs` | network devices that move into the container |
 //! | `environment.rs` | environment, working directory, the file to execute |
 //! | `hooks.rs`, `cgroup.rs`, `rdt.rs` | hooks, control group, shares of caches |
+//! | `update.rs`, `update/merge.rs` | new limits for a container that runs |
 #![forbid(unsafe_code)]
 
 mod capabilities;
@@ -45,26 +48,34 @@ mod labels;
 mod launch;
 mod limits;
 mod mappings;
+mod memory_policy;
 mod mounts;
 mod namespaces;
 mod netdevices;
+mod numbers;
 mod options;
 mod paths;
 mod process;
 mod rdt;
 mod root;
+mod scheduling;
 mod seccomp;
 mod sysctl;
 mod terminal;
+mod time;
+mod update;
 
 pub use capabilities::KNOWN as KNOWN_CAPABILITIES;
 pub use codes::Code;
 pub use container::compile;
 pub use diagnostics::{Diagnostic, Diagnostics, Origin, Severity};
 pub use exec::compile_exec;
-pub use host::Host;
+pub use host::{CgroupRights, Host};
 pub use launch::{
-    CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, NetDevice, RdtPlan, SeccompAgent,
+    CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, NetDevice, RdtPlan, SchedulerAttributes,
+    SeccompAgent,
 };
+pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, Mode, Options, Overlay};
+pub use update::{Update, compile_update};

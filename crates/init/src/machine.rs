@@ -1,11 +1,13 @@
 //! The loop over the steps, and the table that says which function does which.
 
 use crate::report::{self, Fault};
-use crate::{console, copy, devices, exec, home, identity, labels, mounts, paths, procfs, root};
+use crate::{
+    console, copy, devices, exec, home, identity, labels, mounts, paths, procfs, root, scheduling, time,
+};
 use core::ffi::CStr;
 use orlop_program::message::{Message, Point};
 use orlop_program::{Malformed, Program, Slot, Step};
-use orlop_sys::{Error, Fd, OwnedFd, file, net, process, seccomp};
+use orlop_sys::{Error, Fd, OwnedFd, file, net, process, sched, seccomp};
 
 /// What a step returns.
 pub type Outcome = Result<(), Fault>;
@@ -151,6 +153,7 @@ impl<'a> Machine<'a> {
             Step::NoNewPrivileges {} => Ok(orlop_sys::cred::set_no_new_privileges()?),
             Step::Seccomp { flags, filter } => self.seccomp(flags, filter),
             Step::BoundingSet { keep } => identity::bounding_set(keep),
+            Step::DropGroups {} => identity::drop_groups(),
             Step::Identity { uid, gid, groups, umask } => identity::become_user(uid, gid, groups, umask),
             Step::Capabilities { effective, permitted, inheritable, ambient } => {
                 let sets = orlop_sys::cred::CapabilitySets { effective, permitted, inheritable };
@@ -163,6 +166,16 @@ impl<'a> Machine<'a> {
             Step::CloseFrom { first } => Ok(file::close_on_exec_from(first)?),
             Step::Exec { args, env } => exec::exec(self, args, env),
 
+            Step::TimeNamespace { proc, offsets } => time::enter(self, proc, offsets.bytes()),
+            Step::Affinity { cpus } => scheduling::affinity(cpus),
+            Step::Scheduler { policy, flags, nice, priority, runtime, deadline, period } => {
+                let attributes =
+                    sched::Attributes { policy, flags, nice, priority, runtime, deadline, period };
+                Ok(sched::set_scheduler(0, &attributes)?)
+            }
+            Step::IoPriority { value } => Ok(sched::set_io_priority(0, value)?),
+            Step::Personality { domain } => Ok(sched::set_personality(domain)?),
+            Step::MemoryPolicy { mode, nodes } => Ok(sched::set_memory_policy(mode, nodes)?),
             Step::AppArmorProfile { profile } => labels::apparmor_on_exec(self, profile),
             Step::ExecLabel { label } => labels::on_exec(self, label),
             Step::KeyLabel { label } => labels::of_keys(self, label),
@@ -193,7 +206,6 @@ impl<'a> Machine<'a> {
 /// Blocks until the other side sends its byte. End of file means that it went away without a word.
 pub(crate) fn wait_for_word(socket: Fd) -> Outcome {
     let mut byte = [0];
-    // Not recv(2): the container's filter may be in force already, and not know it.
     if file::read(socket, &mut byte)? == 0 {
         process::exit(1);
     }

@@ -68,7 +68,7 @@ pub(crate) fn write(machine: &Machine<'_>, path: &[u8], value: &[u8]) -> Outcome
 }
 
 /// These files take a value in one piece or not at all.
-fn write_all(file: &orlop_sys::OwnedFd, value: &[u8]) -> Result<()> {
+pub(crate) fn write_all(file: &orlop_sys::OwnedFd, value: &[u8]) -> Result<()> {
     match file::write(file.fd(), value)? {
         n if n == value.len() => Ok(()),
         _ => Err(Error::of(libc::SYS_write, libc::EIO)),

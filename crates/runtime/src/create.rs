@@ -6,8 +6,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use orlop_cgroups::Layout;
-use orlop_compile::{Compiled, Diagnostics, Host, Mode, Options, Overlay};
-use orlop_spec::{Spec, Status};
+use orlop_compile::{CgroupRights, Compiled, Diagnostics, Host, Mode, Options, Overlay};
+use orlop_spec::{NamespaceKind, Spec, Status};
 use orlop_sys::spawn::Child;
 
 use crate::bundle::Bundle;
@@ -18,13 +18,13 @@ use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::liveness::Process;
-use crate::options::{CreateOptions, RunOptions};
+use crate::options::{CgroupManager, CreateOptions, RunOptions};
 use crate::pidfd_socket::PidfdSocket;
 use crate::rdt::RdtGroup;
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
 use crate::wait::Foreground;
-use crate::{agent, cgroup, facts, files, join, log};
+use crate::{agent, cgroup, criu, files, join, log, userns};
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -32,6 +32,7 @@ pub(crate) struct Order<'a> {
     pub(crate) bundle: Bundle,
     pub(crate) options: &'a CreateOptions,
     pub(crate) mode: Mode,
+    pub(crate) cgroups: CgroupManager,
     /// A throw-away overlay over this directory instead of the config's root.
     pub(crate) overlay: Option<&'a Path>,
 }
@@ -42,7 +43,7 @@ pub(crate) struct Made {
     /// Its terminal, if nobody else was sent it.
     pub(crate) console: Option<Proxy>,
     /// What is saved of it.
-    state: StateFile,
+    pub(crate) state: StateFile,
 }
 
 impl Runtime {
@@ -69,18 +70,28 @@ impl Runtime {
     }
 
     pub(crate) fn run_order(&self, order: &Order<'_>, run: &RunOptions) -> Result<i32> {
+        self.run_with(order, run, || self.make(order), |made| order.started(made))
+    }
+
+    /// Makes a container that runs; in the foreground, waits for it and deletes it.
+    pub(crate) fn run_with(
+        &self,
+        order: &Order<'_>,
+        run: &RunOptions,
+        make: impl FnOnce() -> Result<Made>,
+        started: impl FnOnce(&Made) -> Result<()>,
+    ) -> Result<i32> {
         console::check(order.has_terminal(), run.detach, order.options.console_socket.is_some())?;
         if run.detach {
-            let made = self.make(order).map_err(|e| order.locate(e))?;
-            return order.started(&made).map(|()| 0);
+            let made = make().map_err(|e| order.locate(e))?;
+            return started(&made).map(|()| 0);
         }
         // Before the launch, so that no signal is lost in between.
         let foreground = Foreground::new(!run.no_subreaper)?;
-        let mut made = self.make(order).map_err(|e| order.locate(e))?;
+        let mut made = make().map_err(|e| order.locate(e))?;
         let proxy = made.console.take();
-        let status = order
-            .started(&made)
-            .and_then(|()| foreground.wait(made.child.pid, &made.child.pidfd.into(), proxy));
+        let status =
+            started(&made).and_then(|()| foreground.wait(made.child.pid, &made.child.pidfd.into(), proxy));
         if run.keep && status.is_ok() {
             return status;
         }
@@ -88,31 +99,53 @@ impl Runtime {
         status.and_then(|status| deleted.map(|()| status))
     }
 
-    fn order<'a>(&self, id: &'a ContainerId, options: &'a CreateOptions, mode: Mode) -> Result<Order<'a>> {
-        let layout = self.layout()?;
+    pub(crate) fn order<'a>(
+        &self,
+        id: &'a ContainerId,
+        options: &'a CreateOptions,
+        mode: Mode,
+    ) -> Result<Order<'a>> {
         let bundle = Bundle::load(options, |spec, path| {
-            let host = facts::gather(spec, None, layout).ok()?;
-            compile(spec, path, &host, (id, options, mode), None).err()
+            let host = self.facts(spec, None).ok()?;
+            compile(spec, path, &host, (id, options, mode), self.settings.cgroup_manager, None).err()
         })?;
-        Ok(Order { id, bundle, options, mode, overlay: None })
+        Ok(Order { id, bundle, options, mode, cgroups: self.settings.cgroup_manager, overlay: None })
     }
 
     /// Everything up to the container's process: waiting to be started, or running.
     fn make(&self, order: &Order<'_>) -> Result<Made> {
         files::check_preserved(order.options.preserve_fds)?;
+        let host = self.facts(&order.bundle.config.spec, None)?;
+        let privileged = host.privileged;
+        let made = self.make_on(host, order);
+        if order.has_new(&NamespaceKind::User) {
+            made.map_err(|e| userns::blame(e, privileged))
+        } else {
+            made
+        }
+    }
+
+    fn make_on(&self, mut host: Host, order: &Order<'_>) -> Result<Made> {
         let layout = self.layout()?;
-        let host = facts::gather(&order.bundle.config.spec, None, layout)?;
         let console = order.options.console_socket.as_deref();
         let console = console.map(console::connect_console_socket).transpose()?;
         let pidfd_socket = order.options.pidfd_socket.as_deref().map(PidfdSocket::connect).transpose()?;
-        let compiled = order.compile(&host, &self.store.root().join(order.id.as_str()))?;
+        let scratch = self.store.root().join(order.id.as_str());
+        let mut compiled = order.compile(&host, &scratch)?;
         let mut draft = Draft::new(self.store.claim(order.id)?);
         log::findings(&compiled.warnings);
         let mut state = self.first_state(order, &compiled, layout)?;
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
         if let Some(plan) = &compiled.launch.cgroup {
-            draft.cgroup = cgroup::create(plan, layout)?;
+            draft.cgroup = cgroup::create(plan, layout, self.is_rootless())?;
+            if draft.cgroup.is_none() {
+                // Without a cgroup of its own, the container sees none either.
+                host.cgroup_rights = CgroupRights::None;
+                compiled = order.compile(&host, &scratch)?;
+                state.cgroups = CgroupPaths::default();
+                order.warn_of_strays();
+            }
         }
         if let Some((group, plan)) = state.rdt.as_ref().zip(compiled.launch.rdt.as_ref()) {
             group.create(plan)?;
@@ -136,7 +169,7 @@ impl Runtime {
         }
         draft.dir().write_state(&state)?;
         pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pid()))?;
-        if order.owes_record(&compiled) && !compiled.launch.sync_hooks {
+        if order.owes_record() && !compiled.launch.sync_hooks {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;
         }
@@ -146,7 +179,12 @@ impl Runtime {
         Ok(Made { child, console, state })
     }
 
-    fn first_state(&self, order: &Order<'_>, compiled: &Compiled, layout: &Layout) -> Result<StateFile> {
+    pub(crate) fn first_state(
+        &self,
+        order: &Order<'_>,
+        compiled: &Compiled,
+        layout: &Layout,
+    ) -> Result<StateFile> {
         let spec = &order.bundle.config.spec;
         let plan = compiled.launch.cgroup.as_ref();
         let location = plan.map(|plan| cgroup::locate(plan, layout)).transpose()?.flatten();
@@ -165,15 +203,18 @@ impl Runtime {
             cgroups: location.as_ref().map(CgroupPaths::of).unwrap_or_default(),
             rootless: self.is_rootless(),
             terminal: order.has_terminal(),
+            descriptors: if order.has_terminal() { Vec::new() } else { criu::streams::ours() },
+            own_clocks: false,
         })
     }
 }
 
-fn compile(
+pub(crate) fn compile(
     spec: &Spec,
     bundle: &Path,
     host: &Host,
     (id, options, mode): (&ContainerId, &CreateOptions, Mode),
+    cgroups: CgroupManager,
     root_override: Option<Overlay<'_>>,
 ) -> std::result::Result<Compiled, Diagnostics> {
     let options = Options {
@@ -185,6 +226,7 @@ fn compile(
         preserve_fds: options.preserve_fds,
         listen_fds: files::listen_fds(),
         systemd_cgroup: false,
+        no_cgroup: cgroups == CgroupManager::Disabled,
         root_override,
         filter: None,
     };
@@ -196,15 +238,30 @@ impl Order<'_> {
         self.bundle.config.spec.process.as_ref().is_some_and(|process| process.terminal)
     }
 
+    /// A container without a cgroup is known by its PID namespace; without one of these either, nobody can tell which
+    /// processes are its own. The words are runc's.
+    fn warn_of_strays(&self) {
+        if !self.has_new(&NamespaceKind::Pid) {
+            tracing::warn!(
+                "the container has no cgroup and no PID namespace of its own, so `kill` and `delete` reach its first \
+                 process only. Such configuration is strongly discouraged"
+            );
+        }
+    }
+
+    fn has_new(&self, kind: &NamespaceKind) -> bool {
+        let linux = self.bundle.config.spec.linux.as_ref();
+        linux.is_some_and(|linux| linux.namespaces.iter().any(|n| n.kind == *kind && n.path.is_empty()))
+    }
+
     /// An error, with lines and columns of the config.
     fn locate(&self, error: Error) -> Error {
         error.located_in(&self.bundle.config.text)
     }
 
     /// Whether init asks for nothing but a word before exec: that the state is written down (`Step::AwaitWord`).
-    fn owes_record(&self, compiled: &Compiled) -> bool {
-        let waits_for_more = compiled.launch.seccomp_agent.is_some();
-        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty() && !waits_for_more
+    fn owes_record(&self) -> bool {
+        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty()
     }
 
     fn args(&self) -> &[String] {
@@ -212,10 +269,11 @@ impl Order<'_> {
     }
 
     /// `scratch`: a directory of ours, where an overlay can be attached in the container's mount namespace.
-    fn compile(&self, host: &Host, scratch: &Path) -> Result<Compiled> {
+    pub(crate) fn compile(&self, host: &Host, scratch: &Path) -> Result<Compiled> {
         let overlay = self.overlay.map(|lower| Overlay { lower, at: scratch, options: &[] });
         let bundle = &self.bundle;
-        compile(&bundle.config.spec, &bundle.path, host, (self.id, self.options, self.mode), overlay)
+        let order = (self.id, self.options, self.mode);
+        compile(&bundle.config.spec, &bundle.path, host, order, self.cgroups, overlay)
             .map_err(|found| bundle.refused(&found))
     }
 
@@ -234,7 +292,7 @@ impl Order<'_> {
                 Event::Hooks => {
                     self.hooks_before_pivot(state, draft)?;
                     session.proceed()?;
-                    if self.owes_record(compiled) {
+                    if self.owes_record() {
                         session.proceed()?;
                     }
                 }
@@ -245,7 +303,7 @@ impl Order<'_> {
                 },
                 Event::SeccompListener(number) => {
                     if let Some(agent) = &compiled.launch.seccomp_agent {
-                        let told = ContainerState::new(state.clone(), Status::Creating).to_oci();
+                        let told = ContainerState::new(state.clone(), state.status.clone()).to_oci();
                         agent::hand_over(agent, number, session.pidfd(), session.pid(), told)?;
                     }
                     session.proceed()?;
@@ -270,7 +328,7 @@ impl Order<'_> {
         }
     }
 
-    fn write_pid_file(&self, state: &StateFile) -> Result<()> {
+    pub(crate) fn write_pid_file(&self, state: &StateFile) -> Result<()> {
         match (&self.options.pid_file, state.process) {
             (Some(path), Some(process)) => files::write_pid(path, process.pid),
             _ => Ok(()),

@@ -3,14 +3,14 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use orlop_cgroups::Cgroup;
+use orlop_cgroups::Below;
 use orlop_compile::{Compiled, ExecOptions as CompileOptions};
 use orlop_spec::{Capabilities, Document, Process, ProcessDocument, Status};
 use orlop_sys::spawn::Child;
 
-use crate::bundle::refused;
+use crate::bundle::{refused, unreadable};
 use crate::console::{self, Proxy};
-use crate::error::{Action, Doing, Error, Problem, Result};
+use crate::error::{Action, Doing, Error, Result};
 use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::options::{ExecArgs, ExecOptions, ProcessSource};
@@ -18,7 +18,7 @@ use crate::pidfd_socket::PidfdSocket;
 use crate::runtime::{Container, Runtime};
 use crate::state::ContainerState;
 use crate::wait::Foreground;
-use crate::{agent, facts, files, join, log};
+use crate::{agent, files, join, log};
 
 impl Runtime {
     /// Executes another process in a container. The result is its exit status, 128 + n if signal n ended it, 0 if
@@ -60,7 +60,7 @@ impl Runtime {
         options: &ExecOptions,
         console_socket: Option<&OwnedFd>,
     ) -> Result<(Child, Option<Proxy>)> {
-        let host = facts::gather(&config.spec, Some(process), self.layout()?)?;
+        let host = self.facts(&config.spec, Some(process))?;
         let how = CompileOptions {
             id: &container.saved.id,
             no_new_keyring: false,
@@ -75,8 +75,17 @@ impl Runtime {
             let (id, status) = (container.saved.id.clone(), Status::Stopped);
             return Err(Error::WrongState { id, action: Action::Exec, status });
         };
-        let kinds = join::namespaces(&config.spec);
-        let cgroup = container.cgroup()?;
+        let below = Below::parse(&options.cgroup).map_err(Error::usage)?;
+        let cgroup = match (&below, container.cgroup()?) {
+            (Some(below), _) => Some(container.own_cgroup()?.below(below).map_err(not_added)?),
+            (None, cgroup) => cgroup,
+        };
+        // The container has left its cgroup, and somebody has removed it.
+        let moved = cgroup.is_none() && container.saved.cgroups.v2.is_some();
+        let mut kinds = join::namespaces(&config.spec);
+        if container.saved.own_clocks {
+            kinds |= libc::CLONE_NEWTIME;
+        }
         let words = Words::new(&compiled, &process.args);
         let request = |dir| Request {
             compiled: &compiled,
@@ -89,16 +98,23 @@ impl Runtime {
             privileged: host.privileged,
             words,
         };
-        let session = match launch::launch(request(None)) {
+        let dir = moved.then(|| container.cgroup_of_init()).transpose()?;
+        let session = match launch::launch(request(dir)) {
+            Err(e) if e.errno() == Some(libc::EBUSY) && below.is_some() => Err(not_added(e)),
             // The container has cgroups of its own below: then no process may be beside them (cgroup-v2.rst, "No
             // Internal Process Constraint"), and a new one goes where the container's first process is.
             Err(e) if e.errno() == Some(libc::EBUSY) && cgroup.is_some() => {
-                launch::launch(request(Some(container.cgroup_of_init(cgroup.as_ref())?)))
+                launch::launch(request(Some(container.cgroup_of_init()?)))
             }
             launched => launched,
         }?;
         converse(session, container, &compiled, options, console_socket)
     }
+}
+
+/// Why the process cannot be where `--cgroup` wants it, in words of runc.
+fn not_added(e: impl std::fmt::Display) -> Error {
+    Error::Cgroup { what: format!("adding pid of the new process to cgroups: {e}"), hint: None }
 }
 
 /// Talks to init until the process runs.
@@ -137,12 +153,12 @@ fn converse(
 
 impl Container {
     /// The directory of the cgroup that the container's first process is in now.
-    fn cgroup_of_init(&self, cgroup: Option<&Cgroup>) -> Result<OwnedFd> {
+    fn cgroup_of_init(&self) -> Result<OwnedFd> {
         let pid = self.saved.process.map_or(0, |process| process.pid);
         let file = format!("/proc/{pid}/cgroup");
         let text = std::fs::read_to_string(&file).doing(|| format!("read {file}"))?;
         let inner = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
-        let mount = cgroup.map_or(Path::new("/sys/fs/cgroup"), |cgroup| &cgroup.location().v2.mount);
+        let mount = self.saved.cgroups.v2.as_ref().map_or(Path::new("/sys/fs/cgroup"), |(mount, _)| mount);
         let path: PathBuf = mount.join(inner);
         let dir = std::fs::File::open(&path).doing(|| format!("open {}", path.display()))?;
         Ok(dir.into())
@@ -154,15 +170,8 @@ fn process(source: &ProcessSource, config: &Document) -> Result<Process> {
     match source {
         ProcessSource::File(path) => {
             let text = std::fs::read(path).doing(|| format!("read {}", path.display()))?;
-            ProcessDocument::parse(text).map(|document| document.spec).map_err(|errors| {
-                let problem = |e: &orlop_spec::ParseError| Problem {
-                    pointer: e.pointer.clone(),
-                    position: e.location.map(|l| (l.line, l.column)),
-                    what: e.message.clone(),
-                    ..Problem::default()
-                };
-                Error::Config { path: path.clone(), problems: errors.errors.iter().map(problem).collect() }
-            })
+            let parsed = ProcessDocument::parse(text);
+            parsed.map(|document| document.spec).map_err(|errors| unreadable(path, &errors))
         }
         ProcessSource::Args(args) => Ok(args.applied_to(config.spec.process.clone().unwrap_or_default())),
     }

@@ -15,10 +15,12 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use orlop_spec::{Hook, State};
-use orlop_sys::Fd;
 use orlop_sys::command::with_no_signal_blocked;
-use orlop_sys::process::{pidfd_open, pidfd_send_signal};
+use orlop_sys::process::pidfd_open;
+use orlop_sys::spawn::Child;
 use orlop_sys::wait::{How, wait};
 
 use crate::error::{Doing, Error, Result};
@@ -78,8 +80,9 @@ pub struct Streams {
     pub output: OwnedFd,
 }
 
-/// Starts a hook and returns its pidfd; the process is a child of this one that nobody else waits for.
-pub type Spawn<'a> = &'a mut dyn FnMut(&Hook, Streams) -> Result<OwnedFd>;
+/// Starts a hook: a child of this process that nobody else waits for, and, if the hook has a timeout, the leader of a process
+/// group of its own.
+pub type Spawn<'a> = &'a mut dyn FnMut(&Hook, Streams) -> Result<Child>;
 
 /// Runs hooks in order.
 ///
@@ -107,7 +110,7 @@ pub fn run(hooks: &[Hook], kind: Kind, state: &State, spawn: Spawn<'_>) -> Resul
 
 /// The spawner for hooks that run in the runtime's namespaces: in `directory`, or in the current one. A hook without
 /// `env` has the environment of this process, as with runc.
-pub fn on_host(directory: Option<&Path>) -> impl FnMut(&Hook, Streams) -> Result<OwnedFd> {
+pub fn on_host(directory: Option<&Path>) -> impl FnMut(&Hook, Streams) -> Result<Child> {
     move |hook, streams| {
         let doing = || format!("start {}", hook.path);
         let mut command = Command::new(&hook.path);
@@ -126,9 +129,14 @@ pub fn on_host(directory: Option<&Path>) -> impl FnMut(&Hook, Streams) -> Result
             .stdin(Stdio::from(streams.stdin))
             .stdout(Stdio::from(streams.output))
             .stderr(Stdio::from(error));
+        if hook.timeout.is_some() {
+            // What it starts can be ended with it. Without a deadline it stays in our group, and hears our terminal's signals.
+            command.process_group(0);
+        }
         let child = with_no_signal_blocked(&mut command).spawn().doing(doing)?;
         // Nobody has waited for the child, so the number is still its own.
-        Ok(pidfd_open(child.id() as i32).doing(doing)?.into())
+        let pid = child.id() as i32;
+        Ok(Child { pid, pidfd: pidfd_open(pid).doing(doing)? })
     }
 }
 
@@ -174,14 +182,13 @@ fn one(hook: &Hook, state: &[u8], spawn: Spawn<'_>) -> std::result::Result<(), F
     // `timeout` is at least one second, and the compiler has said so where it is not.
     let timeout = hook.timeout.map(|seconds| Duration::from_secs(seconds.max(0).unsigned_abs()));
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    let pidfd = spawn(hook, Streams { stdin: stdin.into(), output: written.into() })?;
-    let mut running = Running { pidfd, feed: Some(feed), state, output: Some(output), tail: VecDeque::new() };
+    let child = spawn(hook, Streams { stdin: stdin.into(), output: written.into() })?;
+    let mut running = Running { child, feed: Some(feed), state, output: Some(output), tail: VecDeque::new() };
     let in_time = running.watch(deadline)?;
     if !in_time {
-        // It may have ended just now; then this has no effect.
-        pidfd_send_signal(Fd::of(&running.pidfd), libc::SIGKILL).ok();
+        running.kill();
     }
-    let ended = wait(Fd::of(&running.pidfd)).doing(|| format!("wait for {}", hook.path))?;
+    let ended = wait(running.child.pidfd.fd()).doing(|| format!("wait for {}", hook.path))?;
     let why = match (in_time, ended) {
         (false, _) => format!("not done within {} s", hook.timeout.unwrap_or_default()),
         (true, How::Exited(0)) => return Ok(()),
@@ -192,7 +199,7 @@ fn one(hook: &Hook, state: &[u8], spawn: Spawn<'_>) -> std::result::Result<(), F
 
 /// A hook that runs, and the ends of its pipes.
 struct Running<'a> {
-    pidfd: OwnedFd,
+    child: Child,
     /// Where the state goes in, until all of it has.
     feed: Option<PipeWriter>,
     state: &'a [u8],
@@ -202,6 +209,13 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
+    /// Ends it with all that it has started, as far as that has not left its process group.
+    fn kill(&self) {
+        // It has not been waited for, so its number is still its own and its group's. All may have ended just now: then this
+        // has no effect.
+        killpg(Pid::from_raw(self.child.pid), Signal::SIGKILL).ok();
+    }
+
     /// Feeds it and listens to it until it ends; whether it did so before the deadline. Processes that it leaves behind
     /// with its output open are not waited for.
     fn watch(&mut self, deadline: Option<Instant>) -> Result<bool> {
@@ -214,7 +228,7 @@ impl Running<'_> {
                     PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
                 }
             };
-            let mut fds = vec![PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+            let mut fds = vec![PollFd::new(self.child.pidfd.as_fd(), PollFlags::POLLIN)];
             fds.extend(self.output.iter().map(|out| PollFd::new(out.as_fd(), PollFlags::POLLIN)));
             fds.extend(self.feed.iter().map(|feed| PollFd::new(feed.as_fd(), PollFlags::POLLOUT)));
             match poll(&mut fds, timeout) {

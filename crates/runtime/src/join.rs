@@ -1,11 +1,10 @@
 //! Processes that join a container: where `exec` and hooks inside the container begin.
 
-use std::os::fd::OwnedFd;
-
 use orlop_cgroups::Cgroup;
 use orlop_compile::{Compiled, Launch, Origin};
 use orlop_program::{Builder, List, Slot, Step, Str};
 use orlop_spec::{Hook, NamespaceKind, Spec};
+use orlop_sys::spawn::Child;
 
 use crate::error::{Doing, Error, Result};
 use crate::hooks::Streams;
@@ -31,7 +30,7 @@ const fn flag(kind: &NamespaceKind) -> i32 {
         NamespaceKind::Uts => libc::CLONE_NEWUTS,
         NamespaceKind::User => libc::CLONE_NEWUSER,
         NamespaceKind::Cgroup => libc::CLONE_NEWCGROUP,
-        NamespaceKind::Time => 0x80,
+        NamespaceKind::Time => libc::CLONE_NEWTIME,
         NamespaceKind::Unknown(_) => 0,
     }
 }
@@ -43,7 +42,7 @@ pub(crate) fn hook_spawner<'a>(
     spec: &'a Spec,
     container: Option<Process>,
     cgroup: Option<&'a Cgroup>,
-) -> impl FnMut(&Hook, Streams) -> Result<OwnedFd> + use<'a> {
+) -> impl FnMut(&Hook, Streams) -> Result<Child> + use<'a> {
     move |hook, streams| {
         let doing = || format!("start {} in the container", hook.path);
         let process = container.map(|process| process.open()).transpose()?.flatten();
@@ -63,7 +62,7 @@ pub(crate) fn hook_spawner<'a>(
             words: Words::new(&compiled, &args),
         })?;
         match session.next()? {
-            Event::Running => Ok(session.release()?.pidfd.into()),
+            Event::Running => session.release(),
             other => Err(Error::Died { what: format!("the hook {}", hook.path), how: format!("{other:?}") }),
         }
     }

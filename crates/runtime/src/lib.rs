@@ -4,11 +4,14 @@
 mod agent;
 mod bundle;
 mod cgroup;
+mod checkpoint;
 pub mod console;
 mod create;
+mod criu;
 mod delete;
 mod draft;
 pub mod error;
+pub mod events;
 mod exec;
 mod facts;
 mod files;
@@ -28,19 +31,23 @@ mod netlink;
 pub mod options;
 mod pidfd_socket;
 pub mod rdt;
+mod restore;
 mod runtime;
 mod socket;
 mod start;
 pub mod state;
 pub mod store;
 mod try_it;
+mod update;
+mod userns;
 pub mod wait;
 
+pub use criu::CriuError;
 pub use error::{Error, Result};
 pub use id::ContainerId;
 pub use options::{
-    CgroupManager, CreateOptions, ExecArgs, ExecOptions, NetMode, ProcessSource, RunOptions, Settings,
-    TryOptions,
+    CgroupManager, CgroupsMode, CheckpointOptions, CreateOptions, CriuOptions, ExecArgs, ExecOptions,
+    NetMode, NetworkLock, ProcessSource, ResourcesSource, RestoreOptions, RunOptions, Settings, TryOptions,
 };
 pub use runtime::Runtime;
 pub use state::{ContainerState, StateFile};

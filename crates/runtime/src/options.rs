@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+use orlop_spec::Resources;
+mod checkpoint;
+
+pub use checkpoint::{CgroupsMode, CheckpointOptions, CriuOptions, NetworkLock, RestoreOptions};
+
 /// How this runtime works, for all containers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -74,6 +79,9 @@ pub struct ExecOptions {
     pub preserve_fds: u32,
     /// Do it in a paused container too, where it will freeze until `resume`.
     pub ignore_paused: bool,
+    /// A cgroup that the container made below its own, to start it there: `PATH`, or `CONTROLLER:PATH` several times. Empty
+    /// is the container's own.
+    pub cgroup: Vec<String>,
 }
 
 /// Where the description of a process for `exec` comes from.
@@ -83,6 +91,15 @@ pub enum ProcessSource {
     File(PathBuf),
     /// The container's own process, changed by arguments.
     Args(Box<ExecArgs>),
+}
+
+/// Where the new limits for `update` come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ResourcesSource {
+    /// A file with the JSON of a `linux.resources` object of the spec; `-` is standard input.
+    File(PathBuf),
+    /// Arguments.
+    Args(Box<Resources>),
 }
 
 /// How an additional process differs from the container's own.

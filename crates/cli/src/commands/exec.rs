@@ -24,28 +24,21 @@ pub(super) const ENTRY: Entry = Entry {
             .args([id, what, flags::detach()])
             .args(flags::process())
             .args(changes())
-            .args(refused())
+            .arg(
+                flags::option(
+                    "cgroup",
+                    "PATH",
+                    "Start it in a cgroup below the container's own; or CONTROLLER:PATH",
+                )
+                .action(ArgAction::Append),
+            )
             .arg(flags::switch("ignore-paused", "Do it in a paused container too; it freezes until resume"))
     },
     run: |globals, arguments| {
-        for refused in REFUSED {
-            if arguments.contains_id(refused) {
-                return Err(Error::unsupported(format!("exec --{refused}")));
-            }
-        }
         let options = options(arguments)?;
         globals.runtime()?.exec(&flags::get_id(arguments)?, &options).map(status)
     },
 };
-
-/// What is not built yet.
-const REFUSED: [&str; 1] = ["cgroup"];
-
-fn refused() -> impl Iterator<Item = Arg> {
-    REFUSED
-        .into_iter()
-        .map(|name| flags::option(name, "VALUE", "Not supported yet").action(ArgAction::Append).hide(true))
-}
 
 /// How the process differs from the container's own, or the file that describes it.
 fn changes() -> [Arg; 10] {
@@ -89,6 +82,7 @@ fn options(arguments: &ArgMatches) -> Result<ExecOptions> {
         detach: arguments.get_flag("detach"),
         preserve_fds: flags::get(arguments, "preserve-fds").copied().unwrap_or_default(),
         ignore_paused: arguments.get_flag("ignore-paused"),
+        cgroup: arguments.get_many("cgroup").unwrap_or_default().cloned().collect(),
     })
 }
 

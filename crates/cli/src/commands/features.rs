@@ -6,18 +6,15 @@ use orlop_spec::features::{
     CgroupFeatures, Enabled, IntelRdtFeatures, LinuxFeatures, MemoryPolicyFeatures, MountExtensions,
     SeccompFeatures,
 };
-use orlop_spec::{Features, NamespaceKind};
+use orlop_spec::{Features, MemoryPolicyMode, NamespaceKind};
 
 use super::{Entry, PLAIN};
 use crate::output;
 
 // What grows: a line for each part of the specification that other parts of orlop have, or have not yet.
-const NO_NAMESPACES: &[NamespaceKind] = &[NamespaceKind::Time];
 const SYSTEMD: bool = false;
 const SYSTEMD_OF_USERS: bool = false;
 const IDMAPPED_MOUNTS: bool = false;
-const MEMORY_MODES: &[&str] = &[];
-const MEMORY_FLAGS: &[&str] = &[];
 const UNSAFE_ANNOTATIONS: &[&str] = &[];
 
 pub(super) const ENTRY: Entry = Entry {
@@ -49,9 +46,8 @@ fn features() -> Features {
 fn linux() -> LinuxFeatures {
     let yes = Some(true);
     let enabled = |value| Some(Enabled { enabled: Some(value) });
-    let namespaces = NamespaceKind::KNOWN.iter().filter(|kind| !NO_NAMESPACES.contains(kind));
     LinuxFeatures {
-        namespaces: Some(names(namespaces.map(NamespaceKind::as_str))),
+        namespaces: Some(names(NamespaceKind::KNOWN.iter().map(NamespaceKind::as_str))),
         capabilities: Some(names(orlop_compile::KNOWN_CAPABILITIES)),
         cgroup: Some(CgroupFeatures {
             v1: yes,
@@ -65,8 +61,8 @@ fn linux() -> LinuxFeatures {
         selinux: enabled(true),
         intel_rdt: Some(IntelRdtFeatures { enabled: yes, schemata: yes, monitoring: yes }),
         memory_policy: Some(MemoryPolicyFeatures {
-            modes: Some(names(MEMORY_MODES)),
-            flags: Some(names(MEMORY_FLAGS)),
+            modes: Some(names(MemoryPolicyMode::KNOWN.iter().map(MemoryPolicyMode::as_str))),
+            flags: Some(names(orlop_compile::memory_policy_flags())),
         }),
         mount_extensions: Some(MountExtensions { idmap: enabled(IDMAPPED_MOUNTS) }),
         net_devices: enabled(true),
@@ -170,7 +166,7 @@ mod tests {
         let features = features();
         assert!(features.mount_options.unwrap().len() > 40);
         let linux = features.linux.unwrap();
-        assert_eq!(linux.namespaces.unwrap().len(), 7);
+        assert_eq!(linux.namespaces.unwrap().len(), 8);
         assert_eq!(linux.capabilities.unwrap().len(), 41);
     }
 }

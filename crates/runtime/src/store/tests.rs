@@ -31,6 +31,8 @@ fn state(name: &str) -> StateFile {
         },
         rootless: false,
         terminal: true,
+        descriptors: Vec::new(),
+        own_clocks: false,
     }
 }
 
