@@ -57,6 +57,7 @@ codes! {
     306 MountInProc "mount over or below /proc"
     307 MountNeedsNamespace "file system of a namespace that is the host's"
     308 MountCgroup "cgroup mount"
+    309 MountIdMap "id-mapped mount"
 
     401 Device "device node"
     402 DeviceTwice "device node listed twice"
@@ -96,6 +97,8 @@ codes! {
     903 Rdt "shares of caches and memory bandwidth"
     904 RdtGroup "class of service"
     905 RdtSchema "line of schemata"
+    910 Annotation "annotation"
+    911 AnnotationIgnored "annotation without effect"
 }
 
 impl fmt::Display for Code {

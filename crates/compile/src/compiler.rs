@@ -2,7 +2,8 @@
 
 use crate::namespaces::Namespaces;
 use crate::{
-    CachedFilter, Code, Compiled, Diagnostic, Diagnostics, Fill, FillWith, Host, Launch, Origin, Severity,
+    CachedFilter, Code, Compiled, Diagnostic, Diagnostics, Fill, FillWith, Host, Launch, MountIdMap, Origin,
+    Severity,
 };
 use orlop_program::step::Source;
 use orlop_program::{Builder, Slot, Step};
@@ -23,6 +24,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) cached_filter: Option<CachedFilter<'a>>,
     pub(crate) namespaces: Namespaces<'a>,
     pub(crate) launch: Launch,
+    /// The program runs in a container that is there already: init cannot reach the host's paths.
+    pub(crate) joined: bool,
     /// A procfs is in [`Slot::PROC`].
     pub(crate) has_proc: bool,
     /// Mounts that become read-only once they are filled: index and destination.
@@ -49,6 +52,7 @@ impl<'a> Compiler<'a> {
             cached_filter: None,
             namespaces: Namespaces::default(),
             launch: Launch::default(),
+            joined: false,
             has_proc: false,
             read_only_later: Vec::new(),
             program: Builder::default(),
@@ -145,12 +149,23 @@ impl<'a> Compiler<'a> {
     /// A bind mount's source: by its path where init may reach it, else as a tree that the host side takes hold of. In
     /// another user namespace, init is nobody to the host's directories.
     pub(crate) fn source<'p>(&mut self, path: &'p Path, recursive: bool, asks: &Pointer) -> Source<'p> {
-        if !(self.host.privileged && self.in_user_namespace()) {
+        if !self.joined && !(self.host.privileged && self.in_user_namespace()) {
             return Source::Path(bytes(path).into());
         }
+        self.tree(path, recursive, None, asks)
+    }
+
+    /// A bind mount's source as a tree that the host side takes hold of.
+    pub(crate) fn tree<'p>(
+        &mut self,
+        path: &Path,
+        recursive: bool,
+        id_map: Option<MountIdMap>,
+        asks: &Pointer,
+    ) -> Source<'p> {
         self.no_nul(bytes(path), asks);
         let slot = self.slot(asks);
-        let what = FillWith::DetachedTree { path: path.to_owned(), recursive };
+        let what = FillWith::DetachedTree { path: path.to_owned(), recursive, id_map };
         self.launch.fills.push(Fill { slot, what, origin: asks.clone().into() });
         Source::Tree(slot)
     }

@@ -32,6 +32,7 @@ impl Compiler<'_> {
         self.net_devices();
         self.cgroup(options);
         self.intel_rdt();
+        self.annotations();
 
         if let Some(process) = self.spec.process.as_ref().filter(|_| self.in_user_namespace()) {
             self.oom_score_by_host(process);

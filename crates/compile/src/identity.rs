@@ -33,8 +33,17 @@ impl Compiler<'_> {
         self.step(step, Pointer::new("/process/user"), why);
     }
 
-    /// The supplementary groups, as the step has them. Always set, even to none: the caller's must not come along.
+    /// The supplementary groups, as the step has them. Always set, even to none: the caller's must not come along,
+    /// unless an annotation says so.
     fn groups(&mut self, user: &User, added: bool) -> Option<Vec<u8>> {
+        if let Some(pointer) = self.keeps_groups() {
+            if !user.additional_gids.is_empty() {
+                let message = "the caller's groups are kept, so those of the config are not added";
+                self.warn(Code::AnnotationIgnored, Pointer::new("/process/user/additionalGids"), message);
+            }
+            self.note(Code::Groups, pointer, "the process keeps the caller's supplementary groups");
+            return None;
+        }
         let joins = added || self.namespaces.of(&NamespaceKind::User) != Membership::New;
         if user.additional_gids.is_empty() && joins && self.in_user_namespace() {
             let why = "Whether the user namespace that was joined denies setgroups(2) shows only inside.";

@@ -3,7 +3,7 @@
 use crate::{Diagnostic, Origin};
 use orlop_cgroups::{CgroupPath, Plan};
 use orlop_program::{Built, Slot};
-use orlop_spec::{IdMapping, NamespaceKind};
+use orlop_spec::{IdMapping, NamespaceKind, Pointer};
 use std::path::PathBuf;
 
 /// A container or process that can be launched.
@@ -39,7 +39,10 @@ pub struct Launch {
     pub cgroup: Option<CgroupPlan>,
     /// There is a console: init sends its master.
     pub terminal: bool,
-    /// There are hooks that run while init waits before it switches the root.
+    /// A cgroup below the container's, where its process goes while init waits before it switches the root, and who asks
+    /// for it. The limits stay where they are.
+    pub delegate: Option<(String, Pointer)>,
+    /// There is something to do while init waits before it switches the root: hooks, or the move to that cgroup.
     pub sync_hooks: bool,
     /// Hard resource limits (`RLIMIT_…`, value) to set on the new process, because in another user namespace init may
     /// not raise them.
@@ -172,9 +175,33 @@ pub enum FillWith {
         path: PathBuf,
         /// With the mounts below it.
         recursive: bool,
+        /// Whose ids are mapped.
+        id_map: Option<MountIdMap>,
     },
+    /// A user namespace, for a new file system whose ids are mapped.
+    UserNamespace(MountIdMap),
     /// The host's procfs, as a directory.
     Procfs,
+}
+
+/// The mapping of a mount's ids.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MountIdMap {
+    /// Whose mappings they are.
+    pub namespace: UserNamespace,
+    /// Of every mount of the tree.
+    pub recursive: bool,
+    /// Who asks for it.
+    pub origin: Origin,
+}
+
+/// A user namespace, for its mappings.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UserNamespace {
+    /// A new one, with these.
+    With(IdMaps),
+    /// The one with this file.
+    Of(PathBuf),
 }
 
 /// The container's control group.

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | the order of a container's steps, and why | `container.rs` |
 //! | the order of an added process's steps | `exec.rs` |
+//! | mounts for a container that runs | `added_mounts.rs` |
 //! | what both have in common: from limits to exec | `process.rs` |
 //! | one mechanism: which step it becomes and what is refused | the file of its name |
 //! | what is wrong, in words | `diagnostics.rs`, `codes.rs` |
@@ -28,9 +29,12 @@
 //! | `netdevices.rs` | network devices that move into the container |
 //! | `environment.rs` | environment, working directory, the file to execute |
 //! | `hooks.rs`, `cgroup.rs`, `rdt.rs` | hooks, control group, shares of caches |
+//! | `annotations.rs` | annotations with a meaning |
 //! | `update.rs`, `update/merge.rs` | new limits for a container that runs |
 #![forbid(unsafe_code)]
 
+mod added_mounts;
+mod annotations;
 mod capabilities;
 mod cgroup;
 mod codes;
@@ -65,17 +69,20 @@ mod terminal;
 mod time;
 mod update;
 
+pub use added_mounts::{compile_added_mounts, compile_removed_mounts};
+pub use annotations::DELEGATE_CGROUP;
 pub use capabilities::KNOWN as KNOWN_CAPABILITIES;
 pub use codes::Code;
 pub use container::compile;
 pub use diagnostics::{Diagnostic, Diagnostics, Origin, Severity};
 pub use exec::compile_exec;
+pub use hooks::compile_hook;
 pub use host::{CgroupRights, Host};
 pub use launch::{
-    CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, NetDevice, RdtPlan, SchedulerAttributes,
-    SeccompAgent,
+    CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, MountIdMap, NetDevice, RdtPlan,
+    SchedulerAttributes, SeccompAgent, UserNamespace,
 };
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
-pub use options::{CachedFilter, ExecOptions, Mode, Options, Overlay};
+pub use options::{CachedFilter, ExecOptions, HookOptions, HookTime, Mode, Options, Overlay};
 pub use update::{Update, compile_update};

@@ -3,7 +3,7 @@
 use crate::compiler::Compiler;
 use crate::{Code, SeccompAgent};
 use orlop_program::Step;
-use orlop_seccomp::{Arch, Options, compile};
+use orlop_seccomp::{Arch, Options, Problem, compile};
 use orlop_spec::{Parsed, Pointer, Seccomp};
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -48,6 +48,9 @@ pub(crate) struct Filter<'a> {
 impl<'a> Compiler<'a> {
     /// Compiles the filter of the config, unless that was done before.
     pub(crate) fn filter(&mut self) -> Option<Filter<'a>> {
+        if let Some(program) = self.raw_filter() {
+            return Some(Filter { flags: 0, program: Cow::Owned(program) });
+        }
         let raw = self.linux.seccomp.as_ref()?;
         if let Some(cached) = self.cached_filter {
             if cached.flags & FLAG_NEW_LISTENER != 0
@@ -82,6 +85,13 @@ impl<'a> Compiler<'a> {
         match compile(seccomp, &Options::new(native)) {
             Ok(filter) => {
                 for warning in &filter.warnings {
+                    if matches!(warning.problem, Problem::UnknownSyscall(_))
+                        && self.fails_on_unknown_syscalls()
+                    {
+                        let message = warning.problem.to_string().replace(" is ignored", "");
+                        self.error(Code::Seccomp, warning.place.pointer(), message);
+                        continue;
+                    }
                     self.warn(Code::SeccompIgnored, warning.place.pointer(), warning.problem.to_string());
                 }
                 if filter.notify {

@@ -6,25 +6,28 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use orlop_cgroups::Layout;
-use orlop_compile::{CgroupRights, Compiled, Diagnostics, Host, Mode, Options, Overlay};
+use orlop_compile::{CgroupRights, Compiled, Diagnostics, HookTime, Host, Mode, Options, Overlay};
 use orlop_spec::{NamespaceKind, Spec, Status};
+use orlop_sys::Fd;
 use orlop_sys::spawn::Child;
 
 use crate::bundle::Bundle;
 use crate::console::{self, Proxy};
 use crate::draft::Draft;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
+use crate::join::Inside;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::liveness::Process;
+use crate::notify::{self, Relay};
 use crate::options::{CgroupManager, CreateOptions, RunOptions};
 use crate::pidfd_socket::PidfdSocket;
 use crate::rdt::RdtGroup;
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
 use crate::wait::Foreground;
-use crate::{agent, cgroup, criu, files, join, log, userns};
+use crate::{agent, cgroup, criu, files, join, log, socket, userns};
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -44,6 +47,8 @@ pub(crate) struct Made {
     pub(crate) console: Option<Proxy>,
     /// What is saved of it.
     pub(crate) state: StateFile,
+    /// How it will tell that it is ready, if the caller wants to know.
+    pub(crate) relay: Option<Relay>,
 }
 
 impl Runtime {
@@ -84,14 +89,24 @@ impl Runtime {
         console::check(order.has_terminal(), run.detach, order.options.console_socket.is_some())?;
         if run.detach {
             let made = make().map_err(|e| order.locate(e))?;
-            return started(&made).map(|()| 0);
+            let started = started(&made).map_err(|e| {
+                // The first failure is what the caller hears.
+                self.delete(order.id, true).ok();
+                order.locate(e)
+            });
+            started?;
+            let (pid, pidfd) = (made.child.pid, made.child.pidfd.into());
+            made.relay.map_or(Ok(()), |relay| relay.run(&pidfd, pid))?;
+            return Ok(0);
         }
         // Before the launch, so that no signal is lost in between.
         let foreground = Foreground::new(!run.no_subreaper)?;
         let mut made = make().map_err(|e| order.locate(e))?;
         let proxy = made.console.take();
-        let status =
-            started(&made).and_then(|()| foreground.wait(made.child.pid, &made.child.pidfd.into(), proxy));
+        let started = started(&made).map_err(|e| order.locate(e));
+        let (pid, pidfd) = (made.child.pid, OwnedFd::from(made.child.pidfd));
+        let relayed = made.relay.map_or(Ok(()), |relay| relay.run_aside(&pidfd));
+        let status = started.and(relayed).and_then(|()| foreground.wait(pid, &pidfd, proxy));
         if run.keep && status.is_ok() {
             return status;
         }
@@ -105,10 +120,13 @@ impl Runtime {
         options: &'a CreateOptions,
         mode: Mode,
     ) -> Result<Order<'a>> {
-        let bundle = Bundle::load(options, |spec, path| {
+        let mut bundle = Bundle::load(options, |spec, path| {
             let host = self.facts(spec, None).ok()?;
             compile(spec, path, &host, (id, options, mode), self.settings.cgroup_manager, None).err()
         })?;
+        if notify::of_caller().is_some() {
+            notify::add_to(&mut bundle.config.spec, &self.store.root().join(id.as_str()));
+        }
         Ok(Order { id, bundle, options, mode, cgroups: self.settings.cgroup_manager, overlay: None })
     }
 
@@ -151,6 +169,7 @@ impl Runtime {
             group.create(plan)?;
             draft.rdt = Some(group.clone());
         }
+        let relay = order.prepare_notify(&draft)?;
         let start = (order.mode == Mode::Create).then(|| draft.dir().listen_start()).transpose()?;
         let mut session = launch::launch(Request {
             compiled: &compiled,
@@ -169,14 +188,15 @@ impl Runtime {
         }
         draft.dir().write_state(&state)?;
         pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pid()))?;
-        if order.owes_record() && !compiled.launch.sync_hooks {
+        if order.owes_record() && !compiled.launch.sync_hooks && !order.has_terminal() {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;
         }
-        let console = order.converse(&mut session, &compiled, &mut state, &draft, console.as_ref())?;
+        let console =
+            order.converse(&mut session, (&compiled, &host), &mut state, &draft, console.as_ref())?;
         let child = session.release()?;
         draft.keep();
-        Ok(Made { child, console, state })
+        Ok(Made { child, console, state, relay })
     }
 
     pub(crate) fn first_state(
@@ -207,6 +227,16 @@ impl Runtime {
             own_clocks: false,
         })
     }
+}
+
+/// Moves the container's process into the cgroup below the container's own that an annotation asks for.
+fn delegate(compiled: &Compiled, pid: i32, draft: &Draft) -> Result<()> {
+    let Some((path, pointer)) = &compiled.launch.delegate else { return Ok(()) };
+    let cgroup = draft.cgroup.as_ref().ok_or_else(|| {
+        Error::usage(format!("{pointer}: there is no cgroup of the container's own to delegate a part of"))
+    })?;
+    let owner = compiled.launch.cgroup.as_ref().and_then(|plan| plan.owner);
+    Ok(cgroup.delegate_below(path, pid, owner)?)
 }
 
 pub(crate) fn compile(
@@ -281,7 +311,7 @@ impl Order<'_> {
     fn converse(
         &self,
         session: &mut Session<'_>,
-        compiled: &Compiled,
+        (compiled, host): (&Compiled, &Host),
         state: &mut StateFile,
         draft: &Draft,
         console_socket: Option<&OwnedFd>,
@@ -290,17 +320,23 @@ impl Order<'_> {
         loop {
             match session.next()? {
                 Event::Hooks => {
-                    self.hooks_before_pivot(state, draft)?;
+                    delegate(compiled, session.pid(), draft)?;
+                    self.hooks_before_pivot(host, state, draft)?;
+                    session.proceed()?;
+                    if self.owes_record() && !self.has_terminal() {
+                        session.proceed()?;
+                    }
+                }
+                Event::Console(master) => {
+                    match console_socket {
+                        Some(socket) => console::send_master(socket, &master)?,
+                        None => console = Some(Proxy::new(master)?),
+                    }
                     session.proceed()?;
                     if self.owes_record() {
                         session.proceed()?;
                     }
                 }
-                Event::Console(master) => match console_socket {
-                    Some(socket) => console::send_master(socket, &master)?,
-                    // At once, so that the program finds a terminal of the right size.
-                    None => console = Some(Proxy::new(master)?),
-                },
                 Event::SeccompListener(number) => {
                     if let Some(agent) = &compiled.launch.seccomp_agent {
                         let told = ContainerState::new(state.clone(), state.status.clone()).to_oci();
@@ -311,23 +347,36 @@ impl Order<'_> {
                 Event::Ready if self.mode == Mode::Create => {
                     state.status = Status::Created;
                     draft.dir().write_state(state)?;
-                    self.write_pid_file(state)?;
+                    self.announce(state, session)?;
                     session.proceed()?;
                     return Ok(console);
                 }
                 Event::Begin => session.proceed()?,
                 Event::Ready => {
-                    self.start_hooks(state, draft)?;
+                    self.start_hooks(host, state, draft)?;
                     session.proceed()?;
                 }
                 Event::Running => {
-                    self.write_pid_file(state)?;
+                    tracing::debug!("init: closing the pipe to signal completion");
+                    self.announce(state, session)?;
                     return Ok(console);
                 }
             }
         }
     }
 
+    /// Tells those who asked which process is the container's: by its number in a file, and by a pidfd to a socket, which
+    /// is crun's annotation.
+    fn announce(&self, state: &StateFile, session: &Session<'_>) -> Result<()> {
+        if let Some(path) = state.annotations.get("run.oci.pidfd_receiver") {
+            let stream = socket::connect(Path::new(path), "connect to the receiver of the pidfd")?;
+            orlop_sys::socket::send(Fd::of(&stream), b"pidfd", Some(session.pidfd()))
+                .doing(|| format!("send the pidfd to {path}"))?;
+        }
+        self.write_pid_file(state)
+    }
+
+    /// Writes the number of the container's process where the caller asked for it.
     pub(crate) fn write_pid_file(&self, state: &StateFile) -> Result<()> {
         match (&self.options.pid_file, state.process) {
             (Some(path), Some(process)) => files::write_pid(path, process.pid),
@@ -335,23 +384,34 @@ impl Order<'_> {
         }
     }
 
+    /// Makes what a container needs that is to tell when it is ready; one that runs at once is listened to at once.
+    fn prepare_notify(&self, draft: &Draft) -> Result<Option<Relay>> {
+        if notify::of_caller().is_none() || self.overlay.is_some() {
+            return Ok(None);
+        }
+        draft.dir().make_notify()?;
+        if self.mode == Mode::Run { Relay::listen(draft.dir()) } else { Ok(None) }
+    }
+
     /// Hooks that are promised a container whose mounts are made and whose root is not yet switched.
-    fn hooks_before_pivot(&self, state: &StateFile, draft: &Draft) -> Result<()> {
+    fn hooks_before_pivot(&self, host: &Host, state: &StateFile, draft: &Draft) -> Result<()> {
         let (spec, bundle) = (&self.bundle.config.spec, &self.bundle.path);
         let told = ContainerState::new(state.clone(), Status::Creating).to_oci();
         let on_host = &mut hooks::on_host(Some(bundle));
         hooks::run(&spec.hooks.prestart, Kind::Prestart, &told, on_host)?;
         hooks::run(&spec.hooks.create_runtime, Kind::CreateRuntime, &told, on_host)?;
-        let inside = &mut join::hook_spawner(spec, state.process, draft.cgroup.as_ref());
-        hooks::run(&spec.hooks.create_container, Kind::CreateContainer, &told, inside)
+        let inside = Inside { spec, state, cgroup: draft.cgroup.as_ref(), host };
+        let spawn = &mut join::hook_spawner(inside, HookTime::Creating(&state.rootfs));
+        hooks::run(&spec.hooks.create_container, Kind::CreateContainer, &told, spawn)
     }
 
     /// Hooks that run in the container right before its program.
-    fn start_hooks(&self, state: &StateFile, draft: &Draft) -> Result<()> {
+    fn start_hooks(&self, host: &Host, state: &StateFile, draft: &Draft) -> Result<()> {
         let spec = &self.bundle.config.spec;
         let told = ContainerState::new(state.clone(), Status::Created).to_oci();
-        let inside = &mut join::hook_spawner(spec, state.process, draft.cgroup.as_ref());
-        hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told, inside)
+        let inside = Inside { spec, state, cgroup: draft.cgroup.as_ref(), host };
+        let spawn = &mut join::hook_spawner(inside, HookTime::Starting);
+        hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told, spawn)
     }
 
     /// The container runs; those who wait for that are told.

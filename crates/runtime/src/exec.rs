@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use orlop_cgroups::Below;
-use orlop_compile::{Compiled, ExecOptions as CompileOptions};
+use orlop_compile::{Compiled, DELEGATE_CGROUP, ExecOptions as CompileOptions};
 use orlop_spec::{Capabilities, Document, Process, ProcessDocument, Status};
 use orlop_sys::spawn::Child;
 
@@ -75,7 +75,9 @@ impl Runtime {
             let (id, status) = (container.saved.id.clone(), Status::Stopped);
             return Err(Error::WrongState { id, action: Action::Exec, status });
         };
+        let delegated = config.spec.annotations.get(DELEGATE_CGROUP);
         let below = Below::parse(&options.cgroup).map_err(Error::usage)?;
+        let below = below.or_else(|| delegated.map(|path| Below::Everywhere(path.clone())));
         let cgroup = match (&below, container.cgroup()?) {
             (Some(below), _) => Some(container.own_cgroup()?.below(below).map_err(not_added)?),
             (None, cgroup) => cgroup,
@@ -128,11 +130,13 @@ fn converse(
     let mut console = None;
     loop {
         match session.next()? {
-            Event::Console(master) => match console_socket {
-                Some(socket) => console::send_master(socket, &master)?,
-                // At once, so that the program finds a terminal of the right size.
-                None => console = Some(Proxy::new(master)?),
-            },
+            Event::Console(master) => {
+                match console_socket {
+                    Some(socket) => console::send_master(socket, &master)?,
+                    None => console = Some(Proxy::new(master)?),
+                }
+                session.proceed()?;
+            }
             Event::SeccompListener(number) => {
                 if let Some(agent) = &compiled.launch.seccomp_agent {
                     let told = ContainerState::new(container.saved.clone(), container.status()?).to_oci();
@@ -142,6 +146,7 @@ fn converse(
             }
             Event::Begin | Event::Hooks | Event::Ready => session.proceed()?,
             Event::Running => {
+                tracing::debug!("setns_init: about to exec");
                 if let Some(path) = &options.pid_file {
                     files::write_pid(path, session.pid())?;
                 }
@@ -198,6 +203,8 @@ impl ExecArgs {
             for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
                 set.extend(self.caps.iter().cloned());
             }
+            // Ambient where the container has them inheritable itself (as with runc).
+            sets.ambient.extend(self.caps.iter().filter(|cap| sets.inheritable.contains(cap)).cloned());
         }
         process
     }
@@ -208,16 +215,8 @@ impl ProcessSource {
     fn blame(&self, found: &orlop_compile::Diagnostics) -> Error {
         match self {
             Self::File(path) => {
-                let mut error = refused(path, "", found);
-                if let Error::Config { problems, .. } = &mut error {
-                    for problem in problems {
-                        // The file is what is `/process` in a config.
-                        if let Some(inside) = problem.pointer.strip_prefix("/process") {
-                            problem.pointer = inside.to_owned();
-                        }
-                    }
-                }
-                error
+                // The file is what is `/process` in a config.
+                refused(path, "", found).within("/process")
             }
             Self::Args(_) => refused(Path::new("exec"), "", found),
         }

@@ -5,6 +5,7 @@
 //! it, [`on_host`] is the one for hooks that run in the runtime's namespaces.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read as _, Write as _, pipe};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
@@ -67,7 +68,7 @@ impl Kind {
 
     /// Whether a failure is only a warning, and the next hook runs all the same (`runtime.md#lifecycle`).
     const fn may_fail(self) -> bool {
-        matches!(self, Self::Poststart | Self::Poststop)
+        matches!(self, Self::Poststop)
     }
 }
 
@@ -76,8 +77,10 @@ impl Kind {
 pub struct Streams {
     /// Standard input: the state will come out of it.
     pub stdin: OwnedFd,
-    /// Standard output and error.
-    pub output: OwnedFd,
+    /// Standard output.
+    pub stdout: OwnedFd,
+    /// Standard error.
+    pub stderr: OwnedFd,
 }
 
 /// Starts a hook: a child of this process that nobody else waits for, and, if the hook has a timeout, the leader of a process
@@ -88,16 +91,17 @@ pub type Spawn<'a> = &'a mut dyn FnMut(&Hook, Streams) -> Result<Child>;
 ///
 /// # Errors
 ///
-/// [`Error::Hook`], at the first that fails; failures of `poststart` and `poststop` hooks are logged instead.
+/// [`Error::Hook`], at the first that fails; failures of `poststop` hooks are logged instead.
 pub fn run(hooks: &[Hook], kind: Kind, state: &State, spawn: Spawn<'_>) -> Result<()> {
     if hooks.is_empty() {
         return Ok(());
     }
     let text =
         serde_json::to_vec(state).map_err(|e| Error::State { path: "state".into(), why: e.to_string() })?;
+    let files = Files::open(state)?;
     for (index, hook) in hooks.iter().enumerate() {
         tracing::debug!(kind = kind.name(), index, path = hook.path, "running hook");
-        if let Err(e) = one(hook, &text, spawn) {
+        if let Err(e) = one(hook, &text, &files, spawn) {
             let e = e.into_error(kind, index, hook);
             if !kind.may_fail() {
                 return Err(e);
@@ -124,11 +128,10 @@ pub fn on_host(directory: Option<&Path>) -> impl FnMut(&Hook, Streams) -> Result
         if let Some(directory) = directory {
             command.current_dir(directory);
         }
-        let error = streams.output.try_clone().doing(doing)?;
         command
             .stdin(Stdio::from(streams.stdin))
-            .stdout(Stdio::from(streams.output))
-            .stderr(Stdio::from(error));
+            .stdout(Stdio::from(streams.stdout))
+            .stderr(Stdio::from(streams.stderr));
         if hook.timeout.is_some() {
             // What it starts can be ended with it. Without a deadline it stays in our group, and hears our terminal's signals.
             command.process_group(0);
@@ -164,6 +167,8 @@ impl Failure {
             Self::Itself { why, output } => (why, output),
         };
         Error::Hook {
+            kind: kind.name(),
+            index,
             pointer: format!("/hooks/{}/{index}", kind.name()),
             path: hook.path.clone(),
             why,
@@ -172,7 +177,32 @@ impl Failure {
     }
 }
 
-fn one(hook: &Hook, state: &[u8], spawn: Spawn<'_>) -> std::result::Result<(), Failure> {
+/// Files that annotations name for what hooks write, as crun has them; appended to, and made if need be.
+struct Files {
+    stdout: Option<File>,
+    stderr: Option<File>,
+}
+
+impl Files {
+    fn open(state: &State) -> Result<Self> {
+        let file = |key: &str| {
+            let path = state.annotations.get(key)?;
+            let opened = File::options().append(true).create(true).open(path);
+            Some(opened.doing(|| format!("open {path} for what hooks write (annotation {key})")))
+        };
+        Ok(Self {
+            stdout: file("run.oci.hooks.stdout").transpose()?,
+            stderr: file("run.oci.hooks.stderr").transpose()?,
+        })
+    }
+}
+
+/// A descriptor for a file, or another for the pipe where there is none.
+fn stream(file: Option<&File>, pipe: &PipeWriter) -> std::io::Result<OwnedFd> {
+    file.map_or_else(|| pipe.try_clone().map(OwnedFd::from), |file| file.try_clone().map(OwnedFd::from))
+}
+
+fn one(hook: &Hook, state: &[u8], files: &Files, spawn: Spawn<'_>) -> std::result::Result<(), Failure> {
     let doing = || format!("make a pipe for {}", hook.path);
     let (stdin, feed) = pipe().doing(doing)?;
     let (output, written) = pipe().doing(doing)?;
@@ -182,7 +212,13 @@ fn one(hook: &Hook, state: &[u8], spawn: Spawn<'_>) -> std::result::Result<(), F
     // `timeout` is at least one second, and the compiler has said so where it is not.
     let timeout = hook.timeout.map(|seconds| Duration::from_secs(seconds.max(0).unsigned_abs()));
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    let child = spawn(hook, Streams { stdin: stdin.into(), output: written.into() })?;
+    let streams = Streams {
+        stdin: stdin.into(),
+        stdout: stream(files.stdout.as_ref(), &written).doing(doing)?,
+        stderr: stream(files.stderr.as_ref(), &written).doing(doing)?,
+    };
+    drop(written);
+    let child = spawn(hook, streams)?;
     let mut running = Running { child, feed: Some(feed), state, output: Some(output), tail: VecDeque::new() };
     let in_time = running.watch(deadline)?;
     if !in_time {

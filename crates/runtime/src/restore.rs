@@ -101,8 +101,8 @@ fn restore_options(
     if let Some(context) = &options.lsm_mount_context {
         opts.text(opt::LSM_MOUNT_CONTEXT, context);
     }
-    criu::streams::supply(&mut opts, &options.criu.image_path)?;
-    let inherit = criu::namespaces::supply_external(&mut opts, &compiled.launch.joins)?;
+    let mut inherit = criu::streams::supply(&mut opts, &options.criu.image_path)?;
+    inherit.extend(criu::namespaces::supply_external(&mut opts, &compiled.launch.joins)?);
     criu::mounts::supply_external(&mut opts, &criu::mounts::of(compiled));
     Ok((opts, inherit))
 }
@@ -178,6 +178,11 @@ impl Remade<'_> {
     fn made(self) -> Result<Made> {
         let none =
             || Error::Died { what: "the container".to_owned(), how: "CRIU made no process".to_owned() };
-        Ok(Made { child: self.child.ok_or_else(none)?, console: self.console, state: self.state })
+        Ok(Made {
+            child: self.child.ok_or_else(none)?,
+            console: self.console,
+            state: self.state,
+            relay: None,
+        })
     }
 }

@@ -15,7 +15,7 @@ use crate::store::{StateDir, Store};
 /// A container runtime: a state store and a way to make cgroups.
 ///
 /// Each command is a method; the files `create.rs`, `start.rs`, `exec.rs`, `kill.rs`, `delete.rs`, `freeze.rs` and
-/// `inspect.rs`, `update.rs` have one or two each.
+/// `inspect.rs`, `update.rs`, `events.rs`, `mounts.rs` have one or two each.
 #[derive(Debug)]
 pub struct Runtime {
     pub(crate) store: Store,

@@ -1,6 +1,5 @@
 //! `update`: new limits for a container that runs.
 
-use std::io::Read as _;
 use std::path::Path;
 
 use orlop_compile::{Update, compile_update};
@@ -8,12 +7,12 @@ use orlop_spec::{Document, Resources, ResourcesDocument, Status};
 use serde_json::Value;
 
 use crate::bundle::{refused, unreadable};
-use crate::error::{Action, Doing, Error, Result};
+use crate::error::{Action, Error, Result};
 use crate::id::ContainerId;
-use crate::log;
 use crate::options::ResourcesSource;
 use crate::runtime::{Container, Runtime};
 use crate::state::CgroupPaths;
+use crate::{files, log};
 
 impl Runtime {
     /// Changes limits of a container. If one is refused, the others are taken back.
@@ -74,13 +73,7 @@ fn read(source: &ResourcesSource) -> Result<(&Path, ResourcesDocument)> {
             Ok((Path::new("update"), document))
         }
         ResourcesSource::File(path) => {
-            let (name, text) = if path == Path::new("-") {
-                let mut text = Vec::new();
-                std::io::stdin().read_to_end(&mut text).doing(|| "read standard input".to_owned())?;
-                (Path::new("standard input"), text)
-            } else {
-                (path.as_path(), std::fs::read(path).doing(|| format!("read {}", path.display()))?)
-            };
+            let (name, text) = files::read_document(path)?;
             let parsed = ResourcesDocument::parse(text).map_err(|errors| unreadable(name, &errors))?;
             Ok((name, parsed))
         }

@@ -1,5 +1,7 @@
 //! The cgroups that a container made below its own, for a further process that shall be born in one of them.
 
+use std::path::PathBuf;
+
 use super::{Cgroup, V1};
 use crate::controller::Controller;
 use crate::dir::Dir;
@@ -96,10 +98,13 @@ impl Cgroup {
     }
 }
 
+/// The names of a path that only goes down.
+pub(super) fn downwards(path: &str) -> Result<PathBuf> {
+    components(path).map_err(|_| Error::Sub { path: path.into(), why: "a cgroup path only goes down".into() })
+}
+
 fn descend(dir: &Dir, path: &str) -> Result<Dir> {
-    let names = components(path)
-        .map_err(|_| Error::Sub { path: path.into(), why: "a cgroup path only goes down".into() })?;
-    names.iter().try_fold(dir.try_clone()?, |dir, name| dir.child(name))
+    downwards(path)?.iter().try_fold(dir.try_clone()?, |dir, name| dir.child(name))
 }
 
 #[cfg(test)]

@@ -14,8 +14,7 @@ use crate::output;
 // What grows: a line for each part of the specification that other parts of orlop have, or have not yet.
 const SYSTEMD: bool = false;
 const SYSTEMD_OF_USERS: bool = false;
-const IDMAPPED_MOUNTS: bool = false;
-const UNSAFE_ANNOTATIONS: &[&str] = &[];
+const UNSAFE_ANNOTATIONS: &[&str] = &["run.oci."];
 
 pub(super) const ENTRY: Entry = Entry {
     name: "features",
@@ -64,7 +63,7 @@ fn linux() -> LinuxFeatures {
             modes: Some(names(MemoryPolicyMode::KNOWN.iter().map(MemoryPolicyMode::as_str))),
             flags: Some(names(orlop_compile::memory_policy_flags())),
         }),
-        mount_extensions: Some(MountExtensions { idmap: enabled(IDMAPPED_MOUNTS) }),
+        mount_extensions: Some(MountExtensions { idmap: enabled(true) }),
         net_devices: enabled(true),
     }
 }
