@@ -46,6 +46,8 @@ codes! {
     208 IdUnmapped "id that the user namespace does not have"
     209 Rootless "not possible without privileges"
     210 TimeOffset "offset of a clock"
+    220 NetDevice "name of a network device"
+    221 NetDeviceTwice "two network devices of one name"
 
     301 MountDestination "where something is mounted"
     302 MountType "type of a mount"
@@ -92,6 +94,9 @@ codes! {
 
     901 Cgroup "control group"
     902 CgroupIgnored "limit without effect"
+    903 Rdt "shares of caches and memory bandwidth"
+    904 RdtGroup "class of service"
+    905 RdtSchema "line of schemata"
     910 Annotation "annotation"
     911 AnnotationIgnored "annotation without effect"
 }

@@ -50,6 +50,10 @@ pub struct Launch {
     /// What to write to the new process's `oom_score_adj` once it runs init, which then waits for a word, because in another
     /// user namespace init may not lower it.
     pub oom_score_adj: Option<i32>,
+    /// Devices of the host's network that become the container's.
+    pub net_devices: Vec<NetDevice>,
+    /// The group of processes that share caches and memory bandwidth.
+    pub rdt: Option<RdtPlan>,
     /// The CPUs, one bit for each, that whoever launches the process runs on meanwhile.
     pub initial_cpus: Option<Vec<u8>>,
     /// The scheduling policy to set on the new process, because in another user namespace init may not raise it.
@@ -61,6 +65,34 @@ pub struct Launch {
     /// Who decides about system calls that the filter leaves to an agent. Init then tells the number of the notification
     /// descriptor.
     pub seccomp_agent: Option<SeccompAgent>,
+}
+
+/// A network device that moves into the container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetDevice {
+    /// Its name on the host.
+    pub name: String,
+    /// Its name in the container, in which `%d` stands for a number of the kernel's choice.
+    pub new_name: String,
+    /// Who asks for it.
+    pub origin: Origin,
+}
+
+/// The container's group in the resctrl tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RdtPlan {
+    /// Where the tree is mounted.
+    pub tree: PathBuf,
+    /// The class of service (`closID`); `/` is the tree itself, and none is one of the container's own.
+    pub group: Option<String>,
+    /// The container's id.
+    pub container: String,
+    /// Lines for `schemata` that a class that exists must have already.
+    pub compared: Vec<String>,
+    /// Further lines, written after them.
+    pub schemata: Vec<String>,
+    /// With a group of its own that counts.
+    pub monitoring: bool,
 }
 
 /// The attributes of sched_setattr(2).

@@ -22,6 +22,8 @@ use crate::launch::{self, Event, Request, Session, Words};
 use crate::liveness::Process;
 use crate::notify::{self, Relay};
 use crate::options::{CgroupManager, CreateOptions, RunOptions};
+use crate::pidfd_socket::PidfdSocket;
+use crate::rdt::RdtGroup;
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
 use crate::wait::Foreground;
@@ -145,6 +147,7 @@ impl Runtime {
         let layout = self.layout()?;
         let console = order.options.console_socket.as_deref();
         let console = console.map(console::connect_console_socket).transpose()?;
+        let pidfd_socket = order.options.pidfd_socket.as_deref().map(PidfdSocket::connect).transpose()?;
         let scratch = self.store.root().join(order.id.as_str());
         let mut compiled = order.compile(&host, &scratch)?;
         let mut draft = Draft::new(self.store.claim(order.id)?);
@@ -162,12 +165,17 @@ impl Runtime {
                 order.warn_of_strays();
             }
         }
+        if let Some((group, plan)) = state.rdt.as_ref().zip(compiled.launch.rdt.as_ref()) {
+            group.create(plan)?;
+            draft.rdt = Some(group.clone());
+        }
         let relay = order.prepare_notify(&draft)?;
         let start = (order.mode == Mode::Create).then(|| draft.dir().listen_start()).transpose()?;
         let mut session = launch::launch(Request {
             compiled: &compiled,
             cgroup: draft.cgroup.as_ref(),
             cgroup_dir: None,
+            rdt: draft.rdt.as_ref(),
             start,
             join: None,
             pass: Vec::new(),
@@ -179,7 +187,8 @@ impl Runtime {
             state.status = Status::Created;
         }
         draft.dir().write_state(&state)?;
-        if order.owes_record(&compiled) && !compiled.launch.sync_hooks && !order.has_terminal() {
+        pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pid()))?;
+        if order.owes_record() && !compiled.launch.sync_hooks && !order.has_terminal() {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;
         }
@@ -210,6 +219,7 @@ impl Runtime {
             created: now(),
             owner: nix::unistd::getuid().as_raw(),
             annotations: spec.annotations.clone(),
+            rdt: compiled.launch.rdt.as_ref().map(RdtGroup::locate),
             cgroups: location.as_ref().map(CgroupPaths::of).unwrap_or_default(),
             rootless: self.is_rootless(),
             terminal: order.has_terminal(),
@@ -280,9 +290,8 @@ impl Order<'_> {
     }
 
     /// Whether init asks for nothing but a word before exec: that the state is written down (`Step::AwaitWord`).
-    fn owes_record(&self, compiled: &Compiled) -> bool {
-        let waits_for_more = compiled.launch.seccomp_agent.is_some();
-        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty() && !waits_for_more
+    fn owes_record(&self) -> bool {
+        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty()
     }
 
     fn args(&self) -> &[String] {
@@ -314,7 +323,7 @@ impl Order<'_> {
                     delegate(compiled, session.pid(), draft)?;
                     self.hooks_before_pivot(host, state, draft)?;
                     session.proceed()?;
-                    if self.owes_record(compiled) && !self.has_terminal() {
+                    if self.owes_record() && !self.has_terminal() {
                         session.proceed()?;
                     }
                 }
@@ -324,13 +333,13 @@ impl Order<'_> {
                         None => console = Some(Proxy::new(master)?),
                     }
                     session.proceed()?;
-                    if self.owes_record(compiled) {
+                    if self.owes_record() {
                         session.proceed()?;
                     }
                 }
                 Event::SeccompListener(number) => {
                     if let Some(agent) = &compiled.launch.seccomp_agent {
-                        let told = ContainerState::new(state.clone(), Status::Creating).to_oci();
+                        let told = ContainerState::new(state.clone(), state.status.clone()).to_oci();
                         agent::hand_over(agent, number, session.pidfd(), session.pid(), told)?;
                     }
                     session.proceed()?;

@@ -38,6 +38,9 @@ impl Runtime {
         if let Some(location) = container.saved.cgroups.location() {
             Cgroup::remove_at(&location)?;
         }
+        if let Some(group) = &container.saved.rdt {
+            group.remove()?;
+        }
         // The config goes with the state directory, and is needed once more.
         let hooks = container.config().map(|config| config.spec.hooks.poststop);
         container.dir.remove()?;

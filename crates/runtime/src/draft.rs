@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use orlop_cgroups::Cgroup;
 
+use crate::rdt::RdtGroup;
 use crate::store::StateDir;
 
 /// How long the processes of a failed container may take to die. They have been killed; only the kernel can be slow.
@@ -16,12 +17,13 @@ const DEATH: Duration = Duration::from_secs(10);
 pub(crate) struct Draft {
     dir: StateDir,
     pub(crate) cgroup: Option<Cgroup>,
+    pub(crate) rdt: Option<RdtGroup>,
     kept: bool,
 }
 
 impl Draft {
     pub(crate) const fn new(dir: StateDir) -> Self {
-        Self { dir, cgroup: None, kept: false }
+        Self { dir, cgroup: None, rdt: None, kept: false }
     }
 
     pub(crate) const fn dir(&self) -> &StateDir {
@@ -46,6 +48,9 @@ impl Drop for Draft {
             if let Err(e) = removed {
                 tracing::warn!("the cgroup of a container that could not be made: {e}");
             }
+        }
+        if let Some(Err(e)) = self.rdt.as_ref().map(RdtGroup::remove) {
+            tracing::warn!("the resctrl group of a container that could not be made: {e}");
         }
         if let Err(e) = self.dir.remove() {
             tracing::warn!("the state of a container that could not be made: {e}");

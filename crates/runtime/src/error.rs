@@ -14,8 +14,10 @@ use orlop_spec::Status;
 
 use crate::criu::CriuError;
 
+mod action;
 mod text;
 
+pub use action::Action;
 use text::{At, Detail, HookName, Problems, advice, exec_hint, not_executable, words};
 pub use text::{Line, Problem};
 
@@ -88,20 +90,16 @@ pub enum Error {
         answer: Answer,
     },
     /// Ids that the user may not map.
-    #[error("{file} does not grant {user} the ids {ids}{}, but {granted}{}", At(pointer), Detail(helper))]
+    #[error("{file} does not grant {missing}{}{}", At(pointer), Detail(detail))]
     NotGranted {
         /// `/etc/subuid` or `/etc/subgid`.
         file: &'static str,
-        /// The caller: "user ann (1000)".
-        user: String,
-        /// The first range that is not granted, with both ends.
-        ids: String,
-        /// What is granted, or "nothing".
-        granted: String,
+        /// Who asks, and for what: "user ann (1000) the ids 100000-165535".
+        missing: String,
         /// Where `config.json` asks for the ids.
         pointer: Option<String>,
-        /// The helper's own words.
-        helper: String,
+        /// What is granted, and the words of the helper that refused.
+        detail: String,
     },
     /// `config.json` (or a process document) cannot be used; every problem of it.
     #[error("invalid configuration {}: {}", Line(&path.to_string_lossy()), Problems(problems))]
@@ -245,10 +243,8 @@ impl Error {
                 let name = setting.split(' ').next().unwrap_or_default();
                 Some(format!("hint: the host's root can allow it: `sysctl {name}` shows it"))
             }
-            Self::NotGranted { file, ids, pointer, .. } => {
-                let hint = format!(
-                    "the host's root can grant them by a line USER:FIRST:COUNT in {file} that covers {ids}"
-                );
+            Self::NotGranted { file, pointer, .. } => {
+                let hint = format!("the host's root can grant them by a line USER:FIRST:COUNT in {file}");
                 advice(pointer.as_deref(), Some(&hint))
             }
             Self::Hook { pointer, .. } => advice(Some(pointer), None),
@@ -362,56 +358,6 @@ impl Error {
     /// Something that is not built yet.
     pub fn unsupported(what: impl Into<String>) -> Self {
         Self::Unsupported { what: what.into(), pointer: None }
-    }
-}
-
-/// What a container can be asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// `start`.
-    Start,
-    /// `exec`.
-    Exec,
-    /// `kill`.
-    Kill,
-    /// `delete` without force.
-    Delete,
-    /// `pause`.
-    Pause,
-    /// `resume`.
-    Resume,
-    /// `update`.
-    Update,
-    /// `events`.
-    Events,
-    /// `checkpoint`.
-    Checkpoint,
-    /// `mounts`.
-    Mount,
-}
-
-impl Action {
-    /// Why it cannot be done to a container in this state, in the words that engines know from runc.
-    fn refusal(self, id: &str, status: &Status) -> String {
-        match (self, status) {
-            (Self::Start, Status::Running) => format!("cannot start an already running container: {id:?}"),
-            (Self::Start, Status::Stopped) => format!("cannot start a container that has stopped: {id:?}"),
-            (Self::Start, Status::Paused) => format!("cannot start a paused container: {id:?}"),
-            (Self::Start, _) => format!("cannot start a container in the {status} state: {id:?}"),
-            (Self::Exec, Status::Stopped) => format!("cannot exec in a stopped container: {id:?}"),
-            (Self::Exec, Status::Paused) => {
-                format!("cannot exec in a paused container (use --ignore-paused to override): {id:?}")
-            }
-            (Self::Exec, _) => format!("cannot exec in a {status} container: {id:?}"),
-            (Self::Kill | Self::Update | Self::Events, _) => {
-                format!("container not running: {id:?} is {status}")
-            }
-            (Self::Mount, _) => format!("cannot change mounts of a {status} container: {id:?}"),
-            (Self::Delete, _) => format!("cannot delete container {id} that is not stopped: {status}"),
-            (Self::Pause, _) => format!("container not running or created: {id:?} is {status}"),
-            (Self::Resume, _) => format!("container not paused: {id:?} is {status}"),
-            (Self::Checkpoint, _) => format!("container cannot be checkpointed in {status} state: {id:?}"),
-        }
     }
 }
 

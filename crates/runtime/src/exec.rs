@@ -14,6 +14,7 @@ use crate::error::{Action, Doing, Error, Result};
 use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::options::{ExecArgs, ExecOptions, ProcessSource};
+use crate::pidfd_socket::PidfdSocket;
 use crate::runtime::{Container, Runtime};
 use crate::state::ContainerState;
 use crate::wait::Foreground;
@@ -43,8 +44,10 @@ impl Runtime {
         let console_socket = options.console_socket.as_deref();
         console::check(process.terminal, options.detach, console_socket.is_some())?;
         let console_socket = console_socket.map(console::connect_console_socket).transpose()?;
+        let pidfd_socket = options.pidfd_socket.as_deref().map(PidfdSocket::connect).transpose()?;
         let foreground = if options.detach { None } else { Some(Foreground::new(false)?) };
         let (child, console) = self.added(&container, &config, &process, options, console_socket.as_ref())?;
+        pidfd_socket.map_or(Ok(()), |socket| socket.send(child.pid))?;
         let Some(foreground) = foreground else { return Ok(0) };
         foreground.wait(child.pid, &child.pidfd.into(), console)
     }
@@ -90,6 +93,7 @@ impl Runtime {
             compiled: &compiled,
             cgroup: cgroup.as_ref(),
             cgroup_dir: dir,
+            rdt: container.saved.rdt.as_ref(),
             start: None,
             join: Some((&init, kinds)),
             pass: Vec::new(),

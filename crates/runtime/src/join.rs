@@ -71,6 +71,7 @@ pub(crate) fn hook_spawner<'a>(
             compiled: &compiled,
             cgroup: inside.cgroup,
             cgroup_dir: None,
+            rdt: None,
             start: None,
             join: Some((&init, namespaces(inside.spec))),
             pass: STREAMS.into_iter().zip([streams.stdin, streams.stdout, streams.stderr]).collect(),

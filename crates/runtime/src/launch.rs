@@ -17,13 +17,14 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use orlop_cgroups::Cgroup;
-use orlop_compile::{Compiled, Join, Launch, Origin, SchedulerAttributes};
+use orlop_compile::{Compiled, Join, Launch, Origin, SchedulerAttributes, rlimit_name};
 use orlop_program::Slot;
 use orlop_sys::spawn::{self, Failure, Spawn};
 use orlop_sys::{Fd, cred, process, sched};
 
 use crate::error::{Doing, Error, Result};
-use crate::{idmap, image};
+use crate::rdt::RdtGroup;
+use crate::{idmap, image, netdev};
 use fill::Filler;
 
 pub(crate) use blame::Words;
@@ -37,6 +38,8 @@ pub(crate) struct Request<'a> {
     pub(crate) cgroup: Option<&'a Cgroup>,
     /// A cgroup directory to start it in instead of the cgroup's own.
     pub(crate) cgroup_dir: Option<OwnedFd>,
+    /// Which share of caches it has.
+    pub(crate) rdt: Option<&'a RdtGroup>,
     /// The socket at which a created container waits.
     pub(crate) start: Option<OwnedFd>,
     /// The process whose namespaces to join, and which (`CLONE_NEW…`).
@@ -93,9 +96,18 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         argv: &[c"orlop-init", &number],
         keep: &keep,
     };
+    let of_network = |(join, _): &(&Join, &OwnedFd)| join.flag == libc::CLONE_NEWNET;
+    let network = launch.joins.iter().zip(&namespaces).find(of_network).map(|(_, namespace)| namespace);
+    let before = Before {
+        compiled: request.compiled,
+        cgroup: request.cgroup,
+        rdt: request.rdt,
+        privileged: request.privileged,
+        network,
+    };
     // Milestones have runc's names, for those who know its debug log.
     tracing::debug!(namespaces = launch.namespaces, joins = joins.len(), "nsexec container setup");
-    let child = run(&spawn, request.compiled, request.cgroup, request.privileged)?;
+    let child = before.run(&spawn)?;
     tracing::debug!(pid = child.pid, "child process in init()");
     let mut session = Session::new(child, host, request.words);
     if let Some(value) = launch.oom_score_adj {
@@ -106,48 +118,66 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     Ok(session)
 }
 
-/// Starts init, and does to the new process what only the host side can do before init runs.
-fn run(
-    spawn: &Spawn<'_>,
-    compiled: &Compiled,
-    cgroup: Option<&Cgroup>,
+/// What only the host side can do to the new process, before init runs.
+struct Before<'a> {
+    compiled: &'a Compiled,
+    cgroup: Option<&'a Cgroup>,
+    rdt: Option<&'a RdtGroup>,
     privileged: bool,
-) -> Result<spawn::Child> {
-    let launch = &compiled.launch;
-    let v1 = cgroup.is_some_and(|c| !c.location().v1.is_empty());
-    let compare = launch.joined_id_maps.is_some();
-    let raise = !launch.raise_limits.is_empty() || launch.scheduler.is_some() || launch.io_priority.is_some();
-    let wait = launch.id_maps.is_some() || compare || v1 || raise;
-    // The new process may be among the container's before it has left our memory: those must not look into it, nor take its
-    // descriptors (CVE-2016-9962). Only an unprivileged caller who is about to write id maps needs to own the process's
-    // files in /proc; then its user namespace is new, and nobody else has rights over it.
-    cred::set_dumpable(launch.id_maps.is_some() && !privileged)
-        .doing(|| "keep others from looking into this process".to_owned())?;
-    let _ours = launch.initial_cpus.as_deref().map(affinity::Borrowed::new).transpose()?;
-    let mut trouble = None;
-    let mut before = |pid: i32| {
-        prepare(pid, compiled, cgroup).map_err(|e| {
-            trouble = Some(e);
-        })
-    };
-    let started = spawn.run(if wait { Some(&mut before) } else { None });
-    started.map_err(|failure| trouble.unwrap_or_else(|| explain(failure, compiled)))
+    /// The network namespace that it joins, if it does.
+    network: Option<&'a OwnedFd>,
 }
 
-/// While the new process waits.
-fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>) -> Result<()> {
-    let launch = &compiled.launch;
-    if let Some(cgroup) = cgroup {
-        cgroup.attach_v1(pid)?;
+impl Before<'_> {
+    /// Starts init, and does it.
+    fn run(&self, spawn: &Spawn<'_>) -> Result<spawn::Child> {
+        let launch = &self.compiled.launch;
+        // The new process may be among the container's before it has left our memory: those must not look into it, nor take
+        // its descriptors (CVE-2016-9962). Only an unprivileged caller who is about to write id maps needs to own the
+        // process's files in /proc; then its user namespace is new, and nobody else has rights over it.
+        cred::set_dumpable(launch.id_maps.is_some() && !self.privileged)
+            .doing(|| "keep others from looking into this process".to_owned())?;
+        let _ours = launch.initial_cpus.as_deref().map(affinity::Borrowed::new).transpose()?;
+        let mut trouble = None;
+        let mut before = |pid: i32| {
+            self.prepare(pid).map_err(|e| {
+                trouble = Some(e);
+            })
+        };
+        let started = spawn.run(if self.is_needed() { Some(&mut before) } else { None });
+        started.map_err(|failure| trouble.unwrap_or_else(|| explain(failure, self.compiled)))
     }
-    for (resource, hard) in &launch.raise_limits {
-        process::set_limit(pid, *resource, *hard, *hard)
-            .doing(|| format!("raise hard limit {resource} to {hard}"))
-            .map_err(|e| e.at("/process/rlimits").with_hint("raising a hard limit needs CAP_SYS_RESOURCE"))?;
+
+    /// Whether the new process has to wait for us.
+    fn is_needed(&self) -> bool {
+        let launch = &self.compiled.launch;
+        launch.id_maps.is_some()
+            || launch.joined_id_maps.is_some()
+            || self.cgroup.is_some_and(|c| !c.location().v1.is_empty())
+            || self.rdt.is_some()
+            || !launch.raise_limits.is_empty()
+            || launch.scheduler.is_some()
+            || launch.io_priority.is_some()
+            || !launch.net_devices.is_empty()
     }
-    schedule(pid, launch)?;
-    launch.joined_id_maps.as_ref().map_or(Ok(()), |maps| idmap::compare(pid, maps))?;
-    launch.id_maps.as_ref().map_or(Ok(()), |maps| idmap::write(pid, maps))
+
+    /// While the new process waits.
+    fn prepare(&self, pid: i32) -> Result<()> {
+        let launch = &self.compiled.launch;
+        self.cgroup.map_or(Ok(()), |cgroup| cgroup.attach_v1(pid))?;
+        self.rdt.map_or(Ok(()), |group| group.attach(pid))?;
+        for (resource, hard) in &launch.raise_limits {
+            process::set_limit(pid, *resource, *hard, *hard)
+                .doing(|| format!("raise the hard limit of {} to {hard}", rlimit_name(*resource)))
+                .map_err(|e| {
+                    e.at("/process/rlimits").with_hint("raising a hard limit needs CAP_SYS_RESOURCE")
+                })?;
+        }
+        schedule(pid, launch)?;
+        launch.joined_id_maps.as_ref().map_or(Ok(()), |maps| idmap::compare(pid, maps))?;
+        launch.id_maps.as_ref().map_or(Ok(()), |maps| idmap::write(pid, maps))?;
+        netdev::move_all(&launch.net_devices, pid, self.network)
+    }
 }
 
 /// What init may not do itself in another user namespace.
@@ -198,14 +228,15 @@ fn explain(failure: Failure, compiled: &Compiled) -> Error {
             }
             None => kernel("join the container's namespaces".to_owned(), e),
         },
+        Failure::Call(e) if e.errno() == libc::EACCES && compiled.launch.cgroup.is_some() => {
+            let doing = "start the container process in its cgroup, into which only who may write to the cgroup.procs of the \
+                         nearest cgroup above both it and ours can move";
+            kernel(doing.to_owned(), e).at("/linux/cgroupsPath")
+        }
         Failure::Call(e) => {
             let error = kernel("start the container process".to_owned(), e);
             match e.errno() {
                 libc::EPERM => error.with_hint("new namespaces need root, or a user namespace in the config"),
-                libc::EACCES => error.with_hint(
-                    "to start in another cgroup, its cgroup.procs and that of the nearest cgroup above both it and the \
-                     caller's must be writable (cgroup-v2.rst, Delegation Containment)",
-                ),
                 libc::ENOSPC => error.with_hint("a limit in /proc/sys/user/max_*_namespaces is reached"),
                 libc::EBUSY => {
                     error.with_hint("the cgroup has children with controllers, so no process may be in it")

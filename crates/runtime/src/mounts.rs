@@ -80,6 +80,7 @@ impl Container {
             compiled,
             cgroup: cgroup.as_ref(),
             cgroup_dir: None,
+            rdt: None,
             start: None,
             join: Some((&init, join::namespaces(&config.spec))),
             pass: Vec::new(),

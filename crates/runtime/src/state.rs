@@ -9,6 +9,7 @@ use orlop_spec::Status;
 use serde::{Deserialize, Serialize};
 
 use crate::liveness::Process;
+use crate::rdt::RdtGroup;
 
 /// The content of `state.json` in a state directory.
 ///
@@ -41,6 +42,9 @@ pub struct StateFile {
     /// Its cgroups.
     #[serde(default)]
     pub cgroups: CgroupPaths,
+    /// Its share of caches and memory bandwidth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rdt: Option<RdtGroup>,
     /// Whether it was made without the rights of the host's root.
     #[serde(default)]
     pub rootless: bool,
@@ -228,6 +232,7 @@ mod tests {
             owner: 0,
             annotations: BTreeMap::new(),
             cgroups: CgroupPaths::default(),
+            rdt: None,
             rootless: false,
             terminal: false,
             descriptors: Vec::new(),

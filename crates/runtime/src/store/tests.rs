@@ -24,14 +24,15 @@ fn state(name: &str) -> StateFile {
         created: crate::state::now(),
         owner: 0,
         annotations: [("k".into(), "v".into())].into(),
+        rdt: None,
         cgroups: CgroupPaths {
             v2: Some(("/sys/fs/cgroup".into(), "/x".into())),
             v1: vec![("pids".into(), "/sys/fs/cgroup/pids".into(), "/x".into())],
         },
         rootless: false,
+        terminal: true,
         descriptors: Vec::new(),
         own_clocks: false,
-        terminal: true,
     }
 }
 
