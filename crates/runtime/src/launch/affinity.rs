@@ -28,7 +28,7 @@ impl Borrowed {
 
 /// CPUs as one number, as taskset(1) and runc's debug log have them.
 fn mask(cpus: &[u8]) -> String {
-    let digits: String = cpus.iter().rev().map(|byte| format!("{byte:02x}")).collect();
+    let digits = cpus.iter().rev().fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"));
     format!("0x{}", digits.trim_start_matches('0'))
 }
 
