@@ -43,8 +43,7 @@ pub enum PathProblem {
     TooLong(String),
     /// It has the form `slice:prefix:name` of the systemd driver.
     #[error(
-        "cgroupsPath {slice}:{prefix}:{name} is meant for the systemd cgroup driver, which is not supported yet; \
-         configure the engine for the cgroupfs driver, or use a path such as /{prefix}/{name}"
+        "cgroupsPath {slice}:{prefix}:{name} is meant for the systemd cgroup driver, and --systemd-cgroup is not given"
     )]
     Systemd {
         /// The slice unit, such as `system.slice`; empty for the default.
