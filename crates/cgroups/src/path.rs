@@ -97,6 +97,11 @@ impl CgroupPath {
         if self.absolute { self.inner.clone() } else { own.join(&self.inner) }
     }
 
+    /// The path without a leading slash.
+    pub fn inner(&self) -> &Path {
+        &self.inner
+    }
+
     /// The last component: the name of the container's own directory.
     pub fn name(&self) -> &OsStr {
         self.inner.file_name().unwrap_or_default()

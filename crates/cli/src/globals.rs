@@ -29,7 +29,11 @@ pub(crate) fn options() -> [Arg; 7] {
             .hide_possible_values(true)
             .default_value("text"),
         switch("debug", "Log more"),
-        switch("systemd-cgroup", "Let systemd make cgroups; the same as --cgroup-manager systemd"),
+        switch(
+            "systemd-cgroup",
+            "Let systemd make cgroups, waiting ORLOP_DBUS_TIMEOUT seconds for each answer [default: 10]; \
+             the same as --cgroup-manager systemd",
+        ),
         option("rootless", "BOOL", "Forgive a lack of rights over cgroups: true, false or auto")
             .value_parser(["auto", "true", "false"])
             .hide_possible_values(true)
@@ -71,11 +75,6 @@ impl Globals {
 
     /// The runtime that they describe.
     pub(crate) fn runtime(&self) -> Result<Runtime> {
-        if self.settings.cgroup_manager == CgroupManager::Systemd {
-            return Err(Error::unsupported(
-                "the systemd cgroup manager (--systemd-cgroup, --cgroup-manager systemd)",
-            ));
-        }
         Runtime::new(self.settings.clone())
     }
 }

@@ -23,7 +23,8 @@
 //! | `sysctl.rs`, `paths.rs` | kernel parameters, masked and read-only paths, names |
 //! | `limits.rs`, `capabilities.rs`, `identity.rs`, `seccomp.rs` | what the process may use and do, and who it is |
 //! | `environment.rs` | environment, working directory, the file to execute |
-//! | `hooks.rs`, `cgroup.rs` | hooks, control group |
+//! | `hooks.rs` | hooks |
+//! | `cgroup.rs`, `systemd.rs` | control group: a plain one, or a unit's |
 #![forbid(unsafe_code)]
 
 mod capabilities;
@@ -50,6 +51,7 @@ mod process;
 mod root;
 mod seccomp;
 mod sysctl;
+mod systemd;
 mod terminal;
 
 pub use capabilities::KNOWN as KNOWN_CAPABILITIES;
@@ -58,6 +60,6 @@ pub use container::compile;
 pub use diagnostics::{Diagnostic, Diagnostics, Origin, Severity};
 pub use exec::compile_exec;
 pub use host::Host;
-pub use launch::{CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch};
+pub use launch::{CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, ScopePlan};
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, Mode, Options, Overlay};

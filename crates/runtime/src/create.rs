@@ -11,18 +11,19 @@ use orlop_spec::{Spec, Status};
 use orlop_sys::spawn::Child;
 
 use crate::bundle::Bundle;
+use crate::cgroup::Maker;
 use crate::console::{self, Proxy};
 use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
-use crate::launch::{self, Event, Request, Session, Words};
+use crate::launch::{self, Event, Home, Request, Session, Words};
 use crate::liveness::Process;
 use crate::options::{CreateOptions, RunOptions};
 use crate::runtime::Runtime;
-use crate::state::{CgroupPaths, ContainerState, StateFile, now};
+use crate::state::{ContainerState, StateFile, now};
 use crate::wait::Foreground;
-use crate::{cgroup, facts, files, join, log};
+use crate::{facts, files, join, log};
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -30,6 +31,8 @@ pub(crate) struct Order<'a> {
     pub(crate) bundle: Bundle,
     pub(crate) options: &'a CreateOptions,
     pub(crate) mode: Mode,
+    /// The cgroup is to be made by systemd.
+    pub(crate) systemd_cgroup: bool,
     /// A throw-away overlay over this directory instead of the config's root.
     pub(crate) overlay: Option<&'a Path>,
 }
@@ -88,11 +91,12 @@ impl Runtime {
 
     fn order<'a>(&self, id: &'a ContainerId, options: &'a CreateOptions, mode: Mode) -> Result<Order<'a>> {
         let layout = self.layout()?;
+        let systemd_cgroup = self.asks_systemd();
         let bundle = Bundle::load(options, |spec, path| {
             let host = facts::gather(spec, layout).ok()?;
-            compile(spec, path, &host, (id, options, mode), None).err()
+            compile(spec, path, &host, (id, options, mode, systemd_cgroup), None).err()
         })?;
-        Ok(Order { id, bundle, options, mode, overlay: None })
+        Ok(Order { id, bundle, options, mode, systemd_cgroup, overlay: None })
     }
 
     /// Everything up to the container's process: waiting to be started, or running.
@@ -103,19 +107,22 @@ impl Runtime {
         let console = order.options.console_socket.as_deref();
         let console = console.map(console::connect_console_socket).transpose()?;
         let compiled = order.compile(&host, &self.store.root().join(order.id.as_str()))?;
-        let mut draft = Draft::new(self.store.claim(order.id)?);
+        let draft = Draft::new(self.store.claim(order.id)?);
         log::findings(&compiled.warnings);
-        let mut state = self.first_state(order, &compiled, layout)?;
+        let maker = compiled.launch.cgroup.as_ref().map(Maker::choose).transpose()?;
+        let mut state = self.first_state(order, maker.as_ref(), layout)?;
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
-        if let Some(plan) = &compiled.launch.cgroup {
-            draft.cgroup = cgroup::create(plan, layout)?;
-        }
+        let scope = match &maker {
+            Some(Maker::Systemd(scope)) => Some(scope),
+            Some(maker) => draft.make_cgroup(maker, layout).map(|()| None)?,
+            None => None,
+        };
+        let around = scope.map(|scope| |pid| draft.start_scope(scope, layout, pid));
         let start = (order.mode == Mode::Create).then(|| draft.dir().listen_start()).transpose()?;
         let mut session = launch::launch(Request {
             compiled: &compiled,
-            cgroup: draft.cgroup.as_ref(),
-            cgroup_dir: None,
+            home: around.as_ref().map_or(Home::Cgroup(draft.cgroup(), None), |around| Home::Around(around)),
             start,
             join: None,
             pass: Vec::new(),
@@ -123,6 +130,7 @@ impl Runtime {
             words: Words::new(&compiled, order.args()),
         })?;
         state.process = Some(Process::of(session.pid())?);
+        state.cgroups = draft.cgroup_paths();
         if order.mode == Mode::Run {
             state.status = Status::Created;
         }
@@ -137,10 +145,14 @@ impl Runtime {
         Ok(Made { child, console, state })
     }
 
-    fn first_state(&self, order: &Order<'_>, compiled: &Compiled, layout: &Layout) -> Result<StateFile> {
+    fn first_state(
+        &self,
+        order: &Order<'_>,
+        maker: Option<&Maker<'_>>,
+        layout: &Layout,
+    ) -> Result<StateFile> {
         let spec = &order.bundle.config.spec;
-        let plan = compiled.launch.cgroup.as_ref();
-        let location = plan.map(|plan| cgroup::locate(plan, layout)).transpose()?.flatten();
+        let cgroups = maker.map(|maker| maker.paths(layout)).transpose()?.unwrap_or_default();
         Ok(StateFile {
             format: StateFile::FORMAT,
             oci_version: spec.oci_version.clone(),
@@ -152,7 +164,7 @@ impl Runtime {
             created: now(),
             owner: nix::unistd::getuid().as_raw(),
             annotations: spec.annotations.clone(),
-            cgroups: location.as_ref().map(CgroupPaths::of).unwrap_or_default(),
+            cgroups,
             rootless: self.is_rootless(),
             terminal: order.has_terminal(),
         })
@@ -163,7 +175,7 @@ fn compile(
     spec: &Spec,
     bundle: &Path,
     host: &Host,
-    (id, options, mode): (&ContainerId, &CreateOptions, Mode),
+    (id, options, mode, systemd_cgroup): (&ContainerId, &CreateOptions, Mode, bool),
     root_override: Option<Overlay<'_>>,
 ) -> std::result::Result<Compiled, Diagnostics> {
     let options = Options {
@@ -174,7 +186,7 @@ fn compile(
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
         listen_fds: files::listen_fds(),
-        systemd_cgroup: false,
+        systemd_cgroup,
         root_override,
         filter: None,
     };
@@ -204,7 +216,8 @@ impl Order<'_> {
     fn compile(&self, host: &Host, scratch: &Path) -> Result<Compiled> {
         let overlay = self.overlay.map(|lower| Overlay { lower, at: scratch, options: &[] });
         let bundle = &self.bundle;
-        compile(&bundle.config.spec, &bundle.path, host, (self.id, self.options, self.mode), overlay)
+        let about = (self.id, self.options, self.mode, self.systemd_cgroup);
+        compile(&bundle.config.spec, &bundle.path, host, about, overlay)
             .map_err(|found| bundle.refused(&found))
     }
 
@@ -265,7 +278,7 @@ impl Order<'_> {
         let on_host = &mut hooks::on_host(Some(bundle));
         hooks::run(&spec.hooks.prestart, Kind::Prestart, &told, on_host)?;
         hooks::run(&spec.hooks.create_runtime, Kind::CreateRuntime, &told, on_host)?;
-        let inside = &mut join::hook_spawner(spec, state.process, draft.cgroup.as_ref());
+        let inside = &mut join::hook_spawner(spec, state.process, (draft.cgroup(), draft.unit()));
         hooks::run(&spec.hooks.create_container, Kind::CreateContainer, &told, inside)
     }
 
@@ -273,7 +286,7 @@ impl Order<'_> {
     fn start_hooks(&self, state: &StateFile, draft: &Draft) -> Result<()> {
         let spec = &self.bundle.config.spec;
         let told = ContainerState::new(state.clone(), Status::Created).to_oci();
-        let inside = &mut join::hook_spawner(spec, state.process, draft.cgroup.as_ref());
+        let inside = &mut join::hook_spawner(spec, state.process, (draft.cgroup(), draft.unit()));
         hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told, inside)
     }
 

@@ -1,9 +1,14 @@
 //! A container in the making: what has to be taken back if making it fails.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
-use orlop_cgroups::Cgroup;
+use orlop_cgroups::{Cgroup, Layout};
 
+use crate::cgroup::{self, Maker};
+use crate::error::Result;
+use crate::scope::Scope;
+use crate::state::{CgroupPaths, Unit};
 use crate::store::StateDir;
 
 /// How long the processes of a failed container may take to die. They have been killed; only the kernel can be slow.
@@ -15,17 +20,60 @@ const DEATH: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Draft {
     dir: StateDir,
-    pub(crate) cgroup: Option<Cgroup>,
+    cgroup: OnceCell<Cgroup>,
+    /// The unit that systemd has made the cgroup for.
+    unit: OnceCell<Unit>,
     kept: bool,
 }
 
 impl Draft {
     pub(crate) const fn new(dir: StateDir) -> Self {
-        Self { dir, cgroup: None, kept: false }
+        Self { dir, cgroup: OnceCell::new(), unit: OnceCell::new(), kept: false }
     }
 
     pub(crate) const fn dir(&self) -> &StateDir {
         &self.dir
+    }
+
+    /// Its cgroup, once it is made; there may be none.
+    pub(crate) fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.get()
+    }
+
+    /// The unit of its cgroup.
+    pub(crate) fn unit(&self) -> Option<&Unit> {
+        self.unit.get()
+    }
+
+    /// Makes the cgroup if that is our part.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cgroup`](crate::Error::Cgroup).
+    pub(crate) fn make_cgroup(&self, maker: &Maker<'_>, layout: &Layout) -> Result<()> {
+        if let Maker::Us(plan) = maker {
+            cgroup::create(plan, layout)?.map(|cgroup| self.cgroup.set(cgroup));
+        }
+        Ok(())
+    }
+
+    /// Has systemd make the cgroup around a process.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Systemd`](crate::Error::Systemd), [`Error::Cgroup`](crate::Error::Cgroup).
+    pub(crate) fn start_scope(&self, scope: &Scope<'_>, layout: &Layout, pid: i32) -> Result<()> {
+        scope.start(pid)?;
+        self.unit.get_or_init(|| scope.unit());
+        let cgroup = scope.adopt(pid, layout)?;
+        self.cgroup.get_or_init(|| cgroup);
+        Ok(())
+    }
+
+    /// What to save of the cgroup.
+    pub(crate) fn cgroup_paths(&self) -> CgroupPaths {
+        let paths = self.cgroup().map(|cgroup| CgroupPaths::of(cgroup.location())).unwrap_or_default();
+        CgroupPaths { unit: self.unit().cloned(), ..paths }
     }
 
     /// The container is made.
@@ -40,12 +88,15 @@ impl Drop for Draft {
             return;
         }
         // The first failure is on its way to the caller; one while taking back can only be logged.
-        if let Some(cgroup) = &self.cgroup {
+        if let Some(cgroup) = self.cgroup() {
             let removed =
                 cgroup.kill().and_then(|()| cgroup.wait_empty(DEATH)).and_then(|()| cgroup.remove());
             if let Err(e) = removed {
                 tracing::warn!("the cgroup of a container that could not be made: {e}");
             }
+        }
+        if let Some(Err(e)) = self.unit().map(Unit::stop) {
+            tracing::warn!("the unit of a container that could not be made: {e}");
         }
         if let Err(e) = self.dir.remove() {
             tracing::warn!("the state of a container that could not be made: {e}");

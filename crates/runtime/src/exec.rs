@@ -12,7 +12,7 @@ use crate::bundle::refused;
 use crate::console::{self, Proxy};
 use crate::error::{Action, Doing, Error, Problem, Result};
 use crate::id::ContainerId;
-use crate::launch::{self, Event, Request, Session, Words};
+use crate::launch::{self, Event, Home, Request, Session, Words};
 use crate::options::{ExecArgs, ExecOptions, ProcessSource};
 use crate::runtime::{Container, Runtime};
 use crate::wait::Foreground;
@@ -74,21 +74,21 @@ impl Runtime {
         let kinds = join::namespaces(&config.spec);
         let cgroup = container.cgroup()?;
         let words = Words::new(&compiled, &process.args);
-        let request = |dir| Request {
+        let request = |home| Request {
             compiled: &compiled,
-            cgroup: cgroup.as_ref(),
-            cgroup_dir: dir,
+            home,
             start: None,
             join: Some((&init, kinds)),
             pass: Vec::new(),
             privileged: host.privileged,
             words,
         };
-        let session = match launch::launch(request(None)) {
+        let home = Home::Cgroup(cgroup.as_ref(), container.saved.cgroups.unit.as_ref());
+        let session = match launch::launch(request(home)) {
             // The container has cgroups of its own below: then no process may be beside them (cgroup-v2.rst, "No
             // Internal Process Constraint"), and a new one goes where the container's first process is.
             Err(e) if e.errno() == Some(libc::EBUSY) && cgroup.is_some() => {
-                launch::launch(request(Some(container.cgroup_of_init(cgroup.as_ref())?)))
+                launch::launch(request(Home::Below(container.cgroup_of_init(cgroup.as_ref())?)))
             }
             launched => launched,
         }?;

@@ -9,8 +9,9 @@ use orlop_spec::{Hook, NamespaceKind, Spec};
 
 use crate::error::{Doing, Error, Result};
 use crate::hooks::Streams;
-use crate::launch::{self, Event, Request, Words};
+use crate::launch::{self, Event, Home, Request, Words};
 use crate::liveness::Process;
+use crate::state::Unit;
 
 const INPUT: Slot = Slot::FREE;
 const OUTPUT: Slot = Slot(Slot::FREE.0 + 1);
@@ -42,7 +43,7 @@ const fn flag(kind: &NamespaceKind) -> i32 {
 pub(crate) fn hook_spawner<'a>(
     spec: &'a Spec,
     container: Option<Process>,
-    cgroup: Option<&'a Cgroup>,
+    (cgroup, unit): (Option<&'a Cgroup>, Option<&'a Unit>),
 ) -> impl FnMut(&Hook, Streams) -> Result<OwnedFd> + use<'a> {
     move |hook, streams| {
         let doing = || format!("start {} in the container", hook.path);
@@ -53,8 +54,7 @@ pub(crate) fn hook_spawner<'a>(
         let args = [hook.path.clone()];
         let mut session = launch::launch(Request {
             compiled: &compiled,
-            cgroup,
-            cgroup_dir: None,
+            home: Home::Cgroup(cgroup, unit),
             start: None,
             join: Some((&init, kinds)),
             pass: vec![(INPUT, streams.stdin), (OUTPUT, streams.output)],

@@ -9,7 +9,7 @@ mod blame;
 mod session;
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use orlop_cgroups::Cgroup;
@@ -20,6 +20,7 @@ use orlop_sys::spawn::{self, Failure, Spawn};
 use orlop_sys::{Fd, cred, mount, process};
 
 use crate::error::{Doing, Error, Result};
+use crate::state::Unit;
 use crate::{idmap, image};
 
 pub(crate) use blame::Words;
@@ -29,10 +30,8 @@ pub(crate) use session::{Event, Session, hear, say_the_word};
 pub(crate) struct Request<'a> {
     /// The program.
     pub(crate) compiled: &'a Compiled,
-    /// Where to start it.
-    pub(crate) cgroup: Option<&'a Cgroup>,
-    /// A cgroup directory to start it in instead of the cgroup's own.
-    pub(crate) cgroup_dir: Option<OwnedFd>,
+    /// The cgroup to start it in.
+    pub(crate) home: Home<'a>,
     /// The socket at which a created container waits.
     pub(crate) start: Option<OwnedFd>,
     /// The process whose namespaces to join, and which (`CLONE_NEW…`).
@@ -43,6 +42,38 @@ pub(crate) struct Request<'a> {
     pub(crate) privileged: bool,
     /// The words for what fails.
     pub(crate) words: Words<'a>,
+}
+
+/// Which cgroup a process is started in.
+pub(crate) enum Home<'a> {
+    /// This one, or the caller's if there is none. If the caller may not put processes there, the unit that systemd has made
+    /// it for says who may.
+    Cgroup(Option<&'a Cgroup>, Option<&'a Unit>),
+    /// A directory below the container's own cgroup.
+    Below(OwnedFd),
+    /// One that is made around the process while it waits.
+    Around(&'a dyn Fn(i32) -> Result<()>),
+}
+
+impl<'a> Home<'a> {
+    /// The directory to be born in.
+    fn directory(&self) -> Option<Fd> {
+        match self {
+            Self::Cgroup(cgroup, _) => cgroup.map(|cgroup| Fd::from(cgroup.fd())),
+            Self::Below(directory) => Some(Fd::of(directory)),
+            Self::Around(_) => None,
+        }
+    }
+
+    /// What has to be done while the process waits, if anything.
+    fn around(&self) -> Option<&'a dyn Fn(i32) -> Result<()>> {
+        if let Self::Around(around) = self { Some(*around) } else { None }
+    }
+
+    /// The cgroup with version 1 hierarchies, in which nobody can be born.
+    fn with_v1(&self) -> Option<&'a Cgroup> {
+        if let Self::Cgroup(cgroup, _) = self { cgroup.filter(|c| !c.location().v1.is_empty()) } else { None }
+    }
 }
 
 /// Starts init; it begins with the program at once.
@@ -75,17 +106,24 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let number = CString::new(image.fd().raw().to_string()).unwrap_or_default();
     let mut keep: Vec<Fd> = slots.iter().map(|(_, fd)| Fd::of(fd)).collect();
     keep.push(image.fd());
-    let cgroup = request.cgroup_dir.as_ref().map(AsFd::as_fd).or_else(|| request.cgroup.map(Cgroup::fd));
     let spawn = Spawn {
         namespaces: launch.namespaces,
         joins: &joins,
-        cgroup: cgroup.map(Fd::from),
+        cgroup: request.home.directory(),
         become_root: launch.become_root,
         exe: image.fd(),
         argv: &[c"orlop-init", &number],
         keep: &keep,
     };
-    let child = run(&spawn, request.compiled, request.cgroup, request.privileged)?;
+    let child = match (run(&spawn, request.compiled, &request.home, request.privileged), &request.home) {
+        // A user's own systemd may where the user may not: it asks the host's.
+        (Err(e), Home::Cgroup(Some(cgroup), Some(unit))) if e.errno() == Some(libc::EACCES) => {
+            let attach = |pid| unit.attach(pid, cgroup);
+            let spawn = Spawn { cgroup: None, ..spawn };
+            run(&spawn, request.compiled, &Home::Around(&attach), request.privileged)
+        }
+        (child, _) => child,
+    }?;
     let mut session = Session::new(child, host, request.words);
     if let Some(value) = launch.oom_score_adj {
         // Exec wakes us before the new memory is in place; init's own word comes after.
@@ -96,16 +134,11 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
 }
 
 /// Starts init, and does to the new process what only the host side can do before init runs.
-fn run(
-    spawn: &Spawn<'_>,
-    compiled: &Compiled,
-    cgroup: Option<&Cgroup>,
-    privileged: bool,
-) -> Result<spawn::Child> {
+fn run(spawn: &Spawn<'_>, compiled: &Compiled, home: &Home<'_>, privileged: bool) -> Result<spawn::Child> {
     let launch = &compiled.launch;
-    let v1 = cgroup.is_some_and(|c| !c.location().v1.is_empty());
+    let enter = home.with_v1().is_some() || home.around().is_some();
     let compare = launch.joined_id_maps.is_some();
-    let wait = launch.id_maps.is_some() || compare || v1 || !launch.raise_limits.is_empty();
+    let wait = launch.id_maps.is_some() || compare || enter || !launch.raise_limits.is_empty();
     // The new process may be among the container's before it has left our memory: those must not look into it, nor take its
     // descriptors (CVE-2016-9962). Only an unprivileged caller who is about to write id maps needs to own the process's
     // files in /proc; then its user namespace is new, and nobody else has rights over it.
@@ -113,7 +146,7 @@ fn run(
         .doing(|| "keep others from looking into this process".to_owned())?;
     let mut trouble = None;
     let mut before = |pid: i32| {
-        prepare(pid, compiled, cgroup, privileged).map_err(|e| {
+        prepare(pid, compiled, home, privileged).map_err(|e| {
             trouble = Some(e);
         })
     };
@@ -122,10 +155,13 @@ fn run(
 }
 
 /// While the new process waits.
-fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>, privileged: bool) -> Result<()> {
+fn prepare(pid: i32, compiled: &Compiled, home: &Home<'_>, privileged: bool) -> Result<()> {
     let launch = &compiled.launch;
-    if let Some(cgroup) = cgroup {
+    if let Some(cgroup) = home.with_v1() {
         cgroup.attach_v1(pid)?;
+    }
+    if let Some(around) = home.around() {
+        around(pid)?;
     }
     for (resource, hard) in &launch.raise_limits {
         process::set_limit(pid, *resource, *hard, *hard)

@@ -24,6 +24,7 @@ pub mod liveness;
 pub mod log;
 pub mod options;
 mod runtime;
+mod scope;
 mod start;
 pub mod state;
 pub mod store;

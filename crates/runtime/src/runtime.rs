@@ -28,11 +28,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`]: the systemd cgroup manager, which is not built yet. [`Error::Usage`]: no usable root.
+    /// [`Error::Usage`]: no usable root.
     pub fn new(settings: Settings) -> Result<Self> {
-        if settings.cgroup_manager == CgroupManager::Systemd {
-            return Err(Error::unsupported("the systemd cgroup manager"));
-        }
         let store = Store::open(settings.root.as_deref())?;
         Ok(Self { store, settings, layout: OnceCell::new() })
     }
@@ -44,6 +41,11 @@ impl Runtime {
         }
         let found = Layout::detect()?;
         Ok(self.layout.get_or_init(|| found))
+    }
+
+    /// Whether cgroups of new containers are to be made by systemd.
+    pub(crate) fn asks_systemd(&self) -> bool {
+        self.settings.cgroup_manager == CgroupManager::Systemd
     }
 
     /// Whether a lack of rights over cgroups is forgiven.

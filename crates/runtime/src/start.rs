@@ -33,7 +33,11 @@ impl Runtime {
         let spec = &config.spec;
         let cgroup = container.cgroup()?;
         let told = |status| ContainerState::new(container.saved.clone(), status).to_oci();
-        let inside = &mut join::hook_spawner(spec, container.saved.process, cgroup.as_ref());
+        let inside = &mut join::hook_spawner(
+            spec,
+            container.saved.process,
+            (cgroup.as_ref(), container.saved.cgroups.unit.as_ref()),
+        );
         hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told(Status::Created), inside)?;
         container.let_go(&socket, spec)?;
         let on_host = &mut hooks::on_host(Some(&container.saved.bundle));

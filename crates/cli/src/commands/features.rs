@@ -33,7 +33,7 @@ fn features() -> Features {
         mount_options: Some(names(orlop_compile::known_mount_options())),
         linux: Some(linux()),
         annotations: annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        potentially_unsafe_config_annotations: Some(Vec::new()),
+        potentially_unsafe_config_annotations: Some(names(ANNOTATIONS)),
     }
 }
 
@@ -44,7 +44,7 @@ fn linux() -> LinuxFeatures {
     LinuxFeatures {
         namespaces: Some(names(namespaces.map(NamespaceKind::as_str))),
         capabilities: Some(names(orlop_compile::KNOWN_CAPABILITIES)),
-        cgroup: Some(CgroupFeatures { v1: yes, v2: yes, systemd: no, systemd_user: no, rdma: no }),
+        cgroup: Some(CgroupFeatures { v1: yes, v2: yes, systemd: yes, systemd_user: yes, rdma: no }),
         seccomp: Some(seccomp()),
         apparmor: Some(Enabled { enabled: no }),
         selinux: Some(Enabled { enabled: no }),
@@ -77,6 +77,10 @@ const ACTIONS: [&str; 7] = [
     "SCMP_ACT_LOG",
     "SCMP_ACT_TRAP",
 ];
+
+/// What annotations decide: properties of units, and where cgroups are.
+const ANNOTATIONS: [&str; 3] =
+    ["org.systemd.property.", "run.oci.systemd.subgroup", "run.orlop.systemd.fallback"];
 
 const OPERATORS: [&str; 7] = [
     "SCMP_CMP_EQ",

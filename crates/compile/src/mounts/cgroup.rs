@@ -28,6 +28,15 @@ impl Compiler<'_> {
                 .hint("mount -t cgroup2 none /sys/fs/cgroup/unified, or remove the mount");
             return;
         };
+        // A source that the host side takes hold of has to be there before the process is.
+        let by_systemd = self.launch.cgroup.as_ref().is_some_and(|cgroup| cgroup.scope.is_some());
+        if by_systemd && self.host.privileged && self.in_user_namespace() {
+            let message =
+                "a cgroup that systemd makes cannot be bound into a container with a user namespace";
+            self.error(Code::MountCgroup, entry.field("/mounts/{}/type"), message)
+                .hint("add {\"type\": \"cgroup\"} to linux.namespaces");
+            return;
+        }
         self.bind_path(entry, &directory, false);
     }
 }
