@@ -22,7 +22,8 @@ impl Cgroup {
         let Some(unified) = &layout.unified else {
             return Err(Error::NoUnified { looked: "/sys/fs/cgroup".into() });
         };
-        let inner = of_process(pid)?.join(below);
+        let mut inner = of_process(pid)?;
+        inner.extend(below);
         let place = Place { mount: unified.mount.clone(), inner };
         // What is made here goes with the cgroup that it is in.
         let mut undo = Undo::default();
