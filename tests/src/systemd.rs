@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use serde_json::json;
+
 use crate::unprivileged::USER;
 use crate::{Container, cgroup, need};
 
@@ -34,6 +36,14 @@ pub fn show(unit: &str, property: &str) -> String {
 pub fn show_of_user(unit: &str, property: &str) -> String {
     let command = ["systemctl", "--user", "show", "--value", "--property", property, unit];
     run(Command::new("setpriv").args(as_user()).args(command))
+}
+
+/// Fails the test if there is such a unit, though it has been stopped.
+#[track_caller]
+pub fn assert_gone(unit: &str) {
+    // One that is empty goes by itself, sooner or later; stopping it waits for that. It may be gone already.
+    Command::new("systemctl").args(["--quiet", "stop", unit]).output().expect("systemctl is installed");
+    assert_eq!(show(unit, "LoadState"), "not-found");
 }
 
 /// Runs systemctl, which must succeed.
@@ -78,7 +88,7 @@ pub fn user_manager() -> Result<PathBuf, &'static str> {
 /// A container whose cgroup systemd makes, under a name of its own.
 pub fn scoped(container: Container) -> (Container, String) {
     let mut container = container;
-    container.global("--systemd-cgroup");
+    container.global("--systemd-cgroup").push("/linux/namespaces", json!({"type": "cgroup"}));
     let unit = format!("orlop-{}.scope", container.id);
     (container, unit)
 }

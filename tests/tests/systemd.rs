@@ -147,7 +147,7 @@ fn annotations_are_properties_of_the_unit() {
     for (name, value) in [
         ("TimeoutStopSec", "uint64 7"),
         ("CollectMode", "'inactive-or-failed'"),
-        ("Documentation", "['man:orlop(1)']"),
+        ("Documentation", "['man:orlop(1)', 'man:runc(8)']"),
         ("SendSIGHUP", "true"),
     ] {
         container.set(&format!("/annotations/org.systemd.property.{name}"), value);
@@ -155,7 +155,7 @@ fn annotations_are_properties_of_the_unit() {
     container.up();
     assert_eq!(show(&unit, "TimeoutStopUSec"), "7s");
     assert_eq!(show(&unit, "CollectMode"), "inactive-or-failed");
-    assert_eq!(show(&unit, "Documentation"), "man:orlop(1)");
+    assert_eq!(show(&unit, "Documentation").replace('"', ""), "man:orlop(1) man:runc(8)");
     assert_eq!(show(&unit, "SendSIGHUP"), "yes");
 }
 
@@ -174,11 +174,18 @@ fn what_systemd_does_not_take_is_told_in_its_words() {
 fn a_unit_that_failed_is_cleared_away_by_delete() {
     need_systemd!();
     let (mut container, unit) = scoped(Container::lasting());
-    container.set("/annotations/org.systemd.property.RuntimeMaxSec", "1");
+    container.set(
+        "/process/args",
+        json!(["sh", "-c", "trap '' TERM; echo >/ready; while :; do sleep 1000; done"]),
+    );
     container.set("/annotations/org.systemd.property.TimeoutStopSec", "1");
+    let mut ready = container.fifo("ready");
     container.up();
-    // SIGTERM of systemd, after a second.
-    assert_eq!(container.wait(), 0);
+    ready.line();
+    // It does not heed SIGTERM, so systemd kills it after a second and calls that a failure.
+    systemd::systemctl(&["stop", &unit]);
+    assert_eq!(show(&unit, "ActiveState"), "failed");
+    assert_eq!(container.wait(), 137);
     container.delete();
     assert_eq!(show(&unit, "LoadState"), "not-found");
 }
@@ -340,9 +347,7 @@ fn a_container_can_be_deleted_while_systemd_is_silent() {
     let out = in_silence(container.command("delete", &["--force"]), &silent).output().ok();
     assert!(out.stderr.contains("no answer from systemd within 0.2 s"), "{out}");
     container.assert_no_leaks();
-    // Systemd finds out by itself; asking it makes that certain.
-    systemd::systemctl(&["stop", &unit]);
-    assert_eq!(show(&unit, "LoadState"), "not-found");
+    systemd::assert_gone(&unit);
 }
 
 #[test]

@@ -67,9 +67,7 @@ fn bad_usage_is_status_1() {
 #[test]
 fn what_is_not_built_yet_is_refused_by_name() {
     for (arguments, name) in [
-        (&["--systemd-cgroup", "state", "web"][..], "systemd cgroup manager"),
-        (&["--cgroup-manager", "systemd", "list"], "systemd cgroup manager"),
-        (&["exec", "--cgroup", "sub", "web", "true"], "exec --cgroup"),
+        (&["exec", "--cgroup", "sub", "web", "true"][..], "exec --cgroup"),
         (&["exec", "--apparmor", "x", "web", "true"], "exec --apparmor"),
         (&["exec", "--process-label", "x", "web", "true"], "exec --process-label"),
         (&["--log", "journald:orlop", "list"], "--log journald:"),

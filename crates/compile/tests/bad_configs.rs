@@ -58,7 +58,6 @@ fn what_is_not_built_yet() {
             )],
             &["NotBuiltYet /linux/seccomp/listenerPath"],
         ),
-        (&[("/linux/cgroupsPath", json!("a.slice:b:c"))], &["NotBuiltYet /linux/cgroupsPath"]),
     ]);
 }
 
