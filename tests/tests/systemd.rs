@@ -378,6 +378,7 @@ impl Mine {
         let runtime_dir = systemd::user_manager()?;
         let (mut container, unit) = scoped(Container::sh(script));
         make_rootless(&mut container.bundle.config, USER, USER);
+        container.push("/linux/namespaces", json!({"type": "cgroup"}));
         container.set("/linux/resources/pids/limit", 20);
         container.bundle.save();
         let mut wrapper = Unprivileged::new(container.home()).wrapper();

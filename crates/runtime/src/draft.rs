@@ -51,8 +51,10 @@ impl Draft {
     ///
     /// [`Error::Cgroup`](crate::Error::Cgroup).
     pub(crate) fn make_cgroup(&self, maker: &Maker<'_>, layout: &Layout) -> Result<()> {
-        if let Maker::Us(plan) = maker {
-            cgroup::create(plan, layout)?.map(|cgroup| self.cgroup.set(cgroup));
+        if let Maker::Us(plan) = maker
+            && let Some(cgroup) = cgroup::create(plan, layout)?
+        {
+            self.cgroup.get_or_init(|| cgroup);
         }
         Ok(())
     }

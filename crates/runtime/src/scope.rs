@@ -8,7 +8,7 @@ use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use orlop_cgroups::{Cgroup, Layout, Setting};
+use orlop_cgroups::{Cgroup, DeviceProgram, Layout, Setting};
 use orlop_compile::{CgroupPlan, ScopePlan};
 use orlop_systemd::{Manager, Property, Value, Which, limits};
 
@@ -43,7 +43,7 @@ fn patience(text: &str) -> Result<Duration> {
 /// A scope in the making.
 pub(crate) struct Scope<'a> {
     plan: &'a CgroupPlan,
-    scope: &'a ScopePlan,
+    asked: &'a ScopePlan,
     manager: RefCell<Manager>,
 }
 
@@ -54,8 +54,8 @@ impl<'a> Scope<'a> {
     /// # Errors
     ///
     /// [`Error::Systemd`].
-    pub(crate) fn new(plan: &'a CgroupPlan, scope: &'a ScopePlan) -> Result<Self> {
-        Ok(Self { plan, scope, manager: RefCell::new(reach(scope.which)?) })
+    pub(crate) fn new(plan: &'a CgroupPlan, asked: &'a ScopePlan) -> Result<Self> {
+        Ok(Self { plan, asked, manager: RefCell::new(reach(asked.which)?) })
     }
 
     /// The cgroup that it is for.
@@ -65,7 +65,7 @@ impl<'a> Scope<'a> {
 
     /// What is remembered of it.
     pub(crate) fn unit(&self) -> Unit {
-        Unit { name: self.scope.name.unit.clone(), user: self.scope.which == Which::User }
+        Unit { name: self.asked.name.unit.clone(), user: self.asked.which == Which::User }
     }
 
     /// Starts the unit with a waiting process in it. Whatever fails, there is no such unit of ours.
@@ -76,7 +76,7 @@ impl<'a> Scope<'a> {
     pub(crate) fn start(&self, pid: i32) -> Result<()> {
         let mut manager = self.manager.borrow_mut();
         let properties = self.properties(pid, manager.version());
-        Ok(manager.start(&self.scope.name.unit, &properties)?)
+        Ok(manager.start(&self.asked.name.unit, &properties)?)
     }
 
     /// Takes over its cgroup from the process that is in it, and sets the limits there.
@@ -87,7 +87,7 @@ impl<'a> Scope<'a> {
     pub(crate) fn adopt(&self, pid: i32, layout: &Layout) -> Result<Cgroup> {
         let mut plan = self.plan.plan.clone();
         agree(&mut plan.settings);
-        let cgroup = Cgroup::adopt(layout, pid, &self.scope.below, &plan)?;
+        let cgroup = Cgroup::adopt(layout, pid, &self.asked.below, &plan)?;
         self.plan.owner.map_or(Ok(()), |owner| cgroup.delegate(owner))?;
         Ok(cgroup)
     }
@@ -95,7 +95,7 @@ impl<'a> Scope<'a> {
     /// What systemd is told of the unit. Of two with the same name the last one counts: limits of the config come after
     /// annotations.
     fn properties(&self, pid: i32, version: u32) -> Vec<Property> {
-        let name = &self.scope.name;
+        let name = &self.asked.name;
         let mut all = vec![
             Property::new("Description", format!("orlop container {}", name.unit).as_str()),
             Property::new("Slice", name.slice.as_str()),
@@ -111,11 +111,11 @@ impl<'a> Scope<'a> {
         }
         // It neither waits for the host to be up nor ends before the host's own services do.
         all.push(Property::new("DefaultDependencies", false));
-        all.extend(self.scope.properties.iter().cloned());
+        all.extend(self.asked.properties.iter().cloned());
         let settings = &self.plan.plan.settings;
         all.extend(limits::at_start(files(settings), version));
         all.extend(limits::properties(files(settings), version));
-        if self.scope.which == Which::System {
+        if self.asked.which == Which::System {
             let allowed = self.plan.plan.devices.allowed();
             all.extend(limits::devices(allowed.as_deref(), version));
         }
@@ -177,17 +177,21 @@ impl Unit {
 }
 
 impl Container {
-    /// Tells systemd of changed limits, if it has made the container's cgroup, and rounds them as it does. Then, and only
-    /// then, they are to be written to the cgroup's files.
+    /// Tells systemd of changed limits and devices, if it has made the container's cgroup, and rounds the limits as it does.
+    /// Then, and only then, they are to be written to the cgroup's files.
     ///
     /// # Errors
     ///
     /// [`Error::Systemd`].
-    pub(crate) fn tell_unit(&self, settings: &mut [Setting]) -> Result<()> {
+    #[expect(dead_code, reason = "`update` calls it, once there is one")]
+    pub(crate) fn tell_unit(&self, settings: &mut [Setting], devices: Option<&DeviceProgram>) -> Result<()> {
         let Some(unit) = &self.saved.cgroups.unit else { return Ok(()) };
         agree(settings);
         let mut manager = unit.manager()?;
-        let properties = limits::properties(files(settings), manager.version());
+        let mut properties = limits::properties(files(settings), manager.version());
+        if let Some(devices) = devices.filter(|_| !unit.user) {
+            properties.extend(limits::devices(devices.allowed().as_deref(), manager.version()));
+        }
         if properties.is_empty() { Ok(()) } else { Ok(manager.set(&unit.name, &properties)?) }
     }
 }
