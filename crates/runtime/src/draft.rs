@@ -4,8 +4,9 @@ use std::cell::OnceCell;
 use std::time::Duration;
 
 use orlop_cgroups::{Cgroup, Layout};
+use orlop_compile::CgroupPlan;
 
-use crate::cgroup::{self, Maker};
+use crate::cgroup;
 use crate::error::Result;
 use crate::scope::Scope;
 use crate::state::{CgroupPaths, Unit};
@@ -45,15 +46,13 @@ impl Draft {
         self.unit.get()
     }
 
-    /// Makes the cgroup if that is our part.
+    /// Makes the cgroup; there is none afterwards if the caller has no right to and the config does not insist.
     ///
     /// # Errors
     ///
     /// [`Error::Cgroup`](crate::Error::Cgroup).
-    pub(crate) fn make_cgroup(&self, maker: &Maker<'_>, layout: &Layout) -> Result<()> {
-        if let Maker::Us(plan) = maker
-            && let Some(cgroup) = cgroup::create(plan, layout)?
-        {
+    pub(crate) fn make_cgroup(&self, plan: &CgroupPlan, layout: &Layout, rootless: bool) -> Result<()> {
+        if let Some(cgroup) = cgroup::create(plan, layout, rootless)? {
             self.cgroup.get_or_init(|| cgroup);
         }
         Ok(())

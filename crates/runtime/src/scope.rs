@@ -183,7 +183,6 @@ impl Container {
     /// # Errors
     ///
     /// [`Error::Systemd`].
-    #[expect(dead_code, reason = "`update` calls it, once there is one")]
     pub(crate) fn tell_unit(&self, settings: &mut [Setting], devices: Option<&DeviceProgram>) -> Result<()> {
         let Some(unit) = &self.saved.cgroups.unit else { return Ok(()) };
         agree(settings);

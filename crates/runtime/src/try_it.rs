@@ -53,8 +53,14 @@ impl Runtime {
         let config = Document::parse(text).map_err(|e| Error::usage(e.to_string()))?;
         let create = CreateOptions::default();
         let bundle = Bundle { path: PathBuf::from("/"), file: PathBuf::from("(orlop try)"), config };
-        let (mode, systemd_cgroup) = (Mode::Run, self.asks_systemd());
-        let order = Order { id: &id, bundle, options: &create, mode, systemd_cgroup, overlay: Some(&lower) };
+        let order = Order {
+            id: &id,
+            bundle,
+            options: &create,
+            mode: Mode::Run,
+            cgroups: self.settings.cgroup_manager,
+            overlay: Some(&lower),
+        };
         self.run_order(&order, &RunOptions::default())
     }
 }

@@ -30,7 +30,11 @@ fn state(name: &str) -> StateFile {
             unit: Some(Unit { name: "orlop-web.scope".into(), user: false }),
         },
         rootless: false,
+        descriptors: Vec::new(),
+        own_clocks: false,
         terminal: true,
+        descriptors: Vec::new(),
+        own_clocks: false,
     }
 }
 
