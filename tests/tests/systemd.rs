@@ -108,6 +108,26 @@ fn limits_are_told_to_systemd_and_written_to_files() {
 }
 
 #[test]
+fn new_limits_are_told_to_systemd_too() {
+    need_systemd!();
+    let (mut container, unit) = scoped(Container::lasting());
+    container.set("/linux/resources/memory/limit", 32 * MIB);
+    container.up();
+    let memory = (64 * MIB).to_string();
+    let flags = ["--memory", &memory, "--pids-limit", "30", "--cpu-quota", "5001", "--cpu-period", "100000"];
+    container.command("update", &flags).ok();
+    for (property, name, told, written) in [
+        ("MemoryMax", "memory.max", memory.as_str(), memory.as_str()),
+        ("TasksMax", "pids.max", "30", "30"),
+        ("CPUQuotaPerSecUSec", "cpu.max", "60ms", "6000 100000"),
+    ] {
+        assert_eq!((show(&unit, property).as_str(), file(&container, name).as_str()), (told, written));
+    }
+    container.command::<&str>("delete", &["--force"]).ok();
+    assert_eq!(show(&unit, "LoadState"), "not-found");
+}
+
+#[test]
 fn systemd_does_not_take_limits_back_when_it_reloads() {
     need_systemd!();
     let (mut container, unit) = scoped(Container::lasting());

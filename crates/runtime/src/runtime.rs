@@ -8,7 +8,7 @@ use orlop_spec::{Document, Status};
 use crate::error::{Error, Result};
 use crate::id::ContainerId;
 use crate::liveness;
-use crate::options::{CgroupManager, Settings};
+use crate::options::Settings;
 use crate::state::StateFile;
 use crate::store::{StateDir, Store};
 
