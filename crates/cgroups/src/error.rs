@@ -115,7 +115,7 @@ pub enum Error {
     },
     /// The cgroup has processes in it before the container was made.
     #[error(
-        "{}: the cgroup is not empty: {} process(es), first {}; hint: choose another linux.cgroupsPath or end them",
+        "{}: container's cgroup is not empty: {} process(es), first {}; hint: choose another linux.cgroupsPath or end them",
         path.display(), pids.len(), pids.first().copied().unwrap_or_default()
     )]
     NotEmpty {
@@ -125,7 +125,7 @@ pub enum Error {
         pids: Vec<i32>,
     },
     /// The cgroup is frozen before the container was made: its process would never run.
-    #[error("{}: the cgroup is frozen; hint: echo 0 > {}/cgroup.freeze, here or in a parent", path.display(), path.display())]
+    #[error("{}: container's cgroup unexpectedly frozen; hint: echo 0 > {}/cgroup.freeze, here or in a parent", path.display(), path.display())]
     Frozen {
         /// The directory.
         path: PathBuf,

@@ -41,11 +41,6 @@ impl Draft {
         self.cgroup.get()
     }
 
-    /// The unit of its cgroup.
-    pub(crate) fn unit(&self) -> Option<&Unit> {
-        self.unit.get()
-    }
-
     /// Makes the cgroup; there is none afterwards if the caller has no right to and the config does not insist.
     ///
     /// # Errors
@@ -74,7 +69,7 @@ impl Draft {
     /// What to save of the cgroup.
     pub(crate) fn cgroup_paths(&self) -> CgroupPaths {
         let paths = self.cgroup().map(|cgroup| CgroupPaths::of(cgroup.location())).unwrap_or_default();
-        CgroupPaths { unit: self.unit().cloned(), ..paths }
+        CgroupPaths { unit: self.unit.get().cloned(), ..paths }
     }
 
     /// The container is made.
@@ -96,7 +91,7 @@ impl Drop for Draft {
                 tracing::warn!("the cgroup of a container that could not be made: {e}");
             }
         }
-        if let Some(Err(e)) = self.unit().map(Unit::stop) {
+        if let Some(Err(e)) = self.unit.get().map(Unit::stop) {
             tracing::warn!("the unit of a container that could not be made: {e}");
         }
         if let Err(e) = self.dir.remove() {

@@ -2,12 +2,14 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `launch/fill.rs` | what the program needs opened |
 //! | `launch/session.rs` | the conversation with init ([`orlop_program::message`] has its diagram) |
 //! | `launch/affinity.rs` | the CPUs that we run on meanwhile |
 //! | `launch/blame.rs` | a failing step, in words |
 
 mod affinity;
 mod blame;
+mod fill;
 mod session;
 
 use std::ffi::CString;
@@ -15,15 +17,15 @@ use std::os::fd::OwnedFd;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use orlop_cgroups::Cgroup;
-use orlop_compile::{Compiled, Fill, FillWith, Join, Launch, Origin, SchedulerAttributes};
+use orlop_compile::{Compiled, Join, Launch, Origin, SchedulerAttributes};
 use orlop_program::Slot;
-use orlop_sys::mount::Attributes;
 use orlop_sys::spawn::{self, Failure, Spawn};
-use orlop_sys::{Fd, cred, mount, process, sched};
+use orlop_sys::{Fd, cred, process, sched};
 
 use crate::error::{Doing, Error, Result};
 use crate::state::Unit;
 use crate::{idmap, image};
+use fill::Filler;
 
 pub(crate) use blame::Words;
 pub(crate) use session::{Event, Session, hear, say_the_word};
@@ -93,8 +95,9 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let mut slots = vec![(Slot::HOST, theirs)];
     slots.extend(request.start.map(|listener| (Slot::START, listener)));
     slots.extend(request.pass);
+    let mut filler = Filler::new();
     for fill in &launch.fills {
-        slots.push((fill.slot, open(fill)?));
+        slots.push((fill.slot, filler.open(fill)?));
     }
     let numbers: Vec<(Slot, i32)> = slots.iter().map(|(slot, fd)| (*slot, Fd::of(fd).raw())).collect();
     let image = image::make(&request.compiled.program, &numbers)
@@ -120,6 +123,8 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         argv: &[c"orlop-init", &number],
         keep: &keep,
     };
+    // Milestones have runc's names, for those who know its debug log.
+    tracing::debug!(namespaces = launch.namespaces, joins = joins.len(), "nsexec container setup");
     let child = match (run(&spawn, request.compiled, &request.home, request.privileged), &request.home) {
         // A user's own systemd may where the user may not: it asks the host's.
         (Err(e), Home::Cgroup(Some(cgroup), Some(unit))) if e.errno() == Some(libc::EACCES) => {
@@ -129,6 +134,7 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         }
         (child, _) => child,
     }?;
+    tracing::debug!(pid = child.pid, "child process in init()");
     let mut session = Session::new(child, host, request.words);
     if let Some(value) = launch.oom_score_adj {
         // Exec wakes us before the new memory is in place; init's own word comes after.
@@ -248,30 +254,6 @@ fn explain(failure: Failure, compiled: &Compiled) -> Error {
             orlop_sys::Error::of(libc::SYS_write, libc::EIO),
         ),
     }
-}
-
-/// Opens what a slot is filled with.
-fn open(fill: &Fill) -> Result<OwnedFd> {
-    match &fill.what {
-        FillWith::DetachedTree { path, recursive } => {
-            let doing = || format!("open {}", path.display());
-            let name = c_path(path).ok_or(nix::errno::Errno::EINVAL).doing(doing)?;
-            let tree = mount::clone_tree(Fd::CWD, &name, *recursive).doing(doing);
-            let tree = tree.map_err(|e| at(e, &fill.origin))?;
-            // The copy is made among the host's mounts, and is a peer of what is shared there.
-            let slave = Attributes { propagation: libc::MS_SLAVE, ..Attributes::default() };
-            mount::mount_setattr(tree.fd(), c"", true, &slave).doing(doing)?;
-            Ok(tree.into())
-        }
-        FillWith::Procfs => {
-            let proc = orlop_sys::file::openat(Fd::CWD, c"/proc", libc::O_PATH | libc::O_DIRECTORY, 0);
-            Ok(proc.doing(|| "open /proc".to_owned())?.into())
-        }
-    }
-}
-
-fn c_path(path: &std::path::Path) -> Option<CString> {
-    CString::new(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())).ok()
 }
 
 /// Opens a namespace to join. That it is of the right kind, setns(2) checks.

@@ -33,8 +33,6 @@ fn state(name: &str) -> StateFile {
         descriptors: Vec::new(),
         own_clocks: false,
         terminal: true,
-        descriptors: Vec::new(),
-        own_clocks: false,
     }
 }
 
