@@ -130,7 +130,7 @@ fn new_limits_are_told_to_systemd_too() {
 #[test]
 fn systemd_does_not_take_limits_back_when_it_reloads() {
     need_systemd!();
-    let (mut container, unit) = scoped(Container::lasting());
+    let (mut container, unit) = scoped(Container::new(&["sleep", "1000"]));
     container.set("/linux/resources/memory/limit", 32 * MIB);
     container.set("/linux/resources/cpu", json!({"quota": 20_000, "period": 50_000}));
     container.set("/linux/resources/pids/limit", 0);
