@@ -18,7 +18,7 @@ mod action;
 mod text;
 
 pub use action::Action;
-use text::{At, Detail, Problems, advice, exec_hint, not_executable, words};
+use text::{At, Detail, Problems, advice, exec_hint, not_executable, systemd_hint, words};
 pub use text::{Line, Problem};
 
 /// The result of everything that this crate does.
@@ -195,6 +195,9 @@ pub enum Error {
         /// What could help.
         hint: Option<Cow<'static, str>>,
     },
+    /// systemd, asked for a unit, did not do it.
+    #[error("systemd: {}", Line(&.0.to_string()))]
+    Systemd(#[from] orlop_systemd::Error),
 }
 
 impl Error {
@@ -217,6 +220,12 @@ impl Error {
             Self::Hook { .. } => "ORL-1304",
             Self::Died { .. } => "ORL-1305",
             Self::Cgroup { .. } => "ORL-1401",
+            Self::Systemd(orlop_systemd::Error::Unreachable { .. }) => "ORL-1410",
+            Self::Systemd(orlop_systemd::Error::Silent { .. }) => "ORL-1411",
+            Self::Systemd(orlop_systemd::Error::Refused { .. }) => "ORL-1412",
+            Self::Systemd(orlop_systemd::Error::Job { .. }) => "ORL-1413",
+            Self::Systemd(orlop_systemd::Error::Garbled { .. }) => "ORL-1414",
+            Self::Systemd(orlop_systemd::Error::Lost { .. }) => "ORL-1415",
             Self::Criu(e) => e.code(),
         }
     }
@@ -252,6 +261,7 @@ impl Error {
             }
             Self::Hook { pointer, .. } => advice(Some(pointer), None),
             Self::Cgroup { hint, .. } => advice(None, hint.as_deref()),
+            Self::Systemd(e) => advice(None, systemd_hint(e)),
             Self::Criu(e) => e.help(),
             Self::Usage { .. } | Self::WrongState { .. } | Self::State { .. } | Self::Died { .. } => None,
         }
