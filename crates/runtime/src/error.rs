@@ -302,10 +302,12 @@ impl Error {
         };
         match &mut self {
             Self::Config { problems, .. } => {
-                problems.iter_mut().for_each(|problem| strip(&mut problem.pointer))
+                for problem in problems {
+                    strip(&mut problem.pointer);
+                }
             }
             Self::Kernel { pointer: Some(pointer), .. } | Self::Step { pointer: Some(pointer), .. } => {
-                strip(pointer)
+                strip(pointer);
             }
             _ => {}
         }
