@@ -88,20 +88,16 @@ pub enum Error {
         answer: Answer,
     },
     /// Ids that the user may not map.
-    #[error("{file} does not grant {user} the ids {ids}{}, but {granted}{}", At(pointer), Detail(helper))]
+    #[error("{file} does not grant {missing}{}{}", At(pointer), Detail(detail))]
     NotGranted {
         /// `/etc/subuid` or `/etc/subgid`.
         file: &'static str,
-        /// The caller: "user ann (1000)".
-        user: String,
-        /// The first range that is not granted, with both ends.
-        ids: String,
-        /// What is granted, or "nothing".
-        granted: String,
+        /// Who asks, and for what: "user ann (1000) the ids 100000-165535".
+        missing: String,
         /// Where `config.json` asks for the ids.
         pointer: Option<String>,
-        /// The helper's own words.
-        helper: String,
+        /// What is granted, and the words of the helper that refused.
+        detail: String,
     },
     /// `config.json` (or a process document) cannot be used; every problem of it.
     #[error("invalid configuration {}: {}", Line(&path.to_string_lossy()), Problems(problems))]
@@ -248,10 +244,8 @@ impl Error {
                 let name = setting.split(' ').next().unwrap_or_default();
                 Some(format!("hint: the host's root can allow it: `sysctl {name}` shows it"))
             }
-            Self::NotGranted { file, ids, pointer, .. } => {
-                let hint = format!(
-                    "the host's root can grant them by a line USER:FIRST:COUNT in {file} that covers {ids}"
-                );
+            Self::NotGranted { file, pointer, .. } => {
+                let hint = format!("the host's root can grant them by a line USER:FIRST:COUNT in {file}");
                 advice(pointer.as_deref(), Some(&hint))
             }
             Self::Hook { pointer, .. } => advice(Some(pointer), None),

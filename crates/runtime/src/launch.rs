@@ -228,14 +228,15 @@ fn explain(failure: Failure, compiled: &Compiled) -> Error {
             }
             None => kernel("join the container's namespaces".to_owned(), e),
         },
+        Failure::Call(e) if e.errno() == libc::EACCES && compiled.launch.cgroup.is_some() => {
+            let doing = "start the container process in its cgroup, into which only who may write to the cgroup.procs of the \
+                         nearest cgroup above both it and ours can move";
+            kernel(doing.to_owned(), e).at("/linux/cgroupsPath")
+        }
         Failure::Call(e) => {
             let error = kernel("start the container process".to_owned(), e);
             match e.errno() {
                 libc::EPERM => error.with_hint("new namespaces need root, or a user namespace in the config"),
-                libc::EACCES => error.with_hint(
-                    "to start in another cgroup, its cgroup.procs and that of the nearest cgroup above both it and the \
-                     caller's must be writable (cgroup-v2.rst, Delegation Containment)",
-                ),
                 libc::ENOSPC => error.with_hint("a limit in /proc/sys/user/max_*_namespaces is reached"),
                 libc::EBUSY => {
                     error.with_hint("the cgroup has children with controllers, so no process may be in it")

@@ -121,6 +121,9 @@ fn not_enabled(dir: &Dir, missing: Controllers, value: String, errno: Errno) -> 
         return Error::NoController { path, missing: absent, available };
     }
     let kind = text("cgroup.type").trim().to_owned();
+    if matches!(errno, Errno::EACCES | Errno::EPERM) {
+        return Error::NotDelegated { path, missing, errno };
+    }
     if errno == Errno::EOPNOTSUPP {
         return Error::NotADomain { path, kind, needed: missing };
     }
@@ -129,7 +132,6 @@ fn not_enabled(dir: &Dir, missing: Controllers, value: String, errno: Errno) -> 
             "this cgroup has processes of its own, and then cgroup v2 gives no controllers to its children; \
              choose a linux.cgroupsPath in a cgroup without processes"
         }
-        Errno::EACCES | Errno::EPERM => "run as root, or have this cgroup delegated to you",
         Errno::EROFS => "the cgroup file system is mounted read-only here",
         _ => "",
     };

@@ -330,14 +330,15 @@ mod tests {
         assert_eq!((all.set_all, all.clear_all), (MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME));
         assert_eq!(
             parse(&["bind", "noatime"]).bind_attributes(true),
-            (MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME)
+            (MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME | MOUNT_ATTR_NOSYMFOLLOW)
         );
         let undone = parse(&["rnoatime", "ratime"]);
         assert_eq!((undone.set_all, undone.clear_all), (MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME));
         let kept = parse(&["rstrictatime", "rnorelatime", "ratime"]);
         assert_eq!((kept.set_all, kept.clear_all), (MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME));
-        assert_eq!(parse(&["bind", "atime"]).bind_attributes(true), (0, MOUNT_ATTR__ATIME));
-        assert_eq!(parse(&["bind", "norelatime"]).bind_attributes(true), (0, 0));
+        let cleared = |option| parse(&["bind", option]).bind_attributes(true);
+        assert_eq!(cleared("atime"), (0, MOUNT_ATTR__ATIME | MOUNT_ATTR_NOSYMFOLLOW));
+        assert_eq!(cleared("norelatime"), (0, MOUNT_ATTR_NOSYMFOLLOW));
     }
 
     #[test]
