@@ -18,7 +18,7 @@ mod action;
 mod text;
 
 pub use action::Action;
-use text::{At, Detail, Problems, advice, exec_hint, not_executable, systemd_hint, words};
+use text::{At, Detail, HookName, Problems, advice, exec_hint, not_executable, systemd_hint, words};
 pub use text::{Line, Problem};
 
 /// The result of everything that this crate does.
@@ -157,16 +157,13 @@ pub enum Error {
     },
     /// A hook failed.
     #[error(
-        "error running {kind} hook #{index}: {}: {}{} ({pointer})",
+        "error running {}: {}: {}{} ({pointer})",
+        HookName(pointer),
         Line(path),
         Line(why),
         Detail(stderr)
     )]
     Hook {
-        /// When it ran: `createRuntime`.
-        kind: &'static str,
-        /// Which of these hooks it is, from 0.
-        index: usize,
         /// Where `config.json` has it: `/hooks/createRuntime/0`.
         pointer: String,
         /// The program.

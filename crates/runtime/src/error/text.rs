@@ -83,6 +83,17 @@ impl fmt::Display for At<'_> {
     }
 }
 
+/// A hook by its pointer, in runc's words: `createRuntime hook #1`.
+pub(super) struct HookName<'a>(pub(super) &'a str);
+
+impl fmt::Display for HookName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `/hooks/KIND/INDEX`, and perhaps a line and column after a comma.
+        let mut parts = self.0.split(['/', ',']).skip(2);
+        write!(f, "{} hook #{}", parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+    }
+}
+
 pub(super) struct Detail<'a>(pub(super) &'a str);
 
 impl fmt::Display for Detail<'_> {
