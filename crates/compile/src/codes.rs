@@ -99,6 +99,11 @@ codes! {
     905 RdtSchema "line of schemata"
     910 Annotation "annotation"
     911 AnnotationIgnored "annotation without effect"
+    915 SystemdHost "host on which systemd cannot be asked for a cgroup"
+    916 SystemdPath "path of a cgroup in the form of the systemd driver"
+    917 SystemdProperty "property of a unit"
+    918 SystemdSubgroup "cgroup below a unit's"
+    919 SystemdFallback "cgroup for when systemd does not answer"
 }
 
 impl fmt::Display for Code {

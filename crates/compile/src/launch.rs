@@ -4,6 +4,7 @@ use crate::{Diagnostic, Origin};
 use orlop_cgroups::{CgroupPath, Plan};
 use orlop_program::{Built, Slot};
 use orlop_spec::{IdMapping, NamespaceKind, Pointer};
+use orlop_systemd::{Property, ScopeName, Which};
 use std::path::PathBuf;
 
 /// A container or process that can be launched.
@@ -207,7 +208,7 @@ pub enum UserNamespace {
 /// The container's control group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CgroupPlan {
-    /// Where it is.
+    /// Where it is; with a scope, where it will most likely be.
     pub path: CgroupPath,
     /// What to write to it, and which devices may be used in it.
     pub plan: Plan,
@@ -216,4 +217,21 @@ pub struct CgroupPlan {
     /// Nothing in the config asks for it, and the caller may have no right to make one: then the container stays in the
     /// caller's.
     pub best_effort: bool,
+    /// systemd makes it, as that of a scope unit.
+    pub scope: Option<ScopePlan>,
+}
+
+/// A scope unit to ask systemd for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScopePlan {
+    /// Which systemd.
+    pub which: Which,
+    /// The unit and its slice.
+    pub name: ScopeName,
+    /// Properties that annotations ask for, besides those that limits become.
+    pub properties: Vec<Property>,
+    /// The path of the container's cgroup below the scope's; empty for the scope's own.
+    pub below: PathBuf,
+    /// The plain cgroup to make instead if systemd does not answer. Without it, that is an error.
+    pub fallback: Option<CgroupPath>,
 }

@@ -28,7 +28,8 @@
 //! | `labels.rs` | `AppArmor` profiles, `SELinux` labels |
 //! | `netdevices.rs` | network devices that move into the container |
 //! | `environment.rs` | environment, working directory, the file to execute |
-//! | `hooks.rs`, `cgroup.rs`, `rdt.rs` | hooks, control group, shares of caches |
+//! | `hooks.rs`, `rdt.rs` | hooks, shares of caches |
+//! | `cgroup.rs`, `systemd.rs` | control group: a plain one, or a unit's |
 //! | `annotations.rs` | annotations with a meaning |
 //! | `update.rs`, `update/merge.rs` | new limits for a container that runs |
 #![forbid(unsafe_code)]
@@ -65,6 +66,7 @@ mod root;
 mod scheduling;
 mod seccomp;
 mod sysctl;
+mod systemd;
 mod terminal;
 mod time;
 mod update;
@@ -80,7 +82,7 @@ pub use hooks::compile_hook;
 pub use host::{CgroupRights, Host};
 pub use launch::{
     CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, MountIdMap, NetDevice, RdtPlan,
-    SchedulerAttributes, SeccompAgent, UserNamespace,
+    SchedulerAttributes, ScopePlan, SeccompAgent, UserNamespace,
 };
 pub use limits::rlimit_name;
 pub use memory_policy::flags as memory_policy_flags;

@@ -35,6 +35,9 @@ impl Runtime {
             return Err(Error::WrongState { id: id.to_string(), action: Action::Delete, status });
         }
         container.end_processes()?;
+        if let Some(unit) = &container.saved.cgroups.unit {
+            unit.stop()?;
+        }
         if let Some(location) = container.saved.cgroups.location() {
             Cgroup::remove_at(&location)?;
         }

@@ -18,7 +18,7 @@ mod action;
 mod text;
 
 pub use action::Action;
-use text::{At, Detail, HookName, Problems, advice, exec_hint, not_executable, words};
+use text::{At, Detail, HookName, Problems, advice, exec_hint, not_executable, systemd_hint, words};
 pub use text::{Line, Problem};
 
 /// The result of everything that this crate does.
@@ -192,6 +192,9 @@ pub enum Error {
         /// What could help.
         hint: Option<Cow<'static, str>>,
     },
+    /// systemd, asked for a unit, did not do it.
+    #[error("systemd: {}", Line(&.0.to_string()))]
+    Systemd(#[from] orlop_systemd::Error),
 }
 
 impl Error {
@@ -214,6 +217,12 @@ impl Error {
             Self::Hook { .. } => "ORL-1304",
             Self::Died { .. } => "ORL-1305",
             Self::Cgroup { .. } => "ORL-1401",
+            Self::Systemd(orlop_systemd::Error::Unreachable { .. }) => "ORL-1410",
+            Self::Systemd(orlop_systemd::Error::Silent { .. }) => "ORL-1411",
+            Self::Systemd(orlop_systemd::Error::Refused { .. }) => "ORL-1412",
+            Self::Systemd(orlop_systemd::Error::Job { .. }) => "ORL-1413",
+            Self::Systemd(orlop_systemd::Error::Garbled { .. }) => "ORL-1414",
+            Self::Systemd(orlop_systemd::Error::Lost { .. }) => "ORL-1415",
             Self::Criu(e) => e.code(),
         }
     }
@@ -249,6 +258,7 @@ impl Error {
             }
             Self::Hook { pointer, .. } => advice(Some(pointer), None),
             Self::Cgroup { hint, .. } => advice(None, hint.as_deref()),
+            Self::Systemd(e) => advice(None, systemd_hint(e)),
             Self::Criu(e) => e.help(),
             Self::Usage { .. } | Self::WrongState { .. } | Self::State { .. } | Self::Died { .. } => None,
         }
@@ -289,10 +299,12 @@ impl Error {
         };
         match &mut self {
             Self::Config { problems, .. } => {
-                problems.iter_mut().for_each(|problem| strip(&mut problem.pointer))
+                for problem in problems {
+                    strip(&mut problem.pointer);
+                }
             }
             Self::Kernel { pointer: Some(pointer), .. } | Self::Step { pointer: Some(pointer), .. } => {
-                strip(pointer)
+                strip(pointer);
             }
             _ => {}
         }

@@ -12,7 +12,7 @@ use crate::bundle::{refused, unreadable};
 use crate::console::{self, Proxy};
 use crate::error::{Action, Doing, Error, Result};
 use crate::id::ContainerId;
-use crate::launch::{self, Event, Request, Session, Words};
+use crate::launch::{self, Event, Home, Request, Session, Words};
 use crate::options::{ExecArgs, ExecOptions, ProcessSource};
 use crate::pidfd_socket::PidfdSocket;
 use crate::runtime::{Container, Runtime};
@@ -82,17 +82,15 @@ impl Runtime {
             (Some(below), _) => Some(container.own_cgroup()?.below(below).map_err(not_added)?),
             (None, cgroup) => cgroup,
         };
-        // The container has left its cgroup, and somebody has removed it.
         let moved = cgroup.is_none() && container.saved.cgroups.v2.is_some();
         let mut kinds = join::namespaces(&config.spec);
         if container.saved.own_clocks {
             kinds |= libc::CLONE_NEWTIME;
         }
         let words = Words::new(&compiled, &process.args);
-        let request = |dir| Request {
+        let request = |home| Request {
             compiled: &compiled,
-            cgroup: cgroup.as_ref(),
-            cgroup_dir: dir,
+            home,
             rdt: container.saved.rdt.as_ref(),
             start: None,
             join: Some((&init, kinds)),
@@ -100,13 +98,18 @@ impl Runtime {
             privileged: host.privileged,
             words,
         };
-        let dir = moved.then(|| container.cgroup_of_init()).transpose()?;
-        let session = match launch::launch(request(dir)) {
+        // The container has left its cgroup, and somebody has removed it.
+        let home = if moved {
+            Home::Below(container.cgroup_of_init()?)
+        } else {
+            Home::Cgroup(cgroup.as_ref(), container.saved.cgroups.unit.as_ref())
+        };
+        let session = match launch::launch(request(home)) {
             Err(e) if e.errno() == Some(libc::EBUSY) && below.is_some() => Err(not_added(e)),
             // The container has cgroups of its own below: then no process may be beside them (cgroup-v2.rst, "No
             // Internal Process Constraint"), and a new one goes where the container's first process is.
             Err(e) if e.errno() == Some(libc::EBUSY) && cgroup.is_some() => {
-                launch::launch(request(Some(container.cgroup_of_init()?)))
+                launch::launch(request(Home::Below(container.cgroup_of_init()?)))
             }
             launched => launched,
         }?;

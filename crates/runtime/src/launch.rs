@@ -13,7 +13,7 @@ mod fill;
 mod session;
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use orlop_cgroups::Cgroup;
@@ -24,6 +24,7 @@ use orlop_sys::{Fd, cred, process, sched};
 
 use crate::error::{Doing, Error, Result};
 use crate::rdt::RdtGroup;
+use crate::state::Unit;
 use crate::{idmap, image, netdev};
 use fill::Filler;
 
@@ -34,10 +35,8 @@ pub(crate) use session::{Event, Session, hear, say_the_word};
 pub(crate) struct Request<'a> {
     /// The program.
     pub(crate) compiled: &'a Compiled,
-    /// Where to start it.
-    pub(crate) cgroup: Option<&'a Cgroup>,
-    /// A cgroup directory to start it in instead of the cgroup's own.
-    pub(crate) cgroup_dir: Option<OwnedFd>,
+    /// The cgroup to start it in.
+    pub(crate) home: Home<'a>,
     /// Which share of caches it has.
     pub(crate) rdt: Option<&'a RdtGroup>,
     /// The socket at which a created container waits.
@@ -50,6 +49,38 @@ pub(crate) struct Request<'a> {
     pub(crate) privileged: bool,
     /// The words for what fails.
     pub(crate) words: Words<'a>,
+}
+
+/// Which cgroup a process is started in.
+pub(crate) enum Home<'a> {
+    /// This one, or the caller's if there is none. If the caller may not put processes there, the unit that systemd has made
+    /// it for says who may.
+    Cgroup(Option<&'a Cgroup>, Option<&'a Unit>),
+    /// A directory below the container's own cgroup.
+    Below(OwnedFd),
+    /// One that is made around the process while it waits.
+    Around(&'a dyn Fn(i32) -> Result<()>),
+}
+
+impl<'a> Home<'a> {
+    /// The directory to be born in.
+    fn directory(&self) -> Option<Fd> {
+        match self {
+            Self::Cgroup(cgroup, _) => cgroup.map(|cgroup| Fd::from(cgroup.fd())),
+            Self::Below(directory) => Some(Fd::of(directory)),
+            Self::Around(_) => None,
+        }
+    }
+
+    /// What has to be done while the process waits, if anything.
+    fn around(&self) -> Option<&'a dyn Fn(i32) -> Result<()>> {
+        if let Self::Around(around) = self { Some(*around) } else { None }
+    }
+
+    /// The cgroup with version 1 hierarchies, in which nobody can be born.
+    fn with_v1(&self) -> Option<&'a Cgroup> {
+        if let Self::Cgroup(cgroup, _) = self { cgroup.filter(|c| !c.location().v1.is_empty()) } else { None }
+    }
 }
 
 /// Starts init; it begins with the program at once.
@@ -86,11 +117,10 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let number = CString::new(image.fd().raw().to_string()).unwrap_or_default();
     let mut keep: Vec<Fd> = slots.iter().map(|(_, fd)| Fd::of(fd)).collect();
     keep.push(image.fd());
-    let cgroup = request.cgroup_dir.as_ref().map(AsFd::as_fd).or_else(|| request.cgroup.map(Cgroup::fd));
     let spawn = Spawn {
         namespaces: launch.namespaces,
         joins: &joins,
-        cgroup: cgroup.map(Fd::from),
+        cgroup: request.home.directory(),
         become_root: launch.become_root,
         exe: image.fd(),
         argv: &[c"orlop-init", &number],
@@ -100,14 +130,21 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let network = launch.joins.iter().zip(&namespaces).find(of_network).map(|(_, namespace)| namespace);
     let before = Before {
         compiled: request.compiled,
-        cgroup: request.cgroup,
+        home: &request.home,
         rdt: request.rdt,
         privileged: request.privileged,
         network,
     };
     // Milestones have runc's names, for those who know its debug log.
     tracing::debug!(namespaces = launch.namespaces, joins = joins.len(), "nsexec container setup");
-    let child = before.run(&spawn)?;
+    let child = match (before.run(&spawn), &request.home) {
+        // A user's own systemd may where the user may not: it asks the host's.
+        (Err(e), Home::Cgroup(Some(cgroup), Some(unit))) if e.errno() == Some(libc::EACCES) => {
+            let attach = |pid| unit.attach(pid, cgroup);
+            Before { home: &Home::Around(&attach), ..before }.run(&Spawn { cgroup: None, ..spawn })
+        }
+        (child, _) => child,
+    }?;
     tracing::debug!(pid = child.pid, "child process in init()");
     let mut session = Session::new(child, host, request.words);
     if let Some(value) = launch.oom_score_adj {
@@ -121,7 +158,7 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
 /// What only the host side can do to the new process, before init runs.
 struct Before<'a> {
     compiled: &'a Compiled,
-    cgroup: Option<&'a Cgroup>,
+    home: &'a Home<'a>,
     rdt: Option<&'a RdtGroup>,
     privileged: bool,
     /// The network namespace that it joins, if it does.
@@ -153,7 +190,8 @@ impl Before<'_> {
         let launch = &self.compiled.launch;
         launch.id_maps.is_some()
             || launch.joined_id_maps.is_some()
-            || self.cgroup.is_some_and(|c| !c.location().v1.is_empty())
+            || self.home.with_v1().is_some()
+            || self.home.around().is_some()
             || self.rdt.is_some()
             || !launch.raise_limits.is_empty()
             || launch.scheduler.is_some()
@@ -164,7 +202,8 @@ impl Before<'_> {
     /// While the new process waits.
     fn prepare(&self, pid: i32) -> Result<()> {
         let launch = &self.compiled.launch;
-        self.cgroup.map_or(Ok(()), |cgroup| cgroup.attach_v1(pid))?;
+        self.home.with_v1().map_or(Ok(()), |cgroup| cgroup.attach_v1(pid))?;
+        self.home.around().map_or(Ok(()), |around| around(pid))?;
         self.rdt.map_or(Ok(()), |group| group.attach(pid))?;
         for (resource, hard) in &launch.raise_limits {
             process::set_limit(pid, *resource, *hard, *hard)

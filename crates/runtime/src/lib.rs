@@ -35,6 +35,7 @@ mod pidfd_socket;
 pub mod rdt;
 mod restore;
 mod runtime;
+mod scope;
 mod socket;
 mod start;
 pub mod state;

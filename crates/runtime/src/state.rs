@@ -74,6 +74,18 @@ pub struct CgroupPaths {
     /// In cgroup v1 hierarchies, with their controllers as `cgroup.controllers` writes them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub v1: Vec<(String, PathBuf, PathBuf)>,
+    /// The unit that systemd has made them for; absent if we have made them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+}
+
+/// A unit of systemd.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Its name.
+    pub name: String,
+    /// It is one of the user's own systemd.
+    pub user: bool,
 }
 
 impl CgroupPaths {
@@ -83,6 +95,7 @@ impl CgroupPaths {
         Self {
             v2: Some((location.v2.mount.clone(), location.v2.inner.clone())),
             v1: v1.map(|(used, at)| (used.to_string(), at.mount.clone(), at.inner.clone())).collect(),
+            unit: None,
         }
     }
 

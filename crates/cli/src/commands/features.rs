@@ -11,11 +11,8 @@ use orlop_spec::{Features, MemoryPolicyMode, NamespaceKind};
 use super::{Entry, PLAIN};
 use crate::output;
 
-// What grows: a line for each part of the specification that other parts of orlop have, or have not yet.
-const SYSTEMD: bool = false;
-const SYSTEMD_OF_USERS: bool = false;
-/// As crun lists them: whoever may set these chooses filters, files and cgroups.
-const UNSAFE_ANNOTATIONS: &[&str] = &["run.oci."];
+/// Whoever may set these chooses filters, files, cgroups, properties of units, and how CRIU works.
+const ANNOTATIONS: [&str; 4] = ["org.criu.config", "org.systemd.property.", "run.oci.", "run.orlop."];
 
 pub(super) const ENTRY: Entry = Entry {
     name: "features",
@@ -39,7 +36,7 @@ fn features() -> Features {
         mount_options: Some(names(orlop_compile::known_mount_options())),
         linux: Some(linux()),
         annotations: annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        potentially_unsafe_config_annotations: Some(names(UNSAFE_ANNOTATIONS)),
+        potentially_unsafe_config_annotations: Some(names(ANNOTATIONS)),
     }
 }
 
@@ -49,13 +46,7 @@ fn linux() -> LinuxFeatures {
     LinuxFeatures {
         namespaces: Some(names(NamespaceKind::KNOWN.iter().map(NamespaceKind::as_str))),
         capabilities: Some(names(orlop_compile::KNOWN_CAPABILITIES)),
-        cgroup: Some(CgroupFeatures {
-            v1: yes,
-            v2: yes,
-            systemd: Some(SYSTEMD),
-            systemd_user: Some(SYSTEMD_OF_USERS),
-            rdma: yes,
-        }),
+        cgroup: Some(CgroupFeatures { v1: yes, v2: yes, systemd: yes, systemd_user: yes, rdma: yes }),
         seccomp: Some(seccomp()),
         apparmor: enabled(true),
         selinux: enabled(true),

@@ -157,3 +157,17 @@ pub(super) fn advice(pointer: Option<&str>, hint: Option<&str>) -> Option<String
         (one, other) => one.or(other),
     }
 }
+
+/// What could help against what systemd did not do.
+pub(super) fn systemd_hint(error: &orlop_systemd::Error) -> Option<&'static str> {
+    match error {
+        orlop_systemd::Error::Unreachable { .. } => {
+            Some("is systemd running here? Without it, leave out --systemd-cgroup")
+        }
+        orlop_systemd::Error::Silent { .. } => Some(
+            "ORLOP_DBUS_TIMEOUT sets how many seconds it may take; `systemctl list-jobs` shows what it is at",
+        ),
+        e if e.is_refusal("UnitExists") => Some("choose another linux.cgroupsPath, or stop the unit"),
+        _ => None,
+    }
+}

@@ -6,7 +6,7 @@ use orlop_spec::Status;
 
 use super::*;
 use crate::liveness::{self, Process};
-use crate::state::{CgroupPaths, StateFile};
+use crate::state::{CgroupPaths, StateFile, Unit};
 
 fn id(name: &str) -> ContainerId {
     ContainerId::new(name).unwrap()
@@ -28,6 +28,7 @@ fn state(name: &str) -> StateFile {
         cgroups: CgroupPaths {
             v2: Some(("/sys/fs/cgroup".into(), "/x".into())),
             v1: vec![("pids".into(), "/sys/fs/cgroup/pids".into(), "/x".into())],
+            unit: Some(Unit { name: "orlop-web.scope".into(), user: false }),
         },
         rootless: false,
         terminal: true,
