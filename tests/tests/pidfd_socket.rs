@@ -29,6 +29,22 @@ fn create_and_run_send_a_pidfd_of_the_containers_process() {
 }
 
 #[test]
+fn a_created_container_ends_by_the_signals_that_end_programs() {
+    for (signal, status) in [(Signal::TERM, 143), (Signal::HUP, 129), (Signal::INT, 130), (Signal::QUIT, 131)]
+    {
+        let container = Container::lasting();
+        let socket = ConsoleSocket::listen(container.home());
+        let pid_file = container.pid_file();
+        let flags = [&[OsStr::new("--pid-file"), pid_file.as_os_str()][..], &flags(&socket)].concat();
+        container.with_bundle("create", &flags).ok();
+        container.adopt();
+        pidfd_send_signal(&socket.receive_descriptor(), signal).expect("it is the process's");
+        assert_eq!(container.wait(), status);
+        assert_eq!(container.status(), "stopped");
+    }
+}
+
+#[test]
 fn exec_sends_a_pidfd_of_its_own_process() {
     let container = Container::lasting();
     container.up();

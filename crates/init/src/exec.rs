@@ -5,7 +5,7 @@ use crate::machine::{Outcome, wait_for_word};
 use crate::report::{self, Fault};
 use orlop_program::message::Message;
 use orlop_program::{List, Slot, Str};
-use orlop_sys::{Error, Fd, file, memory, socket};
+use orlop_sys::{Error, Fd, file, memory, process, socket};
 
 /// Finds the file to execute as execvp(3) does: what cannot be executed is passed over, and blamed if nothing else is
 /// found.
@@ -53,6 +53,10 @@ fn not_a_directory(path: Str<'_>) -> orlop_sys::Result<()> {
 /// Waits until `orlop start` connects and says so. From then on it is who hears of success and failure.
 pub fn await_start(machine: &mut Machine<'_>) -> Outcome {
     machine.keep_sockets_only();
+    // What would end the program is to end what waits in its place.
+    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM]
+        .into_iter()
+        .try_for_each(process::exit_on_signal)?;
     let connection = {
         let listener = machine.take(Slot::START).ok_or(Error::of(libc::SYS_accept4, libc::EBADF))?;
         // The host side has gone away or will; it must not take our end of the socket for a sign of life.
@@ -76,5 +80,5 @@ pub fn exec<'a>(machine: &Machine<'a>, args: List<'a, Str<'a>>, env: List<'a, St
         *to = from;
     }
     report::send(machine.slot(Slot::HOST), &Message::Executing, None)?;
-    Err(Fault::from(orlop_sys::process::exec_words(executable, words, args.len() + 1)))
+    Err(Fault::from(process::exec_words(executable, words, args.len() + 1)))
 }

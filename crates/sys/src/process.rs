@@ -104,11 +104,34 @@ pub fn default_signals() -> Result<()> {
 
 /// Gives a signal its default action (sigaction(2)).
 pub fn default_signal(signal: i32) -> Result<()> {
+    // SAFETY: the default action runs no code of this program.
+    unsafe { action(signal, [0; 4]) }
+}
+
+/// Lets a signal end this process, with the status that shells give to that, until it executes another program
+/// (sigaction(2)). The default action does not, in the first process of a PID namespace (pid_namespaces(7)).
+pub fn exit_on_signal(signal: i32) -> Result<()> {
+    extern "C" fn leave(signal: i32) {
+        exit(128 + signal)
+    }
+    let handler = leave as extern "C" fn(i32) as usize as u64;
+    // x86-64 insists on a restorer, which is for handlers that return.
+    const SA_RESTORER: u64 = 0x0400_0000;
+    let (flags, restorer) = if cfg!(target_arch = "x86_64") { (SA_RESTORER, handler) } else { (0, 0) };
+    // SAFETY: the handler is a function of a signal's number that touches no memory, and does not return.
+    unsafe { action(signal, [handler, flags, restorer, 0]) }
+}
+
+/// Sets a signal's action: the kernel's `struct sigaction` of handler, flags, restorer and mask, which is shorter where
+/// it has no restorer.
+///
+/// # Safety
+///
+/// The handler is `SIG_DFL`, or code that may interrupt this program anywhere.
+unsafe fn action(signal: i32, action: [u64; 4]) -> Result<()> {
     const SIGSET_SIZE: usize = 8;
-    // `struct sigaction` of the kernel, which is shorter where it has no restorer: SIG_DFL, no flags, no mask.
-    let default = [0_u64; 4];
-    // SAFETY: the action is only read; the default one runs no code of this program.
-    unsafe { call(libc::SYS_rt_sigaction, [signal as usize, default.as_ptr() as usize, 0, SIGSET_SIZE]) }
+    // SAFETY: the action is only read; no old one is asked for. The caller vouches for the handler.
+    unsafe { call(libc::SYS_rt_sigaction, [signal as usize, action.as_ptr() as usize, 0, SIGSET_SIZE]) }
         .map(drop)
 }
 
