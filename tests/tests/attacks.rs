@@ -21,6 +21,25 @@ fn a_link_into_procfs_is_no_place_for_a_mount() {
 }
 
 #[test]
+fn without_pivot_root_the_hosts_procfs_is_no_licence_to_mount_a_whole_one() {
+    // The kernel allows a new procfs where one is to be seen in full: the container's own has masked paths, the host's not.
+    let mut container = Container::sh("unshare -Urmpf sh -c 'mount -t proc none /proc && echo mounted'");
+    for set in ["bounding", "permitted"] {
+        // Who has it may map root.
+        container.push(&format!("/process/capabilities/{set}"), "CAP_SETFCAP");
+    }
+    // The unmounting must not reach the host, whatever the root is to share with it.
+    for propagation in ["", "shared", "rshared"] {
+        container.set("/linux/rootfsPropagation", propagation);
+        let host = "\"$@\"; test -e /proc/self/status && mountpoint -q /sys && echo the host has them";
+        let wrapper = ["unshare", "-m", "--propagation", "shared", "sh", "-c", host, "sh"];
+        let out = container.with_bundle("run", &["--no-pivot"]).within(&wrapper).output();
+        assert_eq!(out.stdout, "the host has them\n", "{propagation}: {out}");
+        assert!(out.stderr.contains("permission denied"), "{propagation}: {out}");
+    }
+}
+
+#[test]
 fn files_of_procfs_that_engines_emulate_can_be_covered() {
     let mut container = Container::sh("cat /proc/uptime");
     let file = container.home().join("uptime");

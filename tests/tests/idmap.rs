@@ -191,6 +191,18 @@ fn a_file_system_that_cannot_be_mapped_is_refused_by_name() {
 }
 
 #[test]
+fn what_the_container_mounted_before_can_be_mapped() {
+    needs_mapping!();
+    let mut mapped = Mapped::new("stat -c %u:%g /shifted/file", &["bind"]);
+    let place = mapped.container.bundle.rootfs().join("mnt");
+    let (place, ids) = (place.to_string_lossy().into_owned(), maps(&[(0, 1000, 1000)]));
+    let mount = json!({"destination": "/shifted", "source": place, "options": ["bind"],
+        "uidMappings": ids, "gidMappings": ids});
+    mapped.container.push("/mounts", mount);
+    assert_eq!(mapped.run().ok().stdout, "1100:1200\n");
+}
+
+#[test]
 fn many_mounts_leave_no_descriptors_and_no_processes() {
     needs_mapping!();
     let mut mapped =

@@ -1,6 +1,7 @@
 //! Where the host keeps its cgroup hierarchies, as a value.
 
 mod detect;
+pub use detect::unescape;
 #[cfg(test)]
 mod tests;
 

@@ -38,6 +38,8 @@ pub struct Host {
     pub apparmor: bool,
     /// Where a resctrl file system is mounted; asked only if the config has a use for it.
     pub resctrl: Option<PathBuf>,
+    /// Where all of a procfs or sysfs is mounted, in the order of mounting; asked only for `--no-pivot`.
+    pub kernel_views: Vec<PathBuf>,
     /// There is a `/proc/kcore`.
     pub kcore: bool,
     /// The kernel's version: major, minor.

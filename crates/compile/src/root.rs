@@ -5,10 +5,11 @@ use crate::{Code, Options, Origin, Overlay};
 use orlop_program::Step;
 use orlop_program::wire::{List, Str};
 use orlop_spec::Pointer;
+use std::path::{Path, PathBuf};
 
 const CUT_OFF: &str = "Mounts made here must not travel to the host.";
 
-impl Compiler<'_> {
+impl<'a> Compiler<'a> {
     /// Cuts the mount namespace off from the host, and makes the root a mount.
     pub(crate) fn root(&mut self, options: &Options<'_>) {
         self.host_propagation(options.no_pivot);
@@ -98,7 +99,12 @@ impl Compiler<'_> {
         let wish = propagation(&self.linux.rootfs_propagation);
         if options.no_pivot {
             let why = "pivot_root(2) cannot leave an initial RAM file system; the host's tree stays below, out of reach.";
-            self.step(Step::MoveRoot {}, Origin::Rule("--no-pivot"), why);
+            let views: Vec<Str<'_>> = self.views_outside_root().map(|path| bytes(path).into()).collect();
+            self.step(
+                Step::MoveRoot { views: List::from(views.as_slice()) },
+                Origin::Rule("--no-pivot"),
+                why,
+            );
         } else {
             // A shared tree still hands unmounting on to the host.
             let detach = matches!(wish, Some((libc::MS_SHARED, _)));
@@ -111,6 +117,14 @@ impl Compiler<'_> {
             let why = "The wish is about the container's root, which is only now in place.";
             self.step(step, Pointer::new("/linux/rootfsPropagation"), why);
         }
+    }
+
+    /// Where the host's tree has the kernel's own file systems, innermost first. The kernel lets a user namespace mount them
+    /// in full where they are to be seen in full, even below another root, and past the masked paths.
+    fn views_outside_root(&self) -> impl Iterator<Item = &'a Path> + use<'a> {
+        let root = self.spec.root.as_ref().map(|root| on_host(self.bundle, &root.path));
+        let inside = move |path: &Path| root.as_ref().is_some_and(|root| path.starts_with(root));
+        self.host.kernel_views.iter().rev().map(PathBuf::as_path).filter(move |path| !inside(path))
     }
 
     /// Makes the root read-only, and mounts that had to be writable until they were filled.

@@ -42,7 +42,8 @@ fn a_config_like_podmans_with_a_user_namespace() {
 fn run_by_a_user_who_is_root_in_a_namespace_already() {
     let mut spec = default_spec(false);
     spec.process.as_mut().unwrap().terminal = false;
-    let host = Host { privileged: false, setgroups_denied: true, ..root() };
+    let kernel_views = ["/proc", "/sys", "/bundle/rootfs/proc", "/proc"].map(Into::into).into();
+    let host = Host { privileged: false, setgroups_denied: true, kernel_views, ..root() };
     let options = Options { mode: Mode::Run, preserve_fds: 2, listen_fds: 1, no_pivot: true, ..options() };
     insta::assert_snapshot!(show(&compile(&spec, &host, &options).unwrap()));
 }

@@ -105,7 +105,9 @@ impl<'a> Machine<'a> {
             Step::UseRoot {} => root::use_current(self),
             Step::Mount { fstype, options, attributes, target, real, keep, id_map, like } => {
                 let made = mounts::fresh(self, fstype, options, attributes, like)?;
-                mounts::map_ids(self, &made, id_map)?;
+                if let Some(by) = id_map {
+                    mounts::map_ids(self, &made, by, false)?;
+                }
                 mounts::attach(self, made, mounts::Target { path: target, real }, keep)
             }
             Step::Bind { source, recursive, set, clear, set_all, clear_all, target } => {
@@ -139,7 +141,7 @@ impl<'a> Machine<'a> {
             Step::Sync { point } => self.sync(point),
             Step::AwaitWord {} => wait_for_word(self.slot(Slot::HOST)),
             Step::PivotRoot { detach } => root::pivot(self, detach),
-            Step::MoveRoot {} => root::move_over(self),
+            Step::MoveRoot { views } => root::move_over(self, views),
             Step::RootAttributes { set, propagation } => root::attributes(self, set, propagation),
             Step::Console { size, mount, uid } => console::make(self, size, mount, uid),
             Step::OwnStdio { uid } => console::own_stdio(self.root(), uid),

@@ -74,11 +74,11 @@ pub fn fresh<'a>(
 }
 
 /// Maps the ids of a detached mount as a user namespace has them.
-pub fn map_ids(machine: &mut Machine<'_>, made: &OwnedFd, id_map: Option<Slot>) -> Outcome {
-    let Some(namespace) = id_map.and_then(|slot| machine.take(slot)) else { return Ok(()) };
+pub fn map_ids(machine: &mut Machine<'_>, made: &OwnedFd, by: Slot, recursive: bool) -> Result<()> {
+    let namespace = machine.take(by).ok_or(Error::of(libc::SYS_mount_setattr, libc::EBADF))?;
     let userns = namespace.fd().raw() as u64;
     let change = Attributes { set: libc::MOUNT_ATTR_IDMAP, userns, ..Attributes::default() };
-    Ok(mount::mount_setattr(made.fd(), c"", false, &change)?)
+    mount::mount_setattr(made.fd(), c"", recursive, &change)
 }
 
 /// Puts a detached mount into its place.
@@ -100,6 +100,11 @@ pub(crate) fn source(machine: &mut Machine<'_>, source: Source<'_>, recursive: b
     match source {
         Source::Path(path) => mount::clone_tree(Fd::CWD, path.c_str(), recursive),
         Source::Tree(slot) => machine.take(slot).ok_or(Error::of(libc::SYS_open_tree, libc::EBADF)),
+        Source::Mapped(path, by, all) => {
+            let tree = mount::clone_tree(Fd::CWD, path.c_str(), recursive)?;
+            map_ids(machine, &tree, by, all)?;
+            Ok(tree)
+        }
     }
 }
 

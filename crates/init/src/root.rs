@@ -9,8 +9,10 @@ use core::ffi::CStr;
 use orlop_program::step::Source;
 use orlop_program::{List, Slot, Str};
 use orlop_sys::mount::Attributes;
-use orlop_sys::{Error, Fd, file, mount};
+use orlop_sys::{Fd, file, mount};
 
+/// linux/magic.h
+const SYSFS_MAGIC: i64 = 0x6265_6572;
 const DIRECTORY: i32 = libc::O_PATH | libc::O_DIRECTORY;
 
 /// Sets the propagation of everything the mount namespace was made with.
@@ -23,10 +25,7 @@ pub fn host_propagation(machine: &mut Machine<'_>, propagation: u64, recursive: 
 
 /// Binds the root file system's directory onto itself: pivot_root(2) wants a mount point.
 pub fn bind(machine: &mut Machine<'_>, source: Source<'_>, at: &CStr) -> Outcome {
-    let tree = match source {
-        Source::Path(path) => mount::clone_tree(Fd::CWD, path.c_str(), true)?,
-        Source::Tree(slot) => machine.take(slot).ok_or(Error::of(libc::SYS_open_tree, libc::EBADF))?,
-    };
+    let tree = mounts::source(machine, source, true)?;
     if machine.host_is_shared {
         // pivot_root(2) refuses to work on shared mounts; the root becomes what the config wants once it is switched.
         make_parent_private(at.to_bytes())?;
@@ -98,12 +97,55 @@ pub fn pivot(machine: &Machine<'_>, detach: bool) -> Outcome {
 }
 
 /// Moves the root over the old one, where pivot_root(2) cannot: the old root stays below, out of reach of path look-ups.
-pub fn move_over(machine: &Machine<'_>) -> Outcome {
+pub fn move_over<'a>(machine: &Machine<'_>, views: List<'a, Str<'a>>) -> Outcome {
+    for view in views.iter() {
+        hide(machine, view)?;
+    }
     let old = file::openat(Fd::CWD, c"/", DIRECTORY, 0)?;
     mount::move_mount(machine.root(), old.fd())?;
     file::fchdir(machine.root())?;
     file::chroot(c".")?;
     file::chdir(c"/").map_err(Fault::from)
+}
+
+/// Takes a procfs or sysfs out of the old root with everything that is mounted there, or lays an empty file system over it:
+/// a user namespace may not unmount what it found.
+fn hide(machine: &Machine<'_>, view: Str<'_>) -> Outcome {
+    if machine.host_is_shared {
+        // Else the unmounting would be done on the host as well.
+        let parent = view.bytes().iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+        make_parent_private(view.bytes().get(..parent).unwrap_or(b""))?;
+    }
+    loop {
+        let found = match file::openat(Fd::CWD, view.c_str(), DIRECTORY | libc::O_NOFOLLOW, 0) {
+            // It went with one above it, or another mount hides it.
+            Err(e) if e.is(libc::ENOENT) || e.is(libc::ENOTDIR) || e.is(libc::ELOOP) => return Ok(()),
+            found => found?,
+        };
+        match take_out(machine, found.fd()) {
+            // No mount, or a locked one.
+            Err(fault) if fault.is(libc::EINVAL) => {}
+            // It may have been mounted more than once.
+            taken_out => {
+                taken_out?;
+                continue;
+            }
+        }
+        if [libc::PROC_SUPER_MAGIC, SYSFS_MAGIC].contains(&file::fstatfs_type(found.fd())?) {
+            let empty = mounts::make(c"tmpfs", core::iter::empty(), libc::MOUNT_ATTR_RDONLY)?;
+            mount::move_mount(empty.fd(), found.fd())?;
+        }
+        return Ok(());
+    }
+}
+
+fn take_out(machine: &Machine<'_>, view: Fd) -> Outcome {
+    if machine.host_is_shared {
+        // Nor may the unmounting of what is below.
+        set_propagation(view, c"", libc::MS_SLAVE, true)?;
+    }
+    file::fchdir(view)?;
+    mount::umount2(c".", libc::MNT_DETACH).map_err(Fault::from)
 }
 
 /// Changes the new root's mount.

@@ -15,6 +15,8 @@ pub enum Source<'a> {
     Path(Str<'a>),
     /// A detached mount that the host side made, because init, in another user namespace, may not reach the path.
     Tree(Slot),
+    /// As `Path`, with the ids of the mount, or of the whole tree, mapped as the user namespace in the slot has them.
+    Mapped(Str<'a>, Slot, bool),
 }
 
 impl<'a> Wire<'a> for Source<'a> {
@@ -22,6 +24,7 @@ impl<'a> Wire<'a> for Source<'a> {
         Ok(match u8::get(reader)? {
             0 => Self::Path(Str::get(reader)?),
             1 => Self::Tree(Slot::get(reader)?),
+            2 => Self::Mapped(Str::get(reader)?, Slot::get(reader)?, bool::get(reader)?),
             _ => return Err(Malformed),
         })
     }
@@ -30,6 +33,12 @@ impl<'a> Wire<'a> for Source<'a> {
         match self {
             Self::Path(path) => 0_u8.put(out).and_then(|()| path.put(out)),
             Self::Tree(slot) => 1_u8.put(out).and_then(|()| slot.put(out)),
+            Self::Mapped(path, slot, recursive) => {
+                2_u8.put(out)?;
+                path.put(out)?;
+                slot.put(out)?;
+                recursive.put(out)
+            }
         }
     }
 }
@@ -232,7 +241,10 @@ steps! {
         detach: bool,
     }
     /// The same where pivot_root(2) cannot work (a ramfs as root): moves the root over the old one, and chroot(2).
-    32 MoveRoot {}
+    32 MoveRoot {
+        /// Where the old root has procfs and sysfs, which are unmounted or covered first.
+        views: List<'a, Str<'a>>,
+    }
     /// Changes the root mount after it was switched.
     33 RootAttributes {
         /// `MOUNT_ATTR_…` to set.

@@ -25,7 +25,7 @@ use crate::rdt::RdtGroup;
 use crate::runtime::Runtime;
 use crate::state::{StateFile, now};
 use crate::wait::Foreground;
-use crate::{criu, files, log, userns};
+use crate::{criu, facts, files, log, userns};
 
 /// A container that was just made.
 pub(crate) struct Made {
@@ -120,7 +120,10 @@ impl Runtime {
     /// Everything up to the container's process: waiting to be started, or running.
     fn make(&self, order: &Order<'_>) -> Result<Made> {
         files::check_preserved(order.options.preserve_fds)?;
-        let host = self.facts(&order.bundle.config.spec, None)?;
+        let mut host = self.facts(&order.bundle.config.spec, None)?;
+        if order.options.no_pivot {
+            host.kernel_views = facts::kernel_views()?;
+        }
         let privileged = host.privileged;
         let made = self.make_on(host, order);
         if order.has_new(&NamespaceKind::User) {

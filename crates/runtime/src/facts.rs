@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid};
+use orlop_cgroups::unescape;
 use orlop_compile::{CgroupRights, Host};
 use orlop_spec::{Process, Spec};
 use orlop_sys::cred;
@@ -39,6 +40,7 @@ impl Runtime {
             selinux: (labels_mounts || asks(|p| &p.selinux_label)) && has_selinux(),
             apparmor: asks(|p| &p.apparmor_profile) && has_apparmor(),
             resctrl: spec.linux.as_ref().and_then(|linux| linux.intel_rdt.as_ref()).and_then(|_| resctrl()),
+            kernel_views: Vec::new(),
             kcore: exists("/proc/kcore"),
             kernel: kernel_version()?,
             cgroups: self.layout()?.clone(),
@@ -65,6 +67,25 @@ pub(crate) fn resctrl() -> Option<PathBuf> {
     mounts.lines().find(of_resctrl)?.split(' ').nth(4).map(PathBuf::from)
 }
 
+/// Where all of a procfs or sysfs is mounted (proc_pid_mountinfo(5)).
+///
+/// # Errors
+///
+/// [`Error::Kernel`](crate::Error::Kernel): there is no mount table to read.
+pub(crate) fn kernel_views() -> Result<Vec<PathBuf>> {
+    let table = "/proc/self/mountinfo";
+    let mounts = std::fs::read_to_string(table).doing(|| format!("read {table}"))?;
+    Ok(mounts.lines().filter_map(kernel_view).collect())
+}
+
+fn kernel_view(line: &str) -> Option<PathBuf> {
+    let (mount, file_system) = line.split_once(" - ")?;
+    let mut fields = mount.split(' ').skip(3);
+    let (root, point) = (fields.next()?, fields.next()?);
+    let is_view = ["proc", "sysfs"].contains(&file_system.split(' ').next()?);
+    (is_view && root == "/").then(|| unescape(point))
+}
+
 /// The bounding set, and the number of the last capability that the kernel knows.
 pub(crate) fn bounding_set() -> Result<(u64, u32)> {
     let mut set = 0;
@@ -84,4 +105,19 @@ fn kernel_version() -> Result<(u16, u16)> {
     let release = uname.release().to_string_lossy().into_owned();
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse().unwrap_or(0));
     Ok((numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::kernel_view;
+    use std::path::Path;
+
+    #[test]
+    fn views_are_whole_procfs_and_sysfs() {
+        let view = kernel_view("25 30 0:22 / /chroot\\040a/proc rw,nosuid shared:13 - proc proc rw").unwrap();
+        assert_eq!(view, Path::new("/chroot a/proc"));
+        assert_eq!(kernel_view("26 30 0:23 / /sys rw - sysfs sysfs rw").unwrap(), Path::new("/sys"));
+        assert_eq!(kernel_view("27 25 0:22 /sys /proc/sys ro - proc proc rw"), None);
+        assert_eq!(kernel_view("28 30 0:24 / /proc-like rw - tmpfs proc rw"), None);
+    }
 }

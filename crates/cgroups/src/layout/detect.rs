@@ -108,7 +108,8 @@ fn mount(line: &str) -> Option<Mount> {
 }
 
 /// Undoes the octal escapes of the mount table.
-fn unescape(text: &str) -> PathBuf {
+#[must_use]
+pub fn unescape(text: &str) -> PathBuf {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {

@@ -61,11 +61,17 @@ impl Compiler<'_> {
     /// Mounts what is at a path of the host.
     pub(super) fn bind_path(&mut self, entry: &Entry<'_>, path: &Path, recursive: bool) {
         let asks = entry.field("/mounts/{}/source");
+        let is_mounted_on = self.is_mounted_on(entry.index, path);
         let source = match self.id_map(entry) {
+            // By init, when its turn comes: the host side would not see what was mounted there.
+            Some(id_map) if is_mounted_on && !self.in_user_namespace() && !self.joined => {
+                let recursive = id_map.recursive;
+                Source::Mapped(bytes(path).into(), self.user_namespace(id_map, &asks), recursive)
+            }
             // By the host side: it takes rights over the file system, and a process to make a user namespace.
             Some(id_map) => self.tree(path, recursive, Some(id_map), &asks),
-            // Opened by init, when its turn comes: the host side would not see what was mounted there.
-            None if self.is_mounted_on(entry.index, path) => Source::Path(bytes(path).into()),
+            // The same.
+            None if is_mounted_on => Source::Path(bytes(path).into()),
             None => self.source(path, recursive, &asks),
         };
         // The kernel locks attributes of mounts that come from a more privileged mount namespace.

@@ -62,10 +62,15 @@ impl Compiler<'_> {
                 .hint("leave out idmap, or mount it on the host and bind it");
             return None;
         }
-        let slot = self.slot(&pointer);
+        Some(self.user_namespace(map, &pointer))
+    }
+
+    /// The slot of a user namespace with a mount's mapping.
+    pub(super) fn user_namespace(&mut self, map: MountIdMap, asks: &Pointer) -> Slot {
+        let slot = self.slot(asks);
         let origin = map.origin.clone();
         self.launch.fills.push(Fill { slot, what: FillWith::UserNamespace(map), origin });
-        Some(slot)
+        slot
     }
 
     fn own_id_maps(&mut self, entry: &Entry<'_>) -> UserNamespace {

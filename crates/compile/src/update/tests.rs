@@ -18,6 +18,7 @@ fn host() -> Host {
         selinux: false,
         apparmor: false,
         resctrl: None,
+        kernel_views: Vec::new(),
         kcore: true,
         kernel: (6, 12),
         cgroups: Layout { unified: Some(unified), v1: Vec::new() },

@@ -24,6 +24,7 @@ pub(crate) fn root() -> Host {
         selinux: false,
         apparmor: false,
         resctrl: None,
+        kernel_views: Vec::new(),
         kcore: true,
         kernel: (6, 18),
         cgroups: unified(),

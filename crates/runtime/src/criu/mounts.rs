@@ -58,7 +58,7 @@ fn path_of(path: Str<'_>) -> PathBuf {
 
 fn on_host(source: Source<'_>, compiled: &Compiled) -> Option<PathBuf> {
     match source {
-        Source::Path(path) => Some(path_of(path)),
+        Source::Path(path) | Source::Mapped(path, ..) => Some(path_of(path)),
         Source::Tree(slot) => {
             compiled.launch.fills.iter().find(|fill| fill.slot == slot).and_then(|fill| match &fill.what {
                 FillWith::DetachedTree { path, .. } => Some(path.clone()),

@@ -78,7 +78,7 @@ fn text(text: Str<'_>) -> String {
 
 fn source(source: &Source<'_>) -> String {
     match source {
-        Source::Path(path) => text(*path),
+        Source::Path(path) | Source::Mapped(path, ..) => text(*path),
         Source::Tree(_) => "what the host side opened".to_owned(),
     }
 }
@@ -139,7 +139,7 @@ const fn plain(step: &Step<'_>) -> &'static str {
         Step::UseRoot {} => "open the root",
         Step::PrivateProc {} => "make a private procfs",
         Step::Sync { .. } => "wait for the host side",
-        Step::PivotRoot { .. } | Step::MoveRoot {} => "switch to the root file system",
+        Step::PivotRoot { .. } | Step::MoveRoot { .. } => "switch to the root file system",
         Step::RootAttributes { .. } => "change the root mount",
         Step::Console { .. } => "make the console",
         Step::OwnStdio { .. } => "give standard input and output to the container's user",
