@@ -195,6 +195,10 @@ impl<'a> Planner<'a> {
             let hint = "mount -t cgroup2 none /sys/fs/cgroup/unified";
             self.problem(RULES, "device rules need a cgroup2 file system, and none is mounted", hint);
         }
+        for (index, _) in rules.iter().enumerate().filter(|(_, rule)| rule.access.contains('a')) {
+            let what = "the letter \"a\" has no effect: accesses are r, w and m";
+            self.warn(Pointer::new("/linux/resources/devices/{}/access").at(index), what);
+        }
         let all: Vec<DeviceRule> = rules.iter().chain(defaults).cloned().collect();
         match DeviceProgram::compile(&all) {
             Ok(program) => Some(program),

@@ -47,6 +47,8 @@ impl Access {
             'm' => Some(1),
             'r' => Some(2),
             'w' => Some(4),
+            // Not a letter of the specification; it is nothing to runc, and some configs have it.
+            'a' => Some(0),
             _ => None,
         };
         let bits = letters.chars().map(bit).try_fold(0, |all, bit| bit.map(|b| all | b))?;

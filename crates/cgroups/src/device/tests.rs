@@ -128,6 +128,18 @@ fn a_hole_in_a_wider_rule_is_refused() {
 }
 
 #[test]
+fn the_letter_a_adds_no_access() {
+    let program = compile(&["allow c 1:3 rwa"]);
+    for (access, want) in [("c 1:3 rw", true), ("c 1:3 m", false)] {
+        assert_eq!(allows(&program, access), want, "{access}");
+    }
+    assert_eq!(
+        refused(&["allow c 1:3 a"]).1,
+        "device access \"a\" must be one or more of the letters r, w, m"
+    );
+}
+
+#[test]
 fn nonsense_is_refused() {
     assert_eq!(
         refused(&["allow c 1:3 rwx"]).1,

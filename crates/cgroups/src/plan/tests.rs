@@ -263,6 +263,18 @@ fn a_wish_for_no_limit_needs_no_controller() {
 }
 
 #[test]
+fn a_letter_that_is_no_access_is_a_warning() {
+    let found = warnings(
+        r#"{"devices":[{"allow":false,"access":"rwm"},{"allow":true,"type":"c","access":"rwa"}]}"#,
+        &v2(V2),
+    );
+    assert_eq!(
+        found,
+        ["/linux/resources/devices/1/access: the letter \"a\" has no effect: accesses are r, w and m"]
+    );
+}
+
+#[test]
 fn what_version_2_lacks_is_a_warning() {
     for (json, place) in [
         (r#"{"memory":{"limit":1,"swappiness":60}}"#, "memory/swappiness"),
