@@ -35,7 +35,7 @@ fn a_created_container_ends_by_the_signals_that_end_programs() {
         let container = Container::lasting();
         let socket = ConsoleSocket::listen(container.home());
         let pid_file = container.pid_file();
-        let flags = [&[OsStr::new("--pid-file"), pid_file.as_os_str()][..], &flags(&socket)].concat();
+        let flags = [[OsStr::new("--pid-file"), pid_file.as_os_str()], flags(&socket)].concat();
         container.with_bundle("create", &flags).ok();
         container.adopt();
         pidfd_send_signal(&socket.receive_descriptor(), signal).expect("it is the process's");

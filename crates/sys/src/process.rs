@@ -111,12 +111,12 @@ pub fn default_signal(signal: i32) -> Result<()> {
 /// Lets a signal end this process, with the status that shells give to that, until it executes another program
 /// (sigaction(2)). The default action does not, in the first process of a PID namespace (pid_namespaces(7)).
 pub fn exit_on_signal(signal: i32) -> Result<()> {
+    // x86-64 insists on a restorer, which is for handlers that return.
+    const SA_RESTORER: u64 = 0x0400_0000;
     extern "C" fn leave(signal: i32) {
         exit(128 + signal)
     }
     let handler = leave as extern "C" fn(i32) as usize as u64;
-    // x86-64 insists on a restorer, which is for handlers that return.
-    const SA_RESTORER: u64 = 0x0400_0000;
     let (flags, restorer) = if cfg!(target_arch = "x86_64") { (SA_RESTORER, handler) } else { (0, 0) };
     // SAFETY: the handler is a function of a signal's number that touches no memory, and does not return.
     unsafe { action(signal, [handler, flags, restorer, 0]) }
