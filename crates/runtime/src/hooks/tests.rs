@@ -65,7 +65,7 @@ fn one_that_takes_too_long_is_killed() {
     })
     .unwrap_err()
     .to_string();
-    assert!(error.ends_with("not done within 1 s"), "{error}");
+    assert!(error.contains("not done within 1 s"), "{error}");
     assert!(begin.elapsed() < Duration::from_secs(30));
     assert!(has_ended(&copy.unwrap()).unwrap());
 }
