@@ -54,10 +54,11 @@ pub(crate) fn has_selinux() -> bool {
     Path::new("/sys/fs/selinux/enforce").exists() && !own().starts_with(b"kernel\0")
 }
 
-/// Whether `AppArmor` decides here: its files are mounted, and it is not switched off.
+/// Whether `AppArmor` decides here: it says so itself, or its files are mounted. Podman unmounts these before it has a container
+/// with a user namespace made; and what it says itself not everybody may read in a user namespace.
 pub(crate) fn has_apparmor() -> bool {
-    let enabled = || std::fs::read("/sys/module/apparmor/parameters/enabled").unwrap_or_default();
-    Path::new("/sys/kernel/security/apparmor").exists() && enabled().starts_with(b"Y")
+    std::fs::read("/sys/module/apparmor/parameters/enabled")
+        .map_or_else(|_| Path::new("/sys/kernel/security/apparmor").exists(), |said| said.starts_with(b"Y"))
 }
 
 /// Where the resctrl file system is mounted (proc_pid_mountinfo(5)).

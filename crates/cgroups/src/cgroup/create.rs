@@ -99,10 +99,18 @@ pub(super) fn enable(dir: &Dir, needed: Controllers, undo: &mut Undo) -> Result<
 
 /// What a container should have without asking, as with runc: its usage can be read, limits can be set later, and it can
 /// give its own cgroups the same. Where one cannot be had, nobody has asked for it.
+///
+/// A cgroup with processes is left alone. It could give threaded controllers, such as that of CPU time, and would thereby make
+/// the cgroups below it unfit for processes (cgroup-v2.rst, "Threads"). Only the root of the hierarchy, which has no type,
+/// may have both.
 fn enable_usual(dir: &Dir, undo: &mut Undo) -> Result<()> {
     const FILE: &str = "cgroup.subtree_control";
     let available = Controllers::parse(&dir.read("cgroup.controllers")?);
     let missing = available.without(Controllers::parse(&dir.read(FILE)?));
+    let is_empty = || dir.read("cgroup.procs").is_ok_and(|processes| processes.is_empty());
+    if missing.is_empty() || (dir.read_if_there("cgroup.type")?.is_some() && !is_empty()) {
+        return Ok(());
+    }
     for controller in missing.iter() {
         if dir.write(FILE, &format!("+{controller}")).is_ok() {
             undo.enabled(dir, [controller].into_iter().collect())?;

@@ -106,8 +106,10 @@ fn freezing_stops_a_counter_and_thawing_lets_it_go_on() {
 fn kill_empties_nested_and_frozen_cgroups() {
     let Some(sandbox) = Sandbox::new() else { return };
     let outer = sandbox.create("c", &sandbox.free());
+    // First the process: a cgroup with processes gives no controllers to those below, which would keep processes out of it.
+    let child = sleeper(&outer);
     let inner = sandbox.create("c/inner/most", &sandbox.free());
-    let mut children = [sleeper(&outer), sleeper(&inner), sleeper(&inner)];
+    let mut children = [child, sleeper(&inner), sleeper(&inner)];
     let mut pids = children.each_ref().map(|c| c.id() as i32);
     pids.sort_unstable();
     assert_eq!(outer.procs().unwrap(), pids);
@@ -164,20 +166,28 @@ fn remove_takes_a_deep_and_wide_subtree_with_few_descriptors() {
 }
 
 #[test]
-fn controllers_are_enabled_only_where_they_are_needed() {
+fn every_controller_is_enabled_above_a_container_and_none_below() {
     let Some(sandbox) = Sandbox::new() else { return };
-    let unified = sandbox.layout.unified.as_ref().unwrap();
-    let Some(controller) = unified.controllers.iter().last() else {
-        return println!("skipped: no controllers in {}", unified.mount.display());
-    };
     let enabled = |dir: &Path| fs::read_to_string(dir.join("cgroup.subtree_control")).unwrap();
-    let mut cgroup = sandbox.create("p/c", &sandbox.free());
-    assert_eq!(enabled(&sandbox.dir()).trim(), "");
-    cgroup.enable(&sandbox.layout, std::iter::once(controller).collect()).unwrap();
+    sandbox.create("p/c", &sandbox.free());
+    let available = fs::read_to_string(sandbox.dir().join("cgroup.controllers")).unwrap();
     for dir in [sandbox.dir(), sandbox.dir().join("p")] {
-        assert_eq!(enabled(&dir).trim(), controller.name());
+        assert_eq!(enabled(&dir), available);
     }
     assert_eq!(enabled(&sandbox.dir().join("p/c")).trim(), "");
+}
+
+#[test]
+fn a_cgroup_with_processes_does_not_keep_them_out_of_new_ones_below() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let parent = sandbox.create("p", &sandbox.free());
+    let mut processes = vec![sleeper(&parent)];
+    let child = sandbox.create("p/c", &sandbox.free());
+    processes.push(sleeper(&child));
+    parent.kill().unwrap();
+    for process in &mut processes {
+        process.wait().unwrap();
+    }
 }
 
 #[test]
@@ -188,8 +198,8 @@ fn a_parent_with_processes_cannot_give_controllers() {
         return println!("skipped: no domain controllers in {}", unified.mount.display());
     };
     let parent = sandbox.create("p", &sandbox.free());
-    let mut child = sandbox.create("p/c", &sandbox.free());
     let mut process = sleeper(&parent);
+    let mut child = sandbox.create("p/c", &sandbox.free());
     let error = child.enable(&sandbox.layout, std::iter::once(controller).collect()).unwrap_err().to_string();
     assert!(error.contains("p/cgroup.subtree_control: EBUSY"), "{error}");
     assert!(error.contains("this cgroup has processes of its own"), "{error}");
