@@ -38,7 +38,7 @@ fn a_created_container_ends_by_the_signals_that_end_programs() {
         let flags = [[OsStr::new("--pid-file"), pid_file.as_os_str()], flags(&socket)].concat();
         container.with_bundle("create", &flags).ok();
         container.adopt();
-        pidfd_send_signal(&socket.receive_descriptor(), signal).expect("it is the process's");
+        pidfd_send_signal(socket.receive_descriptor(), signal).expect("it is the process's");
         assert_eq!(container.wait(), status);
         assert_eq!(container.status(), "stopped");
     }
