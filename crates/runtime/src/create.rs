@@ -11,9 +11,10 @@ use orlop_spec::{Spec, Status};
 use orlop_sys::spawn::Child;
 
 use crate::bundle::Bundle;
-use crate::console::{self, Proxy};
+use crate::console::{self, Console};
 use crate::draft::Draft;
 use crate::error::{Error, Result};
+use crate::held::Stdio;
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Session, Words};
@@ -32,13 +33,15 @@ pub(crate) struct Order<'a> {
     pub(crate) mode: Mode,
     /// A throw-away overlay over this directory instead of the config's root.
     pub(crate) overlay: Option<&'a Path>,
+    /// The caller holds it: its streams, and its terminal.
+    pub(crate) held: Option<&'a Stdio>,
 }
 
 /// A container that was just made.
 pub(crate) struct Made {
     pub(crate) child: Child,
     /// Its terminal, if nobody else was sent it.
-    pub(crate) console: Option<Proxy>,
+    pub(crate) console: Option<Console>,
     /// What is saved of it.
     state: StateFile,
 }
@@ -75,7 +78,7 @@ impl Runtime {
         // Before the launch, so that no signal is lost in between.
         let foreground = Foreground::new(!run.no_subreaper)?;
         let mut made = self.make(order).map_err(|e| order.locate(e))?;
-        let proxy = made.console.take();
+        let proxy = made.console.take().and_then(Console::proxy);
         let status = order
             .started(&made)
             .and_then(|()| foreground.wait(made.child.pid, &made.child.pidfd.into(), proxy));
@@ -86,17 +89,22 @@ impl Runtime {
         status.and_then(|status| deleted.map(|()| status))
     }
 
-    fn order<'a>(&self, id: &'a ContainerId, options: &'a CreateOptions, mode: Mode) -> Result<Order<'a>> {
+    pub(crate) fn order<'a>(
+        &self,
+        id: &'a ContainerId,
+        options: &'a CreateOptions,
+        mode: Mode,
+    ) -> Result<Order<'a>> {
         let layout = self.layout()?;
         let bundle = Bundle::load(options, |spec, path| {
             let host = facts::gather(spec, layout).ok()?;
             compile(spec, path, &host, (id, options, mode), None).err()
         })?;
-        Ok(Order { id, bundle, options, mode, overlay: None })
+        Ok(Order { id, bundle, options, mode, overlay: None, held: None })
     }
 
     /// Everything up to the container's process: waiting to be started, or running.
-    fn make(&self, order: &Order<'_>) -> Result<Made> {
+    pub(crate) fn make(&self, order: &Order<'_>) -> Result<Made> {
         files::check_preserved(order.options.preserve_fds)?;
         let layout = self.layout()?;
         let host = facts::gather(&order.bundle.config.spec, layout)?;
@@ -119,6 +127,7 @@ impl Runtime {
             start,
             join: None,
             pass: Vec::new(),
+            stdio: order.held,
             privileged: host.privileged,
             words: Words::new(&compiled, order.args()),
         })?;
@@ -187,7 +196,7 @@ impl Order<'_> {
     }
 
     /// An error, with lines and columns of the config.
-    fn locate(&self, error: Error) -> Error {
+    pub(crate) fn locate(&self, error: Error) -> Error {
         error.located_in(&self.bundle.config.text)
     }
 
@@ -215,7 +224,7 @@ impl Order<'_> {
         state: &mut StateFile,
         draft: &Draft,
         console_socket: Option<&OwnedFd>,
-    ) -> Result<Option<Proxy>> {
+    ) -> Result<Option<Console>> {
         let mut console = None;
         loop {
             match session.next()? {
@@ -228,8 +237,7 @@ impl Order<'_> {
                 }
                 Event::Console(master) => match console_socket {
                     Some(socket) => console::send_master(socket, &master)?,
-                    // At once, so that the program finds a terminal of the right size.
-                    None => console = Some(Proxy::new(master)?),
+                    None => console = Some(Console::new(master, self.held.is_some())?),
                 },
                 Event::Ready if self.mode == Mode::Create => {
                     state.status = Status::Created;

@@ -9,14 +9,24 @@ use orlop_spec::{Capabilities, Document, Process, ProcessDocument, Status};
 use orlop_sys::spawn::Child;
 
 use crate::bundle::refused;
-use crate::console::{self, Proxy};
+use crate::console::{self, Console};
 use crate::error::{Action, Doing, Error, Problem, Result};
+use crate::held::{Held, Stdio};
 use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::options::{ExecArgs, ExecOptions, ProcessSource};
 use crate::runtime::{Container, Runtime};
 use crate::wait::Foreground;
 use crate::{facts, files, join, log};
+
+/// What becomes of the process: whom it is shown to.
+struct To<'a> {
+    options: &'a ExecOptions,
+    /// Who is sent its terminal.
+    console_socket: Option<&'a OwnedFd>,
+    /// The caller holds it, and has given it these.
+    held: Option<&'a Stdio>,
+}
 
 impl Runtime {
     /// Executes another process in a container. The result is its exit status, 128 + n if signal n ended it, 0 if
@@ -26,16 +36,7 @@ impl Runtime {
     ///
     /// [`Error::WrongState`]: the container does not run, or is paused. [`Error::Exec`]: no such program.
     pub fn exec(&self, id: &ContainerId, options: &ExecOptions) -> Result<i32> {
-        let container = self.load(id)?;
-        let status = container.status()?;
-        let fits = match status {
-            Status::Running | Status::Created => true,
-            Status::Paused => options.ignore_paused,
-            _ => false,
-        };
-        if !fits {
-            return Err(Error::WrongState { id: id.to_string(), action: Action::Exec, status });
-        }
+        let container = self.executable(id, options)?;
         files::check_preserved(options.preserve_fds)?;
         let config = container.config()?;
         let process = process(&options.process, &config)?;
@@ -43,9 +44,36 @@ impl Runtime {
         console::check(process.terminal, options.detach, console_socket.is_some())?;
         let console_socket = console_socket.map(console::connect_console_socket).transpose()?;
         let foreground = if options.detach { None } else { Some(Foreground::new(false)?) };
-        let (child, console) = self.added(&container, &config, &process, options, console_socket.as_ref())?;
+        let to = To { options, console_socket: console_socket.as_ref(), held: None };
+        let (child, console) = self.added(&container, &config, &process, &to)?;
         let Some(foreground) = foreground else { return Ok(0) };
-        foreground.wait(child.pid, &child.pidfd.into(), console)
+        foreground.wait(child.pid, &child.pidfd.into(), console.and_then(Console::proxy))
+    }
+
+    /// Executes another process, which the caller holds. As in [`Runtime::exec`]; of the options, those about consoles and
+    /// detaching mean nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::exec`].
+    pub fn exec_held(&self, id: &ContainerId, options: &ExecOptions, stdio: &Stdio) -> Result<Held> {
+        let container = self.executable(id, options)?;
+        let config = container.config()?;
+        let process = process(&options.process, &config)?;
+        let to = To { options, console_socket: None, held: Some(stdio) };
+        let (child, console) = self.added(&container, &config, &process, &to)?;
+        Ok(Held::new(child, console))
+    }
+
+    /// The container, if its state allows `exec`.
+    fn executable(&self, id: &ContainerId, options: &ExecOptions) -> Result<Container> {
+        let container = self.load(id)?;
+        let status = container.status()?;
+        match status {
+            Status::Running | Status::Created => Ok(container),
+            Status::Paused if options.ignore_paused => Ok(container),
+            _ => Err(Error::WrongState { id: id.to_string(), action: Action::Exec, status }),
+        }
     }
 
     fn added(
@@ -53,9 +81,9 @@ impl Runtime {
         container: &Container,
         config: &Document,
         process: &Process,
-        options: &ExecOptions,
-        console_socket: Option<&OwnedFd>,
-    ) -> Result<(Child, Option<Proxy>)> {
+        to: &To<'_>,
+    ) -> Result<(Child, Option<Console>)> {
+        let options = to.options;
         let host = facts::gather(&config.spec, self.layout()?)?;
         let how = CompileOptions {
             id: &container.saved.id,
@@ -81,6 +109,7 @@ impl Runtime {
             start: None,
             join: Some((&init, kinds)),
             pass: Vec::new(),
+            stdio: to.held,
             privileged: host.privileged,
             words,
         };
@@ -92,27 +121,22 @@ impl Runtime {
             }
             launched => launched,
         }?;
-        converse(session, options, console_socket)
+        converse(session, to)
     }
 }
 
 /// Talks to init until the process runs.
-fn converse(
-    mut session: Session<'_>,
-    options: &ExecOptions,
-    console_socket: Option<&OwnedFd>,
-) -> Result<(Child, Option<Proxy>)> {
+fn converse(mut session: Session<'_>, to: &To<'_>) -> Result<(Child, Option<Console>)> {
     let mut console = None;
     loop {
         match session.next()? {
-            Event::Console(master) => match console_socket {
+            Event::Console(master) => match to.console_socket {
                 Some(socket) => console::send_master(socket, &master)?,
-                // At once, so that the program finds a terminal of the right size.
-                None => console = Some(Proxy::new(master)?),
+                None => console = Some(Console::new(master, to.held.is_some())?),
             },
             Event::Begin | Event::Hooks | Event::Ready => session.proceed()?,
             Event::Running => {
-                if let Some(path) = &options.pid_file {
+                if let Some(path) = &to.options.pid_file {
                     files::write_pid(path, session.pid())?;
                 }
                 return Ok((session.release()?, console));
@@ -139,19 +163,23 @@ impl Container {
 fn process(source: &ProcessSource, config: &Document) -> Result<Process> {
     match source {
         ProcessSource::File(path) => {
-            let text = std::fs::read(path).doing(|| format!("read {}", path.display()))?;
-            ProcessDocument::parse(text).map(|document| document.spec).map_err(|errors| {
-                let problem = |e: &orlop_spec::ParseError| Problem {
-                    pointer: e.pointer.clone(),
-                    position: e.location.map(|l| (l.line, l.column)),
-                    what: e.message.clone(),
-                    ..Problem::default()
-                };
-                Error::Config { path: path.clone(), problems: errors.errors.iter().map(problem).collect() }
-            })
+            parse(std::fs::read(path).doing(|| format!("read {}", path.display()))?, path)
         }
+        ProcessSource::Text(text) => parse(text.clone(), Path::new("process")),
         ProcessSource::Args(args) => Ok(args.applied_to(config.spec.process.clone().unwrap_or_default())),
     }
+}
+
+fn parse(text: Vec<u8>, path: &Path) -> Result<Process> {
+    ProcessDocument::parse(text).map(|document| document.spec).map_err(|errors| {
+        let problem = |e: &orlop_spec::ParseError| Problem {
+            pointer: e.pointer.clone(),
+            position: e.location.map(|l| (l.line, l.column)),
+            what: e.message.clone(),
+            ..Problem::default()
+        };
+        Error::Config { path: path.to_owned(), problems: errors.errors.iter().map(problem).collect() }
+    })
 }
 
 impl ExecArgs {
@@ -194,7 +222,7 @@ impl ProcessSource {
                 }
                 error
             }
-            Self::Args(_) => refused(Path::new("exec"), "", found),
+            Self::Args(_) | Self::Text(_) => refused(Path::new("exec"), "", found),
         }
     }
 }

@@ -58,6 +58,7 @@ pub(crate) fn hook_spawner<'a>(
             start: None,
             join: Some((&init, kinds)),
             pass: vec![(INPUT, streams.stdin), (OUTPUT, streams.output)],
+            stdio: None,
             privileged: false,
             words: Words::new(&compiled, &args),
         })?;

@@ -20,6 +20,7 @@ use orlop_sys::spawn::{self, Failure, Spawn};
 use orlop_sys::{Fd, cred, mount, process};
 
 use crate::error::{Doing, Error, Result};
+use crate::held::Stdio;
 use crate::{idmap, image};
 
 pub(crate) use blame::Words;
@@ -39,6 +40,8 @@ pub(crate) struct Request<'a> {
     pub(crate) join: Option<(&'a OwnedFd, i32)>,
     /// Descriptors to pass on, besides those that the program names.
     pub(crate) pass: Vec<(Slot, OwnedFd)>,
+    /// What becomes its standard input, output and error, instead of ours.
+    pub(crate) stdio: Option<&'a Stdio>,
     /// The caller has every right on this host.
     pub(crate) privileged: bool,
     /// The words for what fails.
@@ -84,6 +87,7 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         exe: image.fd(),
         argv: &[c"orlop-init", &number],
         keep: &keep,
+        stdio: request.stdio.map(|stdio| stdio.each().map(Fd::of)),
     };
     let child = run(&spawn, request.compiled, request.cgroup, request.privileged)?;
     let mut session = Session::new(child, host, request.words);

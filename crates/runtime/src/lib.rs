@@ -12,6 +12,7 @@ mod exec;
 mod facts;
 mod files;
 mod freeze;
+mod held;
 pub mod hooks;
 pub mod id;
 mod idmap;
@@ -31,6 +32,7 @@ mod try_it;
 pub mod wait;
 
 pub use error::{Error, Result};
+pub use held::{Held, Stdio};
 pub use id::ContainerId;
 pub use options::{
     CgroupManager, CreateOptions, ExecArgs, ExecOptions, NetMode, ProcessSource, RunOptions, Settings,
