@@ -60,7 +60,7 @@ macro_rules! messages {
 
         impl $crate::Message for $name {
             #[allow(unused_variables, clippy::match_single_binding)] // there are messages without a field
-            fn take_up(&mut self, number: u32, value: $crate::Value<'_>) -> Result<(), $crate::Malformed> {
+            fn take_up(&mut self, number: u32, value: $crate::Value<'_>) -> ::core::result::Result<(), $crate::Malformed> {
                 match number {
                     $($number => $crate::Field::take_up(&mut self.$field, value),)*
                     _ => Ok(()),
@@ -74,7 +74,7 @@ macro_rules! messages {
         }
 
         impl $crate::Element for $name {
-            fn read(&mut self, value: $crate::Value<'_>) -> Result<bool, $crate::Malformed> {
+            fn read(&mut self, value: $crate::Value<'_>) -> ::core::result::Result<bool, $crate::Malformed> {
                 match value {
                     $crate::Value::Bytes(bytes) => $crate::Message::merge(self, bytes).map(|()| true),
                     _ => Ok(false),

@@ -26,6 +26,7 @@ pub(crate) use proxy::{Ready, Wants};
 
 /// Who holds the master of a terminal that nobody was sent.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it does not stay long")]
 pub(crate) enum Console {
     /// We do, in the foreground.
     Ours(Proxy),

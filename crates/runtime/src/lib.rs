@@ -10,6 +10,7 @@ mod draft;
 pub mod error;
 mod exec;
 mod facts;
+mod features;
 mod files;
 mod freeze;
 mod held;
@@ -32,6 +33,7 @@ mod try_it;
 pub mod wait;
 
 pub use error::{Error, Result};
+pub use features::features;
 pub use held::{Held, Stdio};
 pub use id::ContainerId;
 pub use options::{

@@ -56,6 +56,11 @@ impl Log {
         Ok(Self { file: path.map(open).transpose()?, format, level })
     }
 
+    /// A log that goes to an open file, which may be one that does not wait: what it does not take is lost.
+    pub const fn to(file: File, format: Format, debug: bool) -> Self {
+        Self { file: Some(file), format, level: if debug { Level::DEBUG } else { Level::WARN } }
+    }
+
     /// Sends the events of this process here from now on. The first log that does so stays the one.
     pub fn install(&'static self) {
         tracing::subscriber::set_global_default(Sink(self)).ok();
