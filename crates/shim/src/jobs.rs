@@ -68,9 +68,9 @@ impl<S: 'static> Jobs<S> {
                 }
             });
             self.running += 1;
-            if let (Err(e), Some(work)) = (started, take(&shared)) {
+            if let Err(e) = started {
                 tracing::warn!("no thread, so everything else waits: {e}");
-                self.results.add(work());
+                take(&shared).into_iter().for_each(|work| self.results.add(work()));
             }
         }
     }
@@ -108,5 +108,29 @@ impl<S> AsFd for Jobs<S> {
 impl<S> std::fmt::Debug for Jobs<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Jobs").field("running", &self.running).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+
+    #[test]
+    fn every_job_is_done_once_and_its_result_comes_home() {
+        let mut jobs: Jobs<Vec<u32>> = Jobs::new().unwrap();
+        let mut owner = Vec::new();
+        let count = 3 * MOST as u32;
+        for number in 0..count {
+            jobs.start(move || number * 2, |owner: &mut Vec<u32>, twice| owner.push(twice));
+            assert!(jobs.running <= MOST);
+        }
+        while owner.len() < count as usize {
+            poll(&mut [PollFd::new(jobs.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
+            jobs.finished().into_iter().for_each(|then| then(&mut owner));
+        }
+        owner.sort_unstable();
+        assert_eq!(owner, (0..count).map(|number| number * 2).collect::<Vec<_>>());
+        assert!(jobs.is_idle());
     }
 }

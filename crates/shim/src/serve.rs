@@ -33,6 +33,8 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<Vec<u8>> {
     dup2_stdin(null).map_err(failed("let go of standard input"))?;
     if let Some(file) = open_log() {
         Box::leak(Box::new(Log::to(file, Format::Text, arguments.debug))).install();
+        // Standard error goes nowhere.
+        std::panic::set_hook(Box::new(|why| tracing::error!("{why}")));
     }
     // The bundle may be taken away while we live.
     std::env::set_current_dir("/").map_err(failed("leave the bundle"))?;

@@ -175,7 +175,7 @@ mod tests {
 
     fn arguments() -> Arguments {
         let (id, namespace, address) = ("web".into(), "default".into(), "/run/c.sock".into());
-        Arguments { id, namespace, address, ..Arguments::default() }
+        Arguments { namespace, id, address, ..Arguments::default() }
     }
 
     fn options() -> Any {

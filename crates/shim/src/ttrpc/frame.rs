@@ -125,7 +125,9 @@ mod tests {
     fn frames_are_found_wherever_the_bytes_are_cut() {
         let frames = [frame(1, b"one"), frame(3, b""), frame(5, &[7; 300])];
         let mut bytes = Vec::new();
-        frames.iter().for_each(|frame| frame.put(&mut bytes));
+        for frame in &frames {
+            frame.put(&mut bytes);
+        }
         let expected: Vec<_> = frames.into_iter().map(Found::Frame).collect();
         for size in [1, 2, 9, 10, 11, 13, 14, 400] {
             let mut decoder = Decoder::default();
