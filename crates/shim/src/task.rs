@@ -28,11 +28,14 @@ use std::time::SystemTime;
 
 use orlop_cgroups::Cgroup;
 use orlop_runtime::{ContainerId, Held, Runtime};
+use orlop_sys::Fd;
+use orlop_sys::process::pidfd_send_signal;
+use orlop_sys::terminal::set_size;
 
 use crate::reactor::Token;
 use crate::server::Call;
 use crate::settings::TaskOptions;
-use crate::stdio::Addresses;
+use crate::stdio::{Addresses, Streams};
 use crate::ttrpc::{Code, Failure, Result};
 pub(crate) use streams::Flow;
 
@@ -110,6 +113,17 @@ pub(crate) struct Process {
     outputs: Vec<u64>,
     waiting: Vec<Call>,
     deleting: Option<delete::Deleting>,
+    early: Early,
+}
+
+/// What came before there was a process to do it to.
+#[derive(Debug, Default)]
+struct Early {
+    /// Its input is closed.
+    closed: bool,
+    /// Rows and columns of its terminal.
+    size: Option<(u16, u16)>,
+    signals: Vec<i32>,
 }
 
 impl Process {
@@ -126,6 +140,7 @@ impl Process {
             outputs: Vec::new(),
             waiting: Vec::new(),
             deleting: None,
+            early: Early::default(),
         }
     }
 
@@ -133,11 +148,23 @@ impl Process {
         if let Phase::Ended(exit) = self.phase { Some(exit) } else { None }
     }
 
-    /// It exists, and is ours.
-    fn hold(&mut self, held: Held) {
+    /// It exists, and is ours. What was asked of it before is done.
+    fn hold(&mut self, held: Held, mut streams: Streams) -> Streams {
         self.pid = held.pid;
-        self.pidfd = Some((held.pidfd, None));
         self.terminal = held.terminal;
+        self.holder = streams.holder.take().filter(|_| !self.early.closed);
+        if let (Some(terminal), Some((rows, columns))) = (&self.terminal, self.early.size)
+            && let Err(e) = set_size(Fd::of(terminal), rows, columns)
+        {
+            tracing::warn!("resize the terminal of process {}: {e}", self.pid);
+        }
+        for signal in std::mem::take(&mut self.early.signals) {
+            if let Err(e) = pidfd_send_signal(Fd::of(&held.pidfd), signal) {
+                tracing::warn!("send signal {signal} to process {}: {e}", self.pid);
+            }
+        }
+        self.pidfd = Some((held.pidfd, None));
+        streams
     }
 }
 

@@ -85,7 +85,7 @@ impl Server {
         };
         let pid = held.pid as u32;
         let Some(task) = self.tasks.get_mut(&request.id) else { return };
-        task.init.hold(held);
+        let streams = task.init.hold(held, streams);
         task.init.phase = Phase::Created;
         task.busy = false;
         task.own_pids = has_own_pids(&task.bundle);

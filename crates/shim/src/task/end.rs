@@ -9,7 +9,7 @@ use orlop_sys::Fd;
 use orlop_sys::process::pidfd_send_signal;
 use orlop_sys::wait::{How, wait};
 
-use super::{Exit, Phase, ProcessId, process, task};
+use super::{Exit, Phase, ProcessId, process, task, wrong_phase};
 use crate::messages::Timestamp;
 use crate::messages::events::TaskExit;
 use crate::messages::task::{KillRequest, WaitRequest, WaitResponse};
@@ -136,12 +136,14 @@ impl Server {
         }
         let process = process(&mut self.tasks, &id)?;
         let Some((pidfd, _)) = &process.pidfd else {
-            return Err(match process.phase {
-                Phase::Added(_) => {
-                    Failure::new(Code::FailedPrecondition, format!("process {:?} does not run", id.name()))
+            return match process.phase {
+                Phase::Added(_) => Err(wrong_phase("send a signal to", &id, "does not run")),
+                Phase::Making | Phase::Starting => {
+                    process.early.signals.push(signal);
+                    empty()
                 }
-                _ => gone(),
-            });
+                _ => Err(gone()),
+            };
         };
         match pidfd_send_signal(Fd::of(pidfd), signal) {
             Err(e) if e.is(libc::ESRCH) => Err(gone()),

@@ -74,7 +74,7 @@ impl Server {
             }
         };
         let pid = held.pid as u32;
-        process.hold(held);
+        let streams = process.hold(held, streams);
         process.phase = Phase::Running;
         self.copy(id, streams);
         let (container_id, exec_id) = (id.container.clone(), id.exec.clone());

@@ -1,6 +1,6 @@
 //! Copying between processes and containerd's places.
 
-use super::{Phase, ProcessId, process};
+use super::{ProcessId, process};
 use crate::messages::task::{CloseIORequest, ResizePtyRequest};
 use crate::reactor::{Interest, Token};
 use crate::server::{Answer, Server, Source, empty};
@@ -21,11 +21,11 @@ pub(crate) struct Flow {
 impl Server {
     /// Copies the streams of a process from now on.
     pub(super) fn copy(&mut self, id: &ProcessId, streams: Streams) {
-        let Streams { input, outputs, holder, .. } = streams;
+        let Streams { input, outputs, .. } = streams;
         let input = input.map(|copy| self.add_flow(id, copy));
         let outputs: Vec<u64> = outputs.into_iter().map(|copy| self.add_flow(id, copy)).collect();
         if let Ok(process) = process(&mut self.tasks, id) {
-            (process.input, process.outputs, process.holder) = (input, outputs, holder);
+            (process.input, process.outputs) = (input, outputs);
         }
     }
 
@@ -87,6 +87,7 @@ impl Server {
         if request.stdin {
             // The input ends when its other writers have closed it too.
             process.holder = None;
+            process.early.closed = true;
         }
         empty()
     }
@@ -103,9 +104,8 @@ impl Server {
             u16::try_from(n).map_err(|_| why())
         };
         let (rows, columns) = (limit(request.height)?, limit(request.width)?);
-        if let (Some(terminal), None) = (&process.terminal, process.exit())
-            && !matches!(process.phase, Phase::Added(_))
-        {
+        process.early.size = Some((rows, columns));
+        if let (Some(terminal), None) = (&process.terminal, process.exit()) {
             set_size(Fd::of(terminal), rows, columns).map_err(failed("resize the terminal"))?;
         }
         empty()
