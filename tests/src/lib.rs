@@ -14,6 +14,7 @@
 //! | [`cgroup`] | where a process's limits are: version 1 or 2, whichever has the controller |
 //! | [`ledger`] | what a container left behind on the machine |
 //! | [`seccomp`] | a profile of the kind that container engines use |
+//! | [`shim`] | containerd's side of a shim: calls, and a place for events |
 //! | [`terminal`] | pseudo-terminals and console sockets |
 //! | [`unprivileged`] | a user without privileges, with subordinate ids, made without touching `/etc` |
 //! | [`need`] | say SKIP, with the reason, where something a test needs is missing |
@@ -43,6 +44,7 @@ pub mod need;
 pub mod rootfs;
 pub mod runtime;
 pub mod seccomp;
+pub mod shim;
 pub mod spec;
 pub mod terminal;
 pub mod unprivileged;

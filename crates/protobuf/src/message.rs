@@ -53,7 +53,7 @@ macro_rules! messages {
     ($($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $number:literal $field:ident: $type:ty),* $(,)? })*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, Default, PartialEq)]
-        #[allow(missing_docs, unreachable_pub)] // the .proto is where its fields are described
+        #[allow(missing_docs, unreachable_pub, clippy::struct_field_names)] // the .proto is where its fields are described
         pub struct $name {
             $($(#[$field_doc])* pub $field: $type,)*
         }
