@@ -16,11 +16,12 @@ packages() {
     lint) echo make ;;
     test)
         # Root file systems; what the tests ask the kernel and servers with; a runtime to prove the tests with; engines.
-        echo busybox-static mmdebstrap debian-archive-keyring uidmap util-linux iproute2 redis-tools curl jq strace runc podman conmon containerd
+        echo busybox-static mmdebstrap debian-archive-keyring uidmap util-linux iproute2 python3 redis-tools curl jq strace iptables runc podman conmon containerd
         ;;
     vm)
         echo qemu-system-x86 qemu-system-common busybox-static debian-archive-keyring cpio kmod xz-utils zstd python3 jq
         echo systemd dbus # for guests that boot systemd
+        echo apparmor # its parser, for tests with profiles
         ;;
     bench) echo runc crun strace busybox-static python3 util-linux ;;
     *) echo "setup: unknown purpose $1 (build, lint, test, vm, bench)" >&2 && exit 2 ;;

@@ -41,6 +41,11 @@ needs_root() {
     return 1
 }
 
+# Without it the tests of checkpoint and restore say SKIP.
+make_criu() {
+    hack/criu || echo "test.sh: CRIU could not be fetched" >&2
+}
+
 # The binary under test is made once, before any stage that needs it.
 make_binary() {
     [ -n "${ORLOP-}" ] || hack/build.sh
@@ -72,6 +77,7 @@ total_passed=0 total_failed=0 total_skipped=0 summary=()
 [ $# -gt 0 ] || set -- unit host vm
 if [[ " $* " == *" host "* || " $* " == *" vm "* ]]; then
     make_binary || { echo "0 passed, 1 failed (the build)" && exit 1; }
+    make_criu
 fi
 for stage; do run_stage "$stage"; done
 

@@ -9,14 +9,17 @@
 //! | [`busybox`] | the small root file system most tests use |
 //! | [`rootfs`] | a Debian root file system with real servers in it |
 //! | [`command`] | run a command with a time limit; everything it said is kept |
+//! | [`criu`] | CRIU, where it works, for `checkpoint` and `restore` |
 //! | [`engine`] | a place where a container engine runs, apart from the machine's own |
 //! | [`events`] | wait for things to happen (processes, fifos, files); nothing here sleeps |
 //! | [`cgroup`] | where a process's limits are: version 1 or 2, whichever has the controller |
 //! | [`ledger`] | what a container left behind on the machine |
+//! | [`agent`] | a seccomp agent, which is asked about system calls |
 //! | [`seccomp`] | a profile of the kind that container engines use |
 //! | [`shim`] | containerd's side of a shim: calls, and a place for events |
 //! | [`terminal`] | pseudo-terminals and console sockets |
 //! | [`unprivileged`] | a user without privileges, with subordinate ids, made without touching `/etc` |
+//! | [`rootless`] | a container in the hands of such a user |
 //! | [`need`] | say SKIP, with the reason, where something a test needs is missing |
 //!
 //! A test reads like what a user would type:
@@ -32,16 +35,19 @@
 #![forbid(unsafe_code)]
 #![allow(clippy::missing_panics_doc, reason = "every helper fails its test by a panic")]
 
+pub mod agent;
 pub mod bundle;
 pub mod busybox;
 pub mod cgroup;
 pub mod command;
 pub mod container;
+pub mod criu;
 pub mod engine;
 pub mod events;
 pub mod ledger;
 pub mod need;
 pub mod rootfs;
+pub mod rootless;
 pub mod runtime;
 pub mod seccomp;
 pub mod shim;

@@ -6,29 +6,35 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
+/// The user's name.
+pub const NAME: &str = "orlop-test";
 /// The user's id, and its group's.
 pub const USER: u32 = 64_321;
 /// The first of the subordinate ids.
 pub const FIRST_SUBORDINATE: u32 = 700_000;
 
-/// An unprivileged user with 65536 subordinate ids.
+/// An unprivileged user.
 #[derive(Debug)]
 pub struct Unprivileged {
     etc: PathBuf,
 }
 
 impl Unprivileged {
-    /// Makes the user's entries in a directory; `home` and all below become the user's.
+    /// One with 65536 subordinate ids; `home` and all below become the user's.
     pub fn new(home: &Path) -> Self {
+        Self::granted(home, &format!("{NAME}:{FIRST_SUBORDINATE}:65536\n"))
+    }
+
+    /// One that is granted ids by this text of `/etc/subuid` and `/etc/subgid`.
+    pub fn granted(home: &Path, ids: &str) -> Self {
         let etc = home.join("etc");
         fs::create_dir(&etc).expect("a new directory");
         let passwd = fs::read_to_string("/etc/passwd").expect("there are users");
         let group = fs::read_to_string("/etc/group").expect("there are groups");
-        let entry = format!("orlop-test:x:{USER}:{USER}::{}:/bin/sh\n", home.display());
+        let entry = format!("{NAME}:x:{USER}:{USER}::{}:/bin/sh\n", home.display());
         fs::write(etc.join("passwd"), passwd + &entry).expect("a new file");
-        fs::write(etc.join("group"), format!("{group}orlop-test:x:{USER}:\n")).expect("a new file");
+        fs::write(etc.join("group"), format!("{group}{NAME}:x:{USER}:\n")).expect("a new file");
         for name in ["subuid", "subgid"] {
-            let ids = format!("orlop-test:{FIRST_SUBORDINATE}:65536\n");
             fs::write(etc.join(name), ids).expect("a new file");
             // The places to cover must be there; on most machines they are.
             if !Path::new("/etc").join(name).exists() {

@@ -1,6 +1,8 @@
 //! `exec`: another process in a running container.
 use std::fs;
 
+use orlop_tests::cgroup::{self, Version};
+use orlop_tests::events::when_file;
 use orlop_tests::{Container, need};
 use serde_json::json;
 
@@ -196,4 +198,103 @@ fn exec_applies_the_containers_rlimits_and_umask() {
         "this runtime's exec forgets the umask"
     );
     assert_eq!(umask.stdout, "0027\n");
+}
+
+#[test]
+fn the_callers_session_keyring_stays_the_callers() {
+    let mut container = Container::lasting();
+    container.set("/linux/maskedPaths", json!([]));
+    container.up();
+    // As another user than the keyrings' owner one sees only what one possesses.
+    let out = container.exec_command(&["--user", "1000:1000"], &["cat", "/proc/keys"]).ok();
+    assert!(out.stdout.contains(&format!("_ses.{}", container.id)), "{out}");
+}
+
+#[test]
+fn exec_goes_to_a_cgroup_below_the_containers() {
+    let container = running();
+    let own = cgroup::unified_directory(container.pid()).expect("a container has a cgroup on version 2");
+    fs::create_dir(own.join("sub")).expect("a cgroup below");
+    let place = |flags: &[&str]| {
+        let out = container.exec_command(flags, &["cat", "/proc/self/cgroup"]).ok();
+        out.lines().iter().find_map(|line| line.strip_prefix("0::")).expect("version 2").to_owned()
+    };
+    assert!(place(&["--cgroup", "sub"]).ends_with("/sub"));
+    for own in [&[][..], &["--cgroup", "/"], &["--cgroup", ""]] {
+        assert!(!place(own).ends_with("/sub"), "{own:?}");
+    }
+    for (flags, words) in [
+        (&["--cgroup", ".."][..], "bad sub cgroup path"),
+        (&["--cgroup", "sub/../../x"], "bad sub cgroup path"),
+        (&["--cgroup", "missing"], "No such file or directory"),
+        (&["--cgroup", "whaaat:/"], "unknown controller whaaat"),
+        (&["--cgroup", "sub", "--cgroup", "sub"], "missing <controller>: prefix"),
+    ] {
+        let out = container.exec_command(flags, &["true"]).output().fails_with(words);
+        assert_eq!(out.code, 255, "{out}");
+    }
+}
+
+#[test]
+fn exec_goes_to_a_cgroup_of_one_controller() {
+    let found = cgroup::controller("pids");
+    need!(found.is_some(), "no cgroup hierarchy here has the pids controller");
+    let mut container = Container::lasting();
+    container.set("/linux/resources/pids/limit", 50);
+    container.up();
+    let (version, own) = cgroup::directory(container.pid(), "pids");
+    fs::create_dir(own.join("sub")).expect("a cgroup below");
+    let out = container.exec_command(&["--cgroup", "pids:sub"], &["cat", "/proc/self/cgroup"]).ok();
+    let start = if version == Version::V1 { ":pids:" } else { "0::" };
+    let line = out.lines().into_iter().find(|line| line.contains(start)).expect("the hierarchy");
+    assert!(line.ends_with("/sub"), "{out}");
+    container.exec_command(&["--cgroup", "pids:missing"], &["true"]).output().fails_with("adding pid");
+}
+
+#[test]
+fn exec_follows_a_container_that_has_left_its_cgroup() {
+    let container = running();
+    let own = cgroup::unified_directory(container.pid()).expect("a container has a cgroup on version 2");
+    let other = own.with_file_name(format!("{}-other", container.id));
+    fs::create_dir(&other).expect("a cgroup beside");
+    for pid in fs::read_to_string(own.join("cgroup.procs")).expect("it is there").lines() {
+        fs::write(other.join("cgroup.procs"), pid).expect("the process moves");
+    }
+    fs::remove_dir(&own).expect("nobody is left in it");
+    let exec = container.exec_detached(&[], &["sleep", "1000"]);
+    assert_eq!(cgroup::unified_directory(exec.pid()), Some(other.clone()));
+    fs::write(other.join("cgroup.kill"), "1").expect("all are killed");
+    for exec in container.take_detached() {
+        exec.reap();
+    }
+    container.wait();
+    when_file(&other.join("cgroup.events"), |text| text.contains("populated 0"));
+    fs::remove_dir(&other).expect("nobody is left in it");
+}
+
+#[test]
+fn exec_in_a_paused_container_waits_if_asked() {
+    let container = running();
+    container.command::<&str>("pause", &[]).ok();
+    let waiting = container.exec_command(&["--ignore-paused"], &["echo", "thawed"]).spawn();
+    container.command::<&str>("resume", &[]).ok();
+    assert_eq!(waiting.wait().ok().stdout, "thawed\n");
+}
+
+#[test]
+fn what_fails_before_the_program_is_255() {
+    let container = running();
+    for flags in [
+        &["--pid-file", "/no/such/directory/pid"][..],
+        &["--user", "root"],
+        &["--cwd", "relative"],
+        &["--process", "/no/such/file"],
+        &["--console-socket", "/no/such/socket", "--tty"],
+        &["--preserve-fds", "1000"],
+        &["--no-such-flag"],
+    ] {
+        let args: &[&str] = if flags[0] == "--process" { &[] } else { &["true"] };
+        let out = container.exec_command(flags, args).output();
+        assert_eq!(out.code, 255, "{out}");
+    }
 }

@@ -158,14 +158,32 @@ fn an_unknown_action_operator_or_architecture_is_refused() {
 #[test]
 fn a_profile_need_not_know_what_only_the_runtime_calls() {
     // Engines' profiles are older than some of these, and tight ones of applications have none of them.
-    let ours = json!([{"names": ["accept4", "close_range", "faccessat2", "recvfrom", "recvmsg", "sendmsg", "sendto"],
-                       "action": "SCMP_ACT_ERRNO"}]);
+    let ours = json!([{"names": ["accept4", "capset", "close_range", "faccessat2", "recvfrom", "recvmsg", "seccomp", "sendmsg",
+                                 "sendto", "setgroups", "setresgid", "setresuid"],
+                       "action": "SCMP_ACT_KILL_PROCESS"}]);
     for no_new_privileges in [true, false] {
-        let mut container = Container::sh("echo runs");
+        let mut container = Container::sh("echo runs; exit 3");
         container.set("/linux/seccomp", allow_but(&ours)).set("/process/noNewPrivileges", no_new_privileges);
-        assert_eq!(container.run().ok().stdout, "runs\n", "{no_new_privileges}");
+        container.set("/process/user", json!({"uid": 1000, "gid": 1000, "additionalGids": [2000]}));
+        assert_eq!(container.run().stdout, "runs\n", "{no_new_privileges}");
+        container.up();
+        assert_eq!(container.wait(), 3, "{no_new_privileges}");
+        container.delete();
         container.set("/process/args", json!(["/bin"]));
         container.run().fails_with("/bin");
+    }
+}
+
+#[test]
+fn the_right_to_load_a_filter_does_not_reach_the_program() {
+    for user in [0, 1000] {
+        let mut container = Container::sh("grep Cap /proc/self/status");
+        container
+            .set("/process/noNewPrivileges", false)
+            .set("/process/user", json!({"uid": user, "gid": user}));
+        let without = container.run().ok().stdout;
+        container.set("/linux/seccomp", allow_but(&json!([{"names": ["acct"], "action": "SCMP_ACT_ERRNO"}])));
+        assert_eq!(container.run().ok().stdout, without, "user {user}");
     }
 }
 

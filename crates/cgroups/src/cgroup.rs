@@ -3,15 +3,18 @@
 //! | file | what is in it |
 //! |---|---|
 //! | `cgroup/create.rs` | making the directories, enabling controllers, refusing a cgroup in use |
+//! | `cgroup/below.rs` | cgroups that the container made below its own |
 //! | `cgroup/undo.rs` | taking a half-made cgroup back |
 //! | `cgroup/write.rs` | writing settings |
 //! | `cgroup/update.rs` | changing limits, and taking a failed change back |
 //! | `cgroup/delegate.rs` | handing the cgroup to the container's user |
 //! | `cgroup/events.rs` | waiting for `cgroup.events` |
 //! | `cgroup/freeze.rs` | freezing with a deadline, thawing |
+//! | `cgroup/watch.rs` | waiting for kills for want of memory |
 //! | `cgroup/kill.rs` | killing all, waiting until it is empty |
 //! | `cgroup/remove.rs` | removing it with all that the container made below it |
 
+mod below;
 mod create;
 mod delegate;
 mod events;
@@ -22,9 +25,10 @@ mod remove;
 mod tests;
 mod undo;
 mod update;
+mod watch;
 mod write;
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::PathBuf;
 
 use nix::errno::Errno;
@@ -35,6 +39,9 @@ use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::layout::Location;
 use crate::tree;
+
+pub use below::Below;
+pub use watch::{Occasion, Watch};
 
 /// How long freezing may take, unless the caller says otherwise. Tasks in the kernel finish what they do first.
 pub const FREEZE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
@@ -80,19 +87,6 @@ impl Cgroup {
         self.v2.as_fd()
     }
 
-    /// The directory of a cgroup that the container made below its own, for a further process that shall be born there.
-    /// The empty path and `/` are the container's own.
-    ///
-    /// # Errors
-    /// [`Error::Path`] for a path that does not only go down; [`Error::Call`] where there is no such cgroup.
-    pub fn sub(&self, path: &str) -> Result<OwnedFd> {
-        let mut dir = self.v2.try_clone()?;
-        for name in &crate::path::components(path)? {
-            dir = dir.child(name)?;
-        }
-        Ok(dir.into_fd())
-    }
-
     /// The directories that [`Cgroup::create`] made, parents before children, in all hierarchies.
     pub fn created(&self) -> &[PathBuf] {
         &self.created
@@ -105,6 +99,15 @@ impl Cgroup {
     /// [`Error::Write`] of a `cgroup.procs`; `ESRCH`: the process is gone.
     pub fn attach_v1(&self, pid: i32) -> Result<()> {
         self.v1.iter().try_for_each(|v1| v1.attach(pid))
+    }
+
+    /// Moves a process here, in all hierarchies in use: for one that was not born here.
+    ///
+    /// # Errors
+    /// [`Error::Write`] of a `cgroup.procs`; `ESRCH`: the process is gone.
+    pub fn attach(&self, pid: i32) -> Result<()> {
+        attach(&self.v2, pid)?;
+        self.attach_v1(pid)
     }
 
     /// The directory in the unified hierarchy.
@@ -136,15 +139,19 @@ impl Cgroup {
 
 impl V1 {
     fn attach(&self, pid: i32) -> Result<()> {
-        let value = pid.to_string();
-        self.dir.write("cgroup.procs", &value).map_err(|errno| {
-            let hint = match errno {
-                Errno::ENOSPC => "cpuset.cpus and cpuset.mems must not be empty",
-                _ => "",
-            };
-            Error::Write { path: self.dir.join("cgroup.procs"), value, errno, origin: String::new(), hint }
-        })
+        attach(&self.dir, pid)
     }
+}
+
+fn attach(dir: &Dir, pid: i32) -> Result<()> {
+    let value = pid.to_string();
+    dir.write("cgroup.procs", &value).map_err(|errno| {
+        let hint = match errno {
+            Errno::ENOSPC => "cpuset.cpus and cpuset.mems must not be empty",
+            _ => "",
+        };
+        Error::Write { path: dir.join("cgroup.procs"), value, errno, origin: String::new(), hint }
+    })
 }
 
 /// All processes in a directory and below it.

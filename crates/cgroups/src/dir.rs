@@ -61,11 +61,6 @@ impl Dir {
         &self.path
     }
 
-    /// The descriptor alone.
-    pub(crate) fn into_fd(self) -> OwnedFd {
-        self.fd
-    }
-
     /// The path of a file in this directory, for messages.
     pub(crate) fn join(&self, name: impl AsRef<Path>) -> PathBuf {
         if name.as_ref() == Path::new("..") {

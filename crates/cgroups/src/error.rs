@@ -40,8 +40,10 @@ pub enum Error {
         hint: &'static str,
     },
     /// A limit is not above what the cgroup uses already (`checkBeforeUpdate`).
-    #[error("{}: limit {limit} is not above the current usage of {usage} bytes{}", path.display(), From(origin))]
+    #[error("{}: rejecting {of} limit {limit} <= usage {usage} bytes{}", path.display(), From(origin))]
     BelowUsage {
+        /// Of what: `memory` or `memory+swap`. Tests of engines look for these words.
+        of: &'static str,
         /// The file of the limit.
         path: PathBuf,
         /// The limit asked for, in bytes.
@@ -86,8 +88,13 @@ pub enum Error {
         needed: Controllers,
     },
     /// The path of a sub-cgroup is refused.
-    #[error(transparent)]
-    Path(#[from] crate::PathProblem),
+    #[error("bad sub cgroup path {path:?}: {why}")]
+    Sub {
+        /// The path, as given.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// No hierarchy of version 2 is mounted.
     #[error(
         "no cgroup2 file system is mounted (looked in {}); hint: mount -t cgroup2 none /sys/fs/cgroup/unified", looked.display()

@@ -49,15 +49,15 @@ mod setting;
 mod stats;
 mod tree;
 
-pub use cgroup::{Cgroup, FREEZE_DEADLINE};
+pub use cgroup::{Below, Cgroup, FREEZE_DEADLINE, Occasion, Watch};
 pub use controller::{Controller, Controllers};
 pub use device::{DeviceProgram, Refused};
 pub use error::{Error, Result, Unfrozen};
 pub use layout::{Hierarchy, Layout, Location, Place, Unified, V1Mount};
 pub use path::{CgroupPath, PathProblem};
 pub use plan::{Plan, convert, plan};
-pub use setting::{Absent, Problem, Setting, Warning};
+pub use setting::{Above, Absent, Problem, Setting, Warning};
 pub use stats::{
-    CpuStats, HugetlbStats, IoStats, MemoryEvents, MemoryStats, PidsStats, Pressure, Pressures, RdmaStats,
-    Stall, Stats, Usage,
+    CpuStats, CpusetStats, HugetlbStats, IoStats, MemoryEvents, MemoryStats, PidsStats, Pressure, Pressures,
+    RdmaStats, Stall, Stats, Usage,
 };

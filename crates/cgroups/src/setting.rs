@@ -28,8 +28,19 @@ pub struct Setting {
     pub why: &'static str,
     /// What to do where the kernel has no such file.
     pub absent: Absent,
-    /// With `checkBeforeUpdate`: the file with the usage that the value must exceed.
-    pub above: Option<&'static str>,
+    /// With `checkBeforeUpdate`: the usage that the limit must exceed.
+    pub above: Option<Above>,
+}
+
+/// A usage that a limit must exceed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Above {
+    /// The file with the usage.
+    pub usage: &'static str,
+    /// The limit, in bytes.
+    pub limit: u64,
+    /// Of what: `memory` or `memory+swap`.
+    pub of: &'static str,
 }
 
 /// What to do where the kernel has no such file.

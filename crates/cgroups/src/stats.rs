@@ -25,6 +25,8 @@ use crate::error::Result;
 pub struct Stats {
     /// CPU time.
     pub cpu: CpuStats,
+    /// Where it may run.
+    pub cpuset: CpusetStats,
     /// Memory; `None` without the controller.
     pub memory: Option<MemoryStats>,
     /// Tasks.
@@ -60,6 +62,17 @@ pub struct CpuStats {
     pub bursts: u64,
     /// Saved-up time that was used.
     pub burst: Duration,
+}
+
+/// CPUs and memory nodes (cgroup-v2.rst, "Cpuset Interface Files"; cgroup-v1/cpusets.rst).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CpusetStats {
+    /// The CPUs, in ascending order; empty without the controller.
+    pub cpus: Vec<u16>,
+    /// The memory nodes, in ascending order.
+    pub mems: Vec<u16>,
+    /// The other files by name, such as `cpu_exclusive`; version 1 only.
+    pub others: BTreeMap<String, i64>,
 }
 
 /// Memory, in bytes (cgroup-v2.rst, "Memory Interface Files").
@@ -195,6 +208,7 @@ impl Cgroup {
         let v2 = self.v2_dir();
         let mut stats = Stats {
             cpu: v2::cpu(v2)?,
+            cpuset: v2::cpuset(v2)?,
             memory: v2::memory(v2)?,
             pids: match v2::pids(v2)? {
                 Some(pids) => pids,
@@ -209,6 +223,7 @@ impl Cgroup {
             match controller {
                 Controller::Cpu => v1::throttling(dir, &mut stats.cpu)?,
                 Controller::Cpuacct => v1::cpu_time(dir, &mut stats.cpu)?,
+                Controller::Cpuset => stats.cpuset = v1::cpuset(dir)?,
                 Controller::Memory => stats.memory = Some(v1::memory(dir)?),
                 Controller::Pids => stats.pids = v2::pids(dir)?.unwrap_or(stats.pids),
                 Controller::Io => stats.io = v1::io(dir)?,

@@ -45,7 +45,7 @@ impl Split {
     /// Parses the global options.
     pub(crate) fn globals(&mut self) -> Result<ArgMatches, Stop> {
         let asked = |long: &str, short: &str| self.globals.iter().any(|arg| arg == long || arg == short);
-        if asked("--version", "-v") {
+        if asked("--version", "-v") || asked("-V", "-V") {
             return Err(Stop::Print(commands::version()));
         }
         let help = || Stop::Print(commands::all().render_help().to_string());
@@ -56,12 +56,17 @@ impl Split {
         if self.rest.is_empty() { Err(help()) } else { Ok(globals) }
     }
 
+    /// The exit status where the arguments of the command are wrong.
+    pub(crate) fn failure(&self) -> u8 {
+        self.rest.front().and_then(|name| commands::find(name)).map_or(1, |entry| entry.failure)
+    }
+
     /// Finds the command, and parses its arguments.
     pub(crate) fn command(mut self) -> Result<(&'static Entry, ArgMatches), Stop> {
         let name = self.rest.pop_front().unwrap_or_default();
         let Some(entry) = commands::find(&name) else {
-            if let Some(later) = commands::LATER.into_iter().find(|later| name == *later) {
-                let error = Error::unsupported(format!("the command {later:?}"));
+            if self.rest.iter().any(|arg| arg == "-h" || arg == "--help") {
+                let error = Error::usage(format!("No help topic for '{}'", name.display()));
                 return Err(Stop::Wrong(Box::new(error), String::new()));
             }
             // Only now are all of them needed: for `help`, or to find the one that was meant.
@@ -127,11 +132,20 @@ fn take_options(command: &Command, from: &mut VecDeque<OsString>, to: &mut Vec<O
             return;
         }
         let name = bytes.strip_prefix(b"--").unwrap_or(&bytes[1..]);
-        let name = name.split(|b| *b == b'=').next().unwrap_or(name);
+        let (name, value) = match name.iter().position(|b| *b == b'=') {
+            Some(at) => (&name[..at], Some(&name[at + 1..])),
+            None => (name, None),
+        };
         let long = takes_value(command, name);
         let single_dash = bytes[1] != b'-';
+        if let Some(on) = value.and_then(boolean).filter(|_| is_switch(command, name, single_dash)) {
+            let dashes = if single_dash && name.len() == 1 { "-" } else { "--" };
+            to.extend(on.then(|| OsString::from_vec([dashes.as_bytes(), name].concat())));
+            from.pop_front();
+            continue;
+        }
         let wants_value = match long {
-            Some(takes) => takes && !bytes.contains(&b'='),
+            Some(takes) => takes && value.is_none(),
             None => single_dash && short_wants_value(command, &bytes[1..]),
         };
         if long.is_some() && single_dash && name.len() > 1 {
@@ -151,6 +165,23 @@ fn takes_value(command: &Command, name: &[u8]) -> Option<bool> {
     let option =
         command.get_arguments().find(|arg| arg.get_long().is_some_and(|long| long.as_bytes() == name))?;
     Some(option.get_action().takes_values())
+}
+
+/// Whether this is an option without a value, by its long name or its letter.
+fn is_switch(command: &Command, name: &[u8], single_dash: bool) -> bool {
+    let short = |arg: &clap::Arg| arg.get_short().is_some_and(|letter| name == [letter as u8]);
+    let long = |arg: &clap::Arg| arg.get_long().is_some_and(|long| long.as_bytes() == name);
+    let found = command.get_arguments().find(|arg| long(arg) || single_dash && short(arg));
+    found.is_some_and(|arg| !arg.get_action().takes_values())
+}
+
+/// A switch may be given a value, as with Go: `--detach=false` is the same as nothing.
+fn boolean(value: &[u8]) -> Option<bool> {
+    match value {
+        b"1" | b"t" | b"T" | b"true" | b"TRUE" | b"True" => Some(true),
+        b"0" | b"f" | b"F" | b"false" | b"FALSE" | b"False" => Some(false),
+        _ => None,
+    }
 }
 
 /// Whether the last of these short options takes a value, which then is the next argument.
@@ -204,6 +235,14 @@ mod tests {
     }
 
     #[test]
+    fn switches_may_be_given_a_value() {
+        assert_eq!(rewritten("run --detach=true -keep=1 -d=T web"), "--detach --keep -d web");
+        assert_eq!(rewritten("run --detach=false -keep=0 --bundle=true web"), "--bundle=true web");
+        assert!(wrong("orlop run --detach=maybe web").contains("unexpected value 'maybe'"));
+        assert!(parsed("orlop delete --force web web2 --force").get_flag("force"));
+    }
+
+    #[test]
     fn values_are_left_alone_even_if_they_look_like_options() {
         assert_eq!(rewritten("create -b -no-pivot web"), "-b -no-pivot web");
         assert_eq!(rewritten("create --pid-file -keep web"), "--pid-file -keep web");
@@ -246,17 +285,9 @@ mod tests {
         assert_eq!(wrong("orlop state a b"), "unexpected argument 'b' found");
         assert_eq!(wrong("orlop create --no-pivots web"), "unexpected argument '--no-pivots' found");
         assert_eq!(wrong("orlop strat web"), "unrecognized subcommand 'strat'");
+        assert_eq!(wrong("orlop strat -h"), "No help topic for 'strat'");
         assert!(wrong("orlop exec -u +1 web sh").contains("\"+1\" is not a number from 0 to 4294967294"));
         assert!(matches!(split("orlop --colour create web").globals(), Err(Stop::Wrong(..))));
-    }
-
-    #[test]
-    fn commands_that_are_not_built_yet_are_refused_as_such() {
-        for later in commands::LATER {
-            assert!(commands::find(later.as_ref()).is_none(), "{later} is built");
-            let line = format!("orlop {later} --resources=- web");
-            assert_eq!(wrong(&line), format!("the command {later:?} is not supported yet"));
-        }
     }
 
     #[test]
@@ -271,11 +302,14 @@ mod tests {
                 assert!(help.contains(entry.name), "{line}: {}", entry.name);
             }
             assert!(help.contains("255"), "{line}: exit statuses");
+            assert!(help.starts_with("NAME:\n   orlop - "), "{line}: {help}");
         }
         for line in ["orlop run --help", "orlop run -h", "orlop run -help", "orlop help run"] {
-            assert!(printed(line).contains("--no-subreaper"), "{line}");
+            let help = printed(line);
+            assert!(help.contains("--no-subreaper"), "{line}");
+            assert!(help.starts_with("NAME:\n   orlop run - "), "{line}: {help}");
         }
-        for line in ["orlop --version", "orlop -v", "orlop -version"] {
+        for line in ["orlop --version", "orlop -v", "orlop -V", "orlop -version"] {
             assert!(printed(line).starts_with("orlop version "), "{line}");
         }
     }

@@ -7,20 +7,28 @@ use orlop_runtime::Result;
 
 use crate::globals::{self, Globals};
 
+mod checkpoint;
 mod create;
 mod delete;
+mod events;
 mod exec;
 mod features;
 mod kill;
 mod list;
+mod mounts;
+#[cfg(test)]
+mod parity;
 mod pause;
 mod ps;
+mod restore;
 mod resume;
 mod run;
 mod spec;
 mod start;
 mod state;
 mod try_it;
+mod update;
+mod version;
 
 /// A command.
 pub(crate) struct Entry {
@@ -56,16 +64,22 @@ pub(crate) const COMMANDS: &[Entry] = &[
     kill::ENTRY,
     pause::ENTRY,
     resume::ENTRY,
+    update::ENTRY,
+    mounts::ENTRY,
+    events::ENTRY,
+    checkpoint::ENTRY,
+    restore::ENTRY,
     delete::ENTRY,
     features::ENTRY,
+    version::ENTRY,
 ];
 
-/// Commands of other runtimes that are not built yet: engines call them.
-pub(crate) const LATER: [&str; 4] = ["checkpoint", "events", "restore", "update"];
+/// The form of help that engines' tests know: the name first.
+const HELP: &str = "NAME:\n   {bin} - {about}\n\n{usage-heading} {usage}\n\n{all-args}{after-help}";
 
 const EXIT_STATUSES: &str = "\
 Exit statuses:
-  run and exec without --detach, and try: the status of the process, or 128 + n if signal n killed it
+  run, exec and restore without --detach, and try: the status of the process, or 128 + n if signal n killed it
   255: exec could not start the process
   1: any other error
   0: all is well";
@@ -73,7 +87,10 @@ Exit statuses:
 impl Entry {
     /// Its definition for clap.
     pub(crate) fn define(&self) -> Command {
-        (self.arguments)(Command::new(self.name).bin_name(format!("orlop {}", self.name)).about(self.about))
+        let name = format!("orlop {}", self.name);
+        let command = Command::new(self.name).help_template(HELP.replace("{bin}", &name)).bin_name(name);
+        // Of options given twice the last counts, as with Go.
+        (self.arguments)(command.about(self.about).args_override_self(true))
     }
 }
 
@@ -89,6 +106,8 @@ pub(crate) fn globals_only() -> Command {
     Command::new("orlop")
         .bin_name("orlop")
         .about("A minimal OCI container runtime")
+        .help_template(HELP)
+        .args_override_self(true)
         .override_usage("orlop [OPTIONS] <COMMAND>")
         .args(globals::options())
         .arg(version)
@@ -97,7 +116,9 @@ pub(crate) fn globals_only() -> Command {
 
 /// The definition of everything.
 pub(crate) fn all() -> Command {
-    globals_only().subcommands(COMMANDS.iter().map(Entry::define)).after_help(EXIT_STATUSES)
+    let commands = COMMANDS.iter().map(Entry::define);
+    let template = HELP.replace("{all-args}", "Commands:\n{subcommands}\n\nOptions:\n{options}");
+    globals_only().subcommands(commands).help_template(template).after_help(EXIT_STATUSES)
 }
 
 /// What `--version` prints: lines that engines read.

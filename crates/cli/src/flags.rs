@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use orlop_runtime::{ContainerId, CreateOptions, Result};
 
+pub(crate) mod criu;
+
 /// An option without a value.
 pub(crate) fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
@@ -29,8 +31,8 @@ pub(crate) fn id() -> Arg {
 /// `--pid-file`, `--console-socket`, `--preserve-fds` and `--detach`, which whatever starts a process takes.
 pub(crate) fn process() -> [Arg; 3] {
     [
-        path("pid-file", "FILE", "Write the process id to FILE"),
-        path("console-socket", "SOCKET", "Send the master end of the terminal to the Unix socket SOCKET"),
+        pid_file(),
+        console_socket(),
         option(
             "preserve-fds",
             "N",
@@ -42,6 +44,26 @@ pub(crate) fn process() -> [Arg; 3] {
     ]
 }
 
+/// `--pid-file`.
+pub(crate) fn pid_file() -> Arg {
+    path("pid-file", "FILE", "Write the process id to FILE")
+}
+
+/// `--console-socket`.
+pub(crate) fn console_socket() -> Arg {
+    path("console-socket", "SOCKET", "Send the master end of the terminal to the Unix socket SOCKET")
+}
+
+/// `--bundle`.
+pub(crate) fn bundle() -> Arg {
+    path("bundle", "DIR", "The bundle [default: the current directory]").short('b')
+}
+
+/// The value of `--bundle`.
+pub(crate) fn get_bundle(arguments: &ArgMatches) -> PathBuf {
+    get(arguments, "bundle").cloned().unwrap_or_else(|| PathBuf::from("."))
+}
+
 /// `--detach`.
 pub(crate) fn detach() -> Arg {
     switch("detach", "Return once the process runs").short('d')
@@ -51,7 +73,7 @@ pub(crate) fn detach() -> Arg {
 pub(crate) fn create() -> Vec<Arg> {
     let mut all = vec![
         id(),
-        path("bundle", "DIR", "The bundle [default: the current directory]").short('b'),
+        bundle(),
         path("config", "FILE", "The config [default: config.json in the bundle]").short('f'),
         switch("no-pivot", "Do not use pivot_root(2): only for a root file system on the initial ramfs"),
         switch("no-new-keyring", "Keep the caller's session keyring"),
@@ -76,7 +98,7 @@ pub(crate) fn get<'a, T: Clone + Send + Sync + 'static>(
 /// What `create` and `run` take.
 pub(crate) fn get_create(arguments: &ArgMatches) -> CreateOptions {
     CreateOptions {
-        bundle: get(arguments, "bundle").cloned().unwrap_or_else(|| PathBuf::from(".")),
+        bundle: get_bundle(arguments),
         config: get(arguments, "config").cloned(),
         pid_file: get(arguments, "pid-file").cloned(),
         console_socket: get(arguments, "console-socket").cloned(),

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches};
-use orlop_runtime::log::{Format, Log};
+use orlop_runtime::log::{Destination, Format, Log, Verbosity};
 use orlop_runtime::{CgroupManager, Error, Result, Runtime, Settings};
 
 use crate::flags::{get, option, path, switch};
@@ -16,19 +16,23 @@ pub(crate) struct Globals {
 }
 
 /// The options themselves.
-pub(crate) fn options() -> [Arg; 7] {
+pub(crate) fn options() -> [Arg; 8] {
     [
         path(
             "root",
             "DIR",
             "Where the state of containers is [default: /run/orlop, or $XDG_RUNTIME_DIR/orlop]",
         ),
-        path("log", "FILE", "Append logs to FILE instead of standard error"),
+        path("log", "FILE", "Append logs to FILE, or send them to syslog:NAME or journald:NAME"),
         option("log-format", "FORMAT", "How log lines look: text or json")
             .value_parser(["text", "json"])
             .hide_possible_values(true)
             .default_value("text"),
-        switch("debug", "Log more"),
+        option("log-level", "LEVEL", "What to log: error, warning or debug")
+            .value_parser(["error", "warning", "debug"])
+            .hide_possible_values(true)
+            .default_value("warning"),
+        switch("debug", "The same as --log-level debug"),
         switch("systemd-cgroup", "Let systemd make cgroups; the same as --cgroup-manager systemd"),
         option("rootless", "BOOL", "Forgive a lack of rights over cgroups: true, false or auto")
             .value_parser(["auto", "true", "false"])
@@ -46,12 +50,15 @@ impl Globals {
     /// Reads them and opens the log.
     pub(crate) fn read(arguments: &ArgMatches) -> Result<Self> {
         let text = |name: &str| get(arguments, name).map_or("", String::as_str);
-        let file: Option<&PathBuf> = get(arguments, "log");
-        if let Some(backend) = file.and_then(|file| file.to_str()).and_then(other_backend) {
-            return Err(Error::unsupported(format!("--log {backend}…")));
-        }
+        let destination = get::<PathBuf>(arguments, "log").map(|log| Destination::parse(log));
         let format = if text("log-format") == "json" { Format::Json } else { Format::Text };
-        let log = Log::open(file.map(PathBuf::as_path), format, arguments.get_flag("debug"))?;
+        let verbosity = match text("log-level") {
+            "debug" => Verbosity::Debug,
+            _ if arguments.get_flag("debug") => Verbosity::Debug,
+            "error" => Verbosity::Error,
+            _ => Verbosity::Warning,
+        };
+        let log = Log::open(destination.as_ref(), format, verbosity)?;
         let settings = Settings {
             root: get(arguments, "root").cloned(),
             cgroup_manager: match text("cgroup-manager") {
@@ -78,9 +85,4 @@ impl Globals {
         }
         Runtime::new(self.settings.clone())
     }
-}
-
-/// crun's other places for logs, which would be odd names for files.
-fn other_backend(file: &str) -> Option<&'static str> {
-    ["journald:", "syslog:", "file:"].into_iter().find(|backend| file.starts_with(backend))
 }

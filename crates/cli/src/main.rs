@@ -6,6 +6,7 @@
 //! | [`globals`] | the options before the command |
 //! | [`commands`] | one file per command: its arguments, and what it prints |
 //! | [`flags`], [`values`] | options that several commands share, and how their values are read |
+//! | [`several`] | commands for several containers at once |
 //! | [`output`] | writing to standard output |
 //!
 //! A command is run hundreds of times where others are run once, so only the one that was asked for is defined.
@@ -16,6 +17,7 @@ mod commands;
 mod flags;
 mod globals;
 mod output;
+mod several;
 mod values;
 
 use std::ffi::OsString;
@@ -45,15 +47,16 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let mut split = Split::new(arguments);
     let globals = match split.globals() {
         Ok(globals) => globals,
-        Err(stop) => return stopped(None, stop),
+        Err(stop) => return stopped(None, stop, 1),
     };
     let globals = match Globals::read(&globals) {
         Ok(globals) => globals,
         Err(e) => return report(None, &e, 1),
     };
     globals.log.install();
+    let failure = split.failure();
     match split.command() {
-        Err(stop) => stopped(Some(globals.log), stop),
+        Err(stop) => stopped(Some(globals.log), stop, failure),
         Ok((entry, arguments)) => match (entry.run)(&globals, &arguments) {
             Ok(status) => status,
             Err(e) => report(Some(globals.log), &e, entry.failure),
@@ -61,12 +64,13 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     }
 }
 
-/// Prints what was asked for instead of a command, or what is wrong with the arguments; the exit status.
-fn stopped(log: Option<&Log>, stop: Stop) -> u8 {
+/// Prints what was asked for instead of a command, or what is wrong with the arguments; the exit status, which is
+/// `failure` for wrong ones.
+fn stopped(log: Option<&Log>, stop: Stop, failure: u8) -> u8 {
     match stop {
-        Stop::Print(text) => output::write(text).map_or_else(|e| report(log, &e, 1), |()| 0),
+        Stop::Print(text) => output::write(text).map_or_else(|e| report(log, &e, 1), |_| 0),
         Stop::Wrong(e, usage) => {
-            let status = report(log, &e, 1);
+            let status = report(log, &e, failure);
             if !usage.is_empty() {
                 std::io::stderr().write_all(format!("\n{usage}\n").as_bytes()).ok();
             }

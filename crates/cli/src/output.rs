@@ -7,16 +7,17 @@ use orlop_runtime::{Error, Result};
 use serde::Serialize;
 use serde_json::ser::PrettyFormatter;
 
-/// Writes text to standard output. A reader that has seen enough and left is no error.
+/// Writes text to standard output; whether somebody still reads it. A reader that has seen enough and left is no error.
 ///
 /// # Errors
 ///
 /// [`Error::Kernel`](orlop_runtime::Error::Kernel).
-pub(crate) fn write(text: impl AsRef<[u8]>) -> Result<()> {
+pub(crate) fn write(text: impl AsRef<[u8]>) -> Result<bool> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
-        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(e).doing(|| "write to standard output".to_owned()),
-        _ => Ok(()),
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(e).doing(|| "write to standard output".to_owned()),
     }
 }
 
@@ -25,7 +26,7 @@ pub(crate) fn write(text: impl AsRef<[u8]>) -> Result<()> {
 /// # Errors
 ///
 /// As [`write`].
-pub(crate) fn lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<()> {
+pub(crate) fn lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<bool> {
     let mut text = String::new();
     for line in lines {
         text.push_str(line);
@@ -39,7 +40,7 @@ pub(crate) fn lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<()> 
 /// # Errors
 ///
 /// As [`write`].
-pub(crate) fn json(value: &impl Serialize, indent: Option<&str>) -> Result<()> {
+pub(crate) fn json(value: &impl Serialize, indent: Option<&str>) -> Result<bool> {
     let mut text = Vec::new();
     let done = match indent {
         None => serde_json::to_writer(&mut text, value),

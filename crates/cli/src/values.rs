@@ -1,5 +1,7 @@
 //! How values of arguments are read: strictly, because a number that is understood wrongly is a hole.
 
+use std::time::Duration;
+
 /// A user id, or a group id: decimal digits, at most 4294967294 (the next one means "no user" to the kernel).
 pub(crate) fn user_id(text: &str) -> Result<u32, String> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
@@ -41,6 +43,44 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     bytes.filter(|bytes| (1..=i64::MAX.unsigned_abs()).contains(bytes)).ok_or_else(wrong)
 }
 
+/// A limit of memory in bytes: as [`bytes`], or 0 for "as it is", or -1 for no limit.
+pub(crate) fn limit(text: &str) -> Result<i64, String> {
+    match text {
+        "-1" => Ok(-1),
+        "0" => Ok(0),
+        text => bytes(text).map(|bytes| bytes as i64),
+    }
+}
+
+/// A time, as Go writes it: numbers with units, such as `5s`, `1m30s` or `0.5h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("{text:?} is not a time such as 5s, 100ms or 1m30s, greater than 0");
+    let mut seconds = 0.0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(wrong)?;
+        let number: f64 = rest[..end].parse().map_err(|_| wrong())?;
+        rest = &rest[end..];
+        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        let unit = match &rest[..end] {
+            "ns" => 1e-9,
+            "us" | "µs" => 1e-6,
+            "ms" => 1e-3,
+            "s" => 1.0,
+            "m" => 60.0,
+            "h" => 3600.0,
+            _ => return Err(wrong()),
+        };
+        seconds += number * unit;
+        rest = &rest[end..];
+    }
+    // A year is longer than anybody waits, and sums with it do not overflow.
+    match Duration::try_from_secs_f64(seconds) {
+        Ok(time) if time > Duration::ZERO => Ok(time.min(Duration::from_secs(365 * 86_400))),
+        _ => Err(wrong()),
+    }
+}
+
 /// A number of CPUs: 0.5 is half of one.
 pub(crate) fn cpus(text: &str) -> Result<f64, String> {
     match text.parse() {
@@ -54,6 +94,17 @@ pub(crate) fn processes(text: &str) -> Result<i64, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
         _ => Err(format!("{text:?} is not a number of processes such as 64")),
+    }
+}
+
+/// An address and a port: `host:port`, `[::1]:port`.
+pub(crate) fn address(text: &str) -> Result<(String, u16), String> {
+    let wrong = || format!("{text:?} is not an address and a port such as 192.0.2.1:8888");
+    let (address, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let plain = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
+    match port.parse() {
+        Ok(port) if port > 0 && !plain.is_empty() && !text.contains('+') => Ok((plain.to_owned(), port)),
+        _ => Err(wrong()),
     }
 }
 
@@ -201,12 +252,33 @@ mod tests {
     }
 
     #[test]
+    fn times() {
+        for (text, milliseconds) in
+            [("5s", 5000), ("100ms", 100), ("1m30s", 90_000), ("0.5h", 1_800_000), ("1s500ms", 1500)]
+        {
+            assert_eq!(duration(text), Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        for wrong in ["", "0", "5", "0s", "-1s", "s", "1x", "1.2.3s", "5 s", "1e5s", "inf"] {
+            assert!(duration(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
     fn numbers_of_cpus_and_processes() {
         assert_eq!(cpus("0.5"), Ok(0.5));
         assert_eq!(cpus("2"), Ok(2.0));
         assert!(["0", "-1", "inf", "nan", "", "x"].iter().all(|wrong| cpus(wrong).is_err()));
         assert_eq!(processes("64"), Ok(64));
         assert!(["0", "-1", "", "1.5"].iter().all(|wrong| processes(wrong).is_err()));
+    }
+
+    #[test]
+    fn addresses_with_ports() {
+        assert_eq!(address("192.0.2.1:80"), Ok(("192.0.2.1".to_owned(), 80)));
+        assert_eq!(address("[::1]:65535"), Ok(("::1".to_owned(), 65535)));
+        for wrong in ["", "host", ":80", "host:", "host:0", "host:65536", "host:+1", "host:x"] {
+            assert!(address(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

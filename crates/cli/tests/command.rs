@@ -22,7 +22,7 @@ fn on_empty_store(arguments: &[&str]) -> (i32, String, String) {
 
 #[test]
 fn a_container_that_does_not_exist_is_status_1_and_the_words_engines_look_for() {
-    for command in ["state", "start", "pause", "resume", "kill", "delete", "ps"] {
+    for command in ["state", "start", "pause", "resume", "kill", "delete", "ps", "update", "events"] {
         let (status, out, err) = on_empty_store(&[command, "web"]);
         assert_eq!((status, out.as_str()), (1, ""), "{command}");
         assert_eq!(err, "orlop: container \"web\" does not exist\n", "{command}");
@@ -35,7 +35,13 @@ fn a_container_that_does_not_exist_is_status_1_and_the_words_engines_look_for() 
 fn exec_exits_with_255_where_nothing_was_started() {
     let (status, _, err) = on_empty_store(&["exec", "web", "true"]);
     assert_eq!((status, err.as_str()), (255, "orlop: container \"web\" does not exist\n"));
-    assert_eq!(on_empty_store(&["exec", "web"]).0, 255);
+    for arguments in [
+        &["exec", "web"][..],
+        &["exec", "--user", " 1", "web", "true"],
+        &["exec", "--process", "p.json", "--cwd", "/", "web"],
+    ] {
+        assert_eq!(on_empty_store(arguments).0, 255, "{arguments:?}");
+    }
 }
 
 #[test]
@@ -48,8 +54,6 @@ fn bad_usage_is_status_1() {
         &["--no-such-option"],
         &["kill", "web", "NOPE"],
         &["kill", "web", "TERM", "more"],
-        &["exec", "--user", " 1", "web", "true"],
-        &["exec", "--process", "p.json", "--cwd", "/", "web"],
         &["create", "--preserve-fds", "-1", "web"],
         &["list", "--format", "yaml"],
         &["try", "--memory", "lots", "true"],
@@ -69,10 +73,6 @@ fn what_is_not_built_yet_is_refused_by_name() {
     for (arguments, name) in [
         (&["--systemd-cgroup", "state", "web"][..], "systemd cgroup manager"),
         (&["--cgroup-manager", "systemd", "list"], "systemd cgroup manager"),
-        (&["exec", "--cgroup", "sub", "web", "true"], "exec --cgroup"),
-        (&["exec", "--apparmor", "x", "web", "true"], "exec --apparmor"),
-        (&["exec", "--process-label", "x", "web", "true"], "exec --process-label"),
-        (&["--log", "journald:orlop", "list"], "--log journald:"),
     ] {
         let (status, _, err) = on_empty_store(arguments);
         assert_ne!(status, 0, "{arguments:?}");
@@ -115,6 +115,29 @@ fn an_empty_store_lists_nothing_and_one_that_is_missing_is_an_error() {
 }
 
 #[test]
+fn several_containers_are_named_by_id_or_by_pattern() {
+    for arguments in [&["delete", "--regex", ".*"][..], &["kill", "-r", "web"], &["delete", "-f", "a", "b"]] {
+        let (status, out, err) = on_empty_store(arguments);
+        assert_eq!((status, out.as_str(), err.as_str()), (0, "", ""), "{arguments:?}");
+    }
+    let (status, _, err) = on_empty_store(&["kill", "--regex", "(web"]);
+    assert!(status == 1 && err.contains("invalid regular expression \"(web\""), "{err}");
+    let (status, _, err) = on_empty_store(&["delete", "a", "b"]);
+    assert_eq!(status, 1);
+    assert_eq!(err.matches("does not exist").count(), 2, "{err}");
+}
+
+#[test]
+fn the_log_level_and_its_places() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("log");
+    let file = format!("file:{}", path.display());
+    assert_eq!(on_empty_store(&["--log", &file, "--log-level", "error", "state", "web"]).0, 1);
+    assert!(std::fs::read_to_string(&path).unwrap().contains("level=error"));
+    assert_eq!(on_empty_store(&["--log-level", "loud", "list"]).0, 1);
+}
+
+#[test]
 fn spec_writes_a_config_once() {
     let dir = tempfile::tempdir().unwrap();
     let bundle = dir.path().to_str().unwrap();
@@ -130,6 +153,9 @@ fn spec_writes_a_config_once() {
     assert_eq!(on_empty_store(&["spec", "--rootless", "-b", bundle]).0, 0);
     let mappings = &read(dir.path())["linux"]["uidMappings"][0];
     assert_eq!(mappings["hostID"], nix::unistd::geteuid().as_raw());
+    assert_eq!(on_empty_store(&["spec", "-b", bundle, "-f", "other.json"]).0, 0);
+    assert_eq!(on_empty_store(&["spec", "-b", bundle, "--file", "other.json"]).0, 1);
+    assert!(dir.path().join("other.json").exists());
 }
 
 #[test]
@@ -138,6 +164,7 @@ fn features_and_version_are_what_engines_parse() {
     let features: serde_json::Value = serde_json::from_str(&out).unwrap();
     assert_eq!((status, &features["ociVersionMax"]), (0, &"1.3.0".into()));
     let (status, out, _) = on_empty_store(&["--version"]);
+    assert_eq!(on_empty_store(&["version"]).1, out);
     let lines: Vec<&str> = out.lines().collect();
     assert_eq!((status, lines.len()), (0, 3));
     assert!(lines[0].starts_with("orlop version ") && lines[1].starts_with("commit: "));

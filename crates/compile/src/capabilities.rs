@@ -50,6 +50,9 @@ pub const KNOWN: [&str; 41] = [
     "CAP_CHECKPOINT_RESTORE",
 ];
 
+/// The bit of the right to load a system call filter, among others.
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+
 /// One of the five sets of a config.
 struct Set {
     /// One bit for each capability.
@@ -117,10 +120,20 @@ impl Compiler<'_> {
     }
 
     /// Sets the four other sets. After the user was changed: that would clear the effective ones.
-    pub(crate) fn capability_step(&mut self, sets: &Sets, given: bool) {
+    ///
+    /// `filter`: a filter is loaded later, by this right alone. Exec takes that away: what a program is executed with comes
+    /// from the bounding, inheritable and ambient sets (capabilities(7), "Transformation of capabilities during execve()").
+    pub(crate) fn capability_step(&mut self, sets: &Sets, given: bool, filter: bool) {
         let Sets { effective, permitted, inheritable, ambient, .. } = *sets;
+        let more = if filter { CAP_SYS_ADMIN } else { 0 };
+        let (effective, permitted) = (effective | more, permitted | more);
         let step = Step::Capabilities { effective, permitted, inheritable, ambient };
-        self.step(step, origin(given, "/process/capabilities"), "The rights that the process starts with.");
+        let why = if filter {
+            "The rights that the process starts with, and until exec the one to load a filter without noNewPrivileges."
+        } else {
+            "The rights that the process starts with."
+        };
+        self.step(step, origin(given, "/process/capabilities"), why);
     }
 
     /// The bits of a list of names. The specification wants unknown ones to be a warning only.

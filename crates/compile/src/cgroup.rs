@@ -4,7 +4,7 @@ use crate::compiler::Compiler;
 use crate::devices::default_rules;
 use crate::mounts::options::MountOptions;
 use crate::paths::clean;
-use crate::{CgroupPlan, Code, Options};
+use crate::{CgroupPlan, CgroupRights, Code, Options};
 use orlop_cgroups::{CgroupPath, Controllers, PathProblem, Plan, plan};
 use orlop_spec::{DeviceRule, NamespaceKind, Pointer, Resources};
 use std::path::PathBuf;
@@ -19,17 +19,41 @@ impl Compiler<'_> {
             )
             .hint("configure the engine for the cgroupfs driver");
         }
+        if options.no_cgroup {
+            return self.without_cgroup();
+        }
         let path = self.cgroup_path(options.systemd_cgroup);
         let plan = self.cgroup_plan();
         if let (Some(path), Some(plan)) = (path, plan) {
             let asked = !self.linux.cgroups_path.is_empty() || !plan.settings.is_empty();
-            let best_effort = !self.host.privileged && !asked;
+            let rights = self.host.cgroup_rights;
+            let best_effort = rights == CgroupRights::Forgiven && !asked;
+            if rights == CgroupRights::None && !asked {
+                return;
+            }
             if self.host.cgroups.unified.is_none() && !best_effort {
                 let message = "no cgroup2 file system is mounted, and every container is born in a cgroup";
                 self.error(Code::Cgroup, Pointer::new("/linux/cgroupsPath"), message)
                     .hint("mount -t cgroup2 none /sys/fs/cgroup/unified");
             }
             self.launch.cgroup = Some(CgroupPlan { path, plan, owner: self.cgroup_owner(), best_effort });
+        }
+    }
+
+    /// There is no cgroup to limit anything in.
+    fn without_cgroup(&mut self) {
+        let Some(resources) = &self.linux.resources else { return };
+        let limits = Resources { devices: Vec::new(), ..resources.clone() };
+        let settings = self.planned(&limits).map_or_else(Vec::new, |plan| plan.settings);
+        let mut origins: Vec<Pointer> = settings.into_iter().map(|setting| setting.origin).collect();
+        origins.dedup();
+        for origin in origins {
+            let message = "a limit needs a cgroup, and cgroups are disabled (--cgroup-manager)";
+            self.error(Code::Cgroup, origin, message);
+        }
+        if !resources.devices.is_empty() {
+            let message = "device rules need a cgroup, and cgroups are disabled (--cgroup-manager)";
+            self.note(Code::CgroupIgnored, Pointer::new("/linux/resources/devices"), message);
         }
     }
 
@@ -52,7 +76,11 @@ impl Compiler<'_> {
 
     fn cgroup_plan(&mut self) -> Option<Plan> {
         let none = Resources::default();
-        let resources = self.linux.resources.as_ref().unwrap_or(&none);
+        self.planned(self.linux.resources.as_ref().unwrap_or(&none))
+    }
+
+    /// What these limits are in files and values.
+    pub(crate) fn planned(&mut self, resources: &Resources) -> Option<Plan> {
         let planned = if self.host.privileged {
             plan(resources, &self.host.cgroups, &default_rules(&self.linux.devices))
         } else {
@@ -103,9 +131,11 @@ impl Compiler<'_> {
         self.host_uid(process.user.uid)
     }
 
-    /// The directory of the container's control group in the tree of version 2.
+    /// The directory of the container's control group in the tree of version 2; the caller's, if it has none of its own.
     pub(crate) fn cgroup_directory(&self) -> Option<PathBuf> {
-        let cgroup = self.launch.cgroup.as_ref()?;
+        let Some(cgroup) = &self.launch.cgroup else {
+            return self.host.cgroups.unified.as_ref().map(|unified| unified.mount.join(&unified.own));
+        };
         cgroup.path.locate(&self.host.cgroups, Controllers::NONE).ok().map(|location| location.v2.path())
     }
 }

@@ -45,6 +45,7 @@ codes! {
     207 Mapping "id mapping"
     208 IdUnmapped "id that the user namespace does not have"
     209 Rootless "not possible without privileges"
+    210 TimeOffset "offset of a clock"
 
     301 MountDestination "where something is mounted"
     302 MountType "type of a mount"
@@ -71,6 +72,11 @@ codes! {
     511 Console "terminal"
     512 Label "label of a security module that the host does not have"
     513 SearchPath "search path for programs"
+    514 Scheduler "scheduling policy"
+    515 IoPriority "I/O priority"
+    516 CpuAffinity "CPUs to run on"
+    517 MemoryPolicy "NUMA memory policy"
+    518 Personality "execution domain"
 
     601 Sysctl "kernel parameter"
     602 HiddenPath "masked or read-only path"
@@ -80,9 +86,13 @@ codes! {
 
     801 Seccomp "system call filter"
     802 SeccompIgnored "part of a system call filter without effect"
+    803 SeccompAgent "agent that is asked about system calls"
+    804 SeccompFlag "flag of a system call filter that this kernel does not have"
 
     901 Cgroup "control group"
     902 CgroupIgnored "limit without effect"
+    910 Annotation "annotation"
+    911 AnnotationIgnored "annotation without effect"
 }
 
 impl fmt::Display for Code {

@@ -23,6 +23,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) cached_filter: Option<CachedFilter<'a>>,
     pub(crate) namespaces: Namespaces<'a>,
     pub(crate) launch: Launch,
+    /// The program runs in a container that is there already: init cannot reach the host's paths.
+    pub(crate) joined: bool,
     /// A procfs is in [`Slot::PROC`].
     pub(crate) has_proc: bool,
     /// Mounts that become read-only once they are filled: index and destination.
@@ -49,6 +51,7 @@ impl<'a> Compiler<'a> {
             cached_filter: None,
             namespaces: Namespaces::default(),
             launch: Launch::default(),
+            joined: false,
             has_proc: false,
             read_only_later: Vec::new(),
             program: Builder::default(),
@@ -145,7 +148,7 @@ impl<'a> Compiler<'a> {
     /// A bind mount's source: by its path where init may reach it, else as a tree that the host side takes hold of. In
     /// another user namespace, init is nobody to the host's directories.
     pub(crate) fn source<'p>(&mut self, path: &'p Path, recursive: bool, asks: &Pointer) -> Source<'p> {
-        if !(self.host.privileged && self.in_user_namespace()) {
+        if !self.joined && !(self.host.privileged && self.in_user_namespace()) {
             return Source::Path(bytes(path).into());
         }
         self.no_nul(bytes(path), asks);
@@ -165,6 +168,11 @@ impl<'a> Compiler<'a> {
     fn nul(&mut self, pointer: Option<Pointer>) {
         let message = "contains a NUL character, where the kernel would see the end of the string";
         self.find(Severity::Error, Code::NulByte, pointer, message.into());
+    }
+
+    /// What was found where there is no program to make: warnings, or what is wrong.
+    pub(crate) fn found(self) -> Result<Vec<Diagnostic>, Diagnostics> {
+        Diagnostics::of(self.found)
     }
 
     /// The result.

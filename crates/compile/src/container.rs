@@ -7,7 +7,7 @@ use crate::process::End;
 use crate::{Compiled, Diagnostics, Host, Mode, Options};
 use orlop_program::Step;
 use orlop_program::message::Point;
-use orlop_spec::{Linux, Spec};
+use orlop_spec::{Linux, Process, Spec};
 
 /// Compiles a config for `create` or `run`.
 ///
@@ -30,13 +30,16 @@ impl Compiler<'_> {
         self.namespaces();
         self.mappings();
         self.cgroup(options);
+        self.annotations();
 
         if let Some(process) = self.spec.process.as_ref().filter(|_| self.in_user_namespace()) {
             self.oom_score_by_host(process);
         }
         // A session of its own first: a terminal can only become the controlling one of its leader. The keyring belongs
         // to the session, and may hold keys of the caller until it is replaced.
-        self.session(options.no_new_keyring);
+        if let Some(process) = &self.spec.process {
+            self.session(process, options.no_new_keyring);
+        }
         // Before any mount: what a cgroup2 mount shows is decided by the namespace of who makes it.
         self.new_namespaces();
 
@@ -48,6 +51,9 @@ impl Compiler<'_> {
         self.devices();
         // While the host's own, fully visible procfs is still there: in a user namespace the kernel demands one.
         self.private_proc();
+        if let Some(process) = &self.spec.process {
+            self.proc_for_labels(process);
+        }
         // Everything is mounted, and the host's tree is still in reach: what hooks are promised.
         self.hooks();
 
@@ -76,7 +82,7 @@ impl Compiler<'_> {
     }
 
     /// Leaves the caller's session and session keyring.
-    pub(crate) fn session(&mut self, no_new_keyring: bool) {
+    pub(crate) fn session(&mut self, process: &Process, no_new_keyring: bool) {
         use crate::Origin::Rule;
         let why = "The caller's terminal and signals stay the caller's.";
         self.step(Step::NewSession {}, Rule("a container has a session of its own"), why);
@@ -84,7 +90,9 @@ impl Compiler<'_> {
             let name = format!("_ses.{}", self.id);
             let step = Step::SessionKeyring { name: name.as_str().into() };
             let why = "Keys in the caller's session keyring stay the caller's.";
+            self.key_label(process, true);
             self.step(step, Rule("a container has a keyring of its own"), why);
+            self.key_label(process, false);
         }
     }
 

@@ -66,47 +66,20 @@ impl Compiler<'_> {
 
     /// What a process may ask for and does not get yet.
     pub(crate) fn unsupported_process(&mut self, process: &Process) {
-        for (asked, pointer, what) in [
-            (process.scheduler.is_some(), "/process/scheduler", "a scheduling policy"),
-            (process.io_priority.is_some(), "/process/ioPriority", "an I/O priority"),
-            (process.exec_cpu_affinity.is_some(), "/process/execCPUAffinity", "a CPU affinity for exec"),
-        ] {
-            if asked {
-                self.not_yet(Pointer::new(pointer), what);
-            }
-        }
-        let apparmor = process.apparmor_profile.as_str();
-        self.label(apparmor, "/process/apparmorProfile", "AppArmor profile", self.host.apparmor);
-        self.label(&process.selinux_label, "/process/selinuxLabel", "SELinux label", self.host.selinux);
+        self.check_process_labels(process);
     }
 
     fn unsupported_linux(&mut self) {
         let linux = self.linux;
         for (asked, pointer, what) in [
             (!linux.net_devices.is_empty(), "/linux/netDevices", "moving network devices"),
-            (!linux.time_offsets.is_empty(), "/linux/timeOffsets", "a time namespace"),
             (linux.intel_rdt.is_some(), "/linux/intelRdt", "Intel Resource Director Technology"),
-            (linux.memory_policy.is_some(), "/linux/memoryPolicy", "a NUMA memory policy"),
-            (linux.personality.is_some(), "/linux/personality", "an execution domain"),
         ] {
             if asked {
                 self.not_yet(Pointer::new(pointer), what);
             }
         }
-        self.label(&linux.mount_label, "/linux/mountLabel", "SELinux label", self.host.selinux);
-    }
-
-    /// A label that no security module enforces would give a false sense of safety.
-    fn label(&mut self, label: &str, pointer: &'static str, what: &str, enabled: bool) {
-        let pointer = Pointer::new(pointer);
-        if label.is_empty() {
-        } else if enabled {
-            self.not_yet(pointer, &format!("the {what} {label:?}"));
-        } else if label != "unconfined" {
-            let message =
-                format!("the {what} {label:?} cannot be applied: this host has no such security module");
-            self.error(Code::Label, pointer, message).hint("remove it, or enable the module in the kernel");
-        }
+        self.check_mount_label();
     }
 }
 

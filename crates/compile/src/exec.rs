@@ -41,7 +41,8 @@ impl Compiler<'_> {
         if let Some(process) = scored {
             self.oom_score_by_host(process);
         }
-        self.session(options.no_new_keyring);
+        self.session(process, options.no_new_keyring);
+        self.proc_for_labels(process);
         let origin = Origin::Rule("paths are looked up in the container");
         self.step(Step::UseRoot {}, origin, "The container's root is already ours.");
         self.terminal_of(process, false);

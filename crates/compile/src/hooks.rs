@@ -35,6 +35,11 @@ impl<'a> Compiler<'a> {
             self.launch.sync_hooks = true;
             let why = "Hooks see the finished mounts and still reach the host's files.";
             self.sync(Point::Hooks, Pointer::new(list), why);
+        } else if let Some((_, pointer)) = self.launch.delegate.clone() {
+            self.launch.sync_hooks = true;
+            let why =
+                "The cgroup namespace is made; now the process leaves its root for a cgroup of its own.";
+            self.sync(Point::Hooks, pointer, why);
         }
     }
 

@@ -2,6 +2,18 @@
 
 use orlop_cgroups::Layout;
 
+/// What is known of the caller's rights over cgroups.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CgroupRights {
+    /// It has them, and a lack is an error.
+    #[default]
+    Full,
+    /// It may lack them (`--rootless`): a container that asks for no limits and no place does without a cgroup of its own.
+    Forgiven,
+    /// It was found to lack them, and that was forgiven, or it wants no cgroups.
+    None,
+}
+
 /// The machine and the caller's place in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Host {
@@ -11,6 +23,8 @@ pub struct Host {
     pub egid: u32,
     /// The caller has `CAP_SYS_ADMIN` in the initial user namespace.
     pub privileged: bool,
+    /// What the caller may do with cgroups.
+    pub cgroup_rights: CgroupRights,
     /// The caller's user namespace denies setgroups(2).
     pub setgroups_denied: bool,
     /// The number of the last capability that the kernel knows.

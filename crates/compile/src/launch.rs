@@ -3,7 +3,7 @@
 use crate::{Diagnostic, Origin};
 use orlop_cgroups::{CgroupPath, Plan};
 use orlop_program::{Built, Slot};
-use orlop_spec::{IdMapping, NamespaceKind};
+use orlop_spec::{IdMapping, NamespaceKind, Pointer};
 use std::path::PathBuf;
 
 /// A container or process that can be launched.
@@ -20,8 +20,9 @@ pub struct Compiled {
 /// The host side's part of a launch.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Launch {
-    /// New namespaces for clone3(2), `CLONE_NEW…`. A new cgroup namespace is not among them: its root is the cgroup of
-    /// whoever makes it, so init does that once it is in the container's.
+    /// New namespaces for clone3(2), `CLONE_NEW…`. Two kinds are not among them, and are left to init: the root of a cgroup
+    /// namespace is the cgroup of whoever makes it, so that has to be the container's already; and the clocks of a time
+    /// namespace are set before anybody is in it.
     pub namespaces: u64,
     /// Namespaces to join: the user namespace first, as it gives the right to join those that belong to it (others are
     /// joined before it with the caller's rights); the mount namespace last, as paths mean something else afterwards.
@@ -38,7 +39,10 @@ pub struct Launch {
     pub cgroup: Option<CgroupPlan>,
     /// There is a console: init sends its master.
     pub terminal: bool,
-    /// There are hooks that run while init waits before it switches the root.
+    /// A cgroup below the container's, where its process goes while init waits before it switches the root, and who asks
+    /// for it. The limits stay where they are.
+    pub delegate: Option<(String, Pointer)>,
+    /// There is something to do while init waits before it switches the root: hooks, or the move to that cgroup.
     pub sync_hooks: bool,
     /// Hard resource limits (`RLIMIT_…`, value) to set on the new process, because in another user namespace init may
     /// not raise them.
@@ -46,6 +50,45 @@ pub struct Launch {
     /// What to write to the new process's `oom_score_adj` once it runs init, which then waits for a word, because in another
     /// user namespace init may not lower it.
     pub oom_score_adj: Option<i32>,
+    /// The CPUs, one bit for each, that whoever launches the process runs on meanwhile.
+    pub initial_cpus: Option<Vec<u8>>,
+    /// The scheduling policy to set on the new process, because in another user namespace init may not raise it.
+    pub scheduler: Option<SchedulerAttributes>,
+    /// The I/O priority to set on it, for the same reason.
+    pub io_priority: Option<u32>,
+    /// The flags that the system call filter is loaded with, for whoever is debugging.
+    pub seccomp_flags: Option<u64>,
+    /// Who decides about system calls that the filter leaves to an agent. Init then tells the number of the notification
+    /// descriptor.
+    pub seccomp_agent: Option<SeccompAgent>,
+}
+
+/// The attributes of sched_setattr(2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SchedulerAttributes {
+    /// `SCHED_…`.
+    pub policy: u32,
+    /// `SCHED_FLAG_…`.
+    pub flags: u64,
+    /// For time sharing.
+    pub nice: i32,
+    /// For real time.
+    pub priority: u32,
+    /// For deadlines: nanoseconds.
+    pub runtime: u64,
+    /// For deadlines: nanoseconds.
+    pub deadline: u64,
+    /// For deadlines: nanoseconds.
+    pub period: u64,
+}
+
+/// The agent that a system call filter asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeccompAgent {
+    /// The socket on which it takes notification descriptors, absolute.
+    pub path: PathBuf,
+    /// What it is told besides, as the config has it.
+    pub metadata: String,
 }
 
 /// A namespace to join.
@@ -101,6 +144,8 @@ pub enum FillWith {
         /// With the mounts below it.
         recursive: bool,
     },
+    /// The host's procfs, as a directory.
+    Procfs,
 }
 
 /// The container's control group.

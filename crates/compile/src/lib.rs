@@ -7,6 +7,7 @@
 //! |---|---|
 //! | the order of a container's steps, and why | `container.rs` |
 //! | the order of an added process's steps | `exec.rs` |
+//! | mounts for a container that runs | `added_mounts.rs` |
 //! | what both have in common: from limits to exec | `process.rs` |
 //! | one mechanism: which step it becomes and what is refused | the file of its name |
 //! | what is wrong, in words | `diagnostics.rs`, `codes.rs` |
@@ -16,16 +17,23 @@
 //! |---|---|
 //! | `document.rs` | version, container id, parts of the spec that are not built yet |
 //! | `namespaces.rs`, `mappings.rs` | namespaces, user and group id mappings |
+//! | `time.rs` | the time namespace and its clocks |
 //! | `root.rs` | the root file system, propagation |
 //! | `mounts.rs`, `mounts/` | mounts and their options |
 //! | `devices.rs` | `/dev` |
 //! | `terminal.rs` | console, standard input and output |
 //! | `sysctl.rs`, `paths.rs` | kernel parameters, masked and read-only paths, names |
 //! | `limits.rs`, `capabilities.rs`, `identity.rs`, `seccomp.rs` | what the process may use and do, and who it is |
+//! | `scheduling.rs`, `memory_policy.rs` | policy, I/O priority, CPUs; NUMA nodes, execution domain |
+//! | `labels.rs` | `AppArmor` profiles, `SELinux` labels |
 //! | `environment.rs` | environment, working directory, the file to execute |
 //! | `hooks.rs`, `cgroup.rs` | hooks, control group |
+//! | `annotations.rs` | annotations with a meaning |
+//! | `update.rs`, `update/merge.rs` | new limits for a container that runs |
 #![forbid(unsafe_code)]
 
+mod added_mounts;
+mod annotations;
 mod capabilities;
 mod cgroup;
 mod codes;
@@ -39,25 +47,37 @@ mod exec;
 mod hooks;
 mod host;
 mod identity;
+mod labels;
 mod launch;
 mod limits;
 mod mappings;
+mod memory_policy;
 mod mounts;
 mod namespaces;
+mod numbers;
 mod options;
 mod paths;
 mod process;
 mod root;
+mod scheduling;
 mod seccomp;
 mod sysctl;
 mod terminal;
+mod time;
+mod update;
 
+pub use added_mounts::{compile_added_mounts, compile_removed_mounts};
+pub use annotations::DELEGATE_CGROUP;
 pub use capabilities::KNOWN as KNOWN_CAPABILITIES;
 pub use codes::Code;
 pub use container::compile;
 pub use diagnostics::{Diagnostic, Diagnostics, Origin, Severity};
 pub use exec::compile_exec;
-pub use host::Host;
-pub use launch::{CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch};
+pub use host::{CgroupRights, Host};
+pub use launch::{
+    CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, SchedulerAttributes, SeccompAgent,
+};
+pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, Mode, Options, Overlay};
+pub use update::{Update, compile_update};

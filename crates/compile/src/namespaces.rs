@@ -8,15 +8,19 @@ use orlop_spec::{NamespaceKind, Pointer};
 use std::path::{Path, PathBuf};
 
 /// Every kind that can be made or joined, in the order in which they are joined.
-const KINDS: [(NamespaceKind, c_int); 7] = [
+const KINDS: [(NamespaceKind, c_int); 8] = [
     (NamespaceKind::User, libc::CLONE_NEWUSER),
     (NamespaceKind::Ipc, libc::CLONE_NEWIPC),
     (NamespaceKind::Uts, libc::CLONE_NEWUTS),
     (NamespaceKind::Network, libc::CLONE_NEWNET),
     (NamespaceKind::Pid, libc::CLONE_NEWPID),
     (NamespaceKind::Cgroup, libc::CLONE_NEWCGROUP),
+    (NamespaceKind::Time, libc::CLONE_NEWTIME),
     (NamespaceKind::Mount, libc::CLONE_NEWNS),
 ];
+
+/// The kinds that init makes: see [`Launch::namespaces`](crate::Launch::namespaces).
+const BY_INIT: [NamespaceKind; 2] = [NamespaceKind::Cgroup, NamespaceKind::Time];
 
 /// Which namespace of a kind the container is in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,7 +90,7 @@ impl Compiler<'_> {
         for (at, (kind, flag)) in KINDS.into_iter().enumerate() {
             let (membership, index) = self.namespaces.entries[at];
             match membership {
-                Membership::New if kind != NamespaceKind::Cgroup => self.launch.namespaces |= flag as u64,
+                Membership::New if !BY_INIT.contains(&kind) => self.launch.namespaces |= flag as u64,
                 Membership::New | Membership::Inherited => {}
                 Membership::Joined(path) => {
                     let origin = path_of(index).into();
@@ -101,10 +105,6 @@ impl Compiler<'_> {
     pub(crate) fn read_namespaces(&mut self) {
         for (index, namespace) in self.linux.namespaces.iter().enumerate() {
             let pointer = Pointer::new("/linux/namespaces/{}").at(index);
-            if namespace.kind == NamespaceKind::Time {
-                self.not_yet(pointer, "a time namespace");
-                continue;
-            }
             let Some(at) = Namespaces::position(&namespace.kind) else {
                 let message = format!("{:?} is no type of namespace", namespace.kind.as_str());
                 self.error(
@@ -140,6 +140,7 @@ impl Compiler<'_> {
             let why = "From within the container's cgroup, which becomes the root of the tree it sees.";
             self.step(step, self.namespaces.pointer(&cgroup), why);
         }
+        self.time_namespace();
         let network = NamespaceKind::Network;
         if self.namespaces.is_new(&network) {
             let why = "A new network namespace has only a loopback interface, and that one is down.";

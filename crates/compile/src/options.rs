@@ -30,6 +30,8 @@ pub struct Options<'a> {
     pub listen_fds: u32,
     /// The cgroup is made by systemd.
     pub systemd_cgroup: bool,
+    /// There is none: the container stays in the caller's.
+    pub no_cgroup: bool,
     /// Another root than the config's: a throw-away overlay.
     pub root_override: Option<Overlay<'a>>,
     /// The filter of this config, compiled before.

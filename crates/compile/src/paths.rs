@@ -50,6 +50,7 @@ impl Compiler<'_> {
 
     /// Paths that cannot be seen.
     pub(crate) fn masked_paths(&mut self) {
+        self.label_masks();
         let mut seen = BTreeSet::new();
         for (index, path) in self.linux.masked_paths.iter().enumerate() {
             let pointer = Pointer::new("/linux/maskedPaths/{}").at(index);

@@ -35,31 +35,28 @@ impl Compiler<'_> {
         self.rlimits(&rlimits.rlimits);
         self.cwd(process, false);
         self.home(process, has_home);
+        // While this is still root, whom the files belong to.
+        self.labels(process);
         // Before any filter, which need not know the call; what init opens from here on is close-on-exec from the start.
         let first = 3_u32.saturating_add(end.listen_fds).saturating_add(end.preserve_fds);
         let why = "No descriptor of ours, or leaked to us, may reach the program (CVE-2024-21626).";
         self.step(Step::CloseFrom { first }, Origin::Rule("only the descriptors that were asked for"), why);
+        self.personality();
+        self.memory_policy();
+        self.scheduling(process, !end.container);
         if process.no_new_privileges {
             let why = "Before the filter: with it, loading one takes no privilege.";
             self.step(Step::NoNewPrivileges {}, Pointer::new("/process/noNewPrivileges"), why);
-        } else {
-            // Loading it takes CAP_SYS_ADMIN, which is about to go; whatever can be done before it, has been.
-            let why = "While we may still load one: without noNewPrivileges that takes a capability.";
-            self.load_filter(filter.as_ref(), why);
         }
         self.bounding_set(&sets, given);
-        self.identity(&process.user);
-        self.capability_step(&sets, given);
+        self.identity(&process.user, !end.container);
+        self.capability_step(&sets, given, filter.is_some() && !process.no_new_privileges);
         self.cwd(process, true);
         self.locate(process);
 
         self.wait_for_start(end);
-        if process.no_new_privileges {
-            self.load_filter(
-                filter.as_ref(),
-                "As late as can be: what comes before needs no place in the profile.",
-            );
-        }
+        let why = "As late as can be: what comes before needs no place in the profile.";
+        self.load_filter(filter.as_ref(), why);
         let listen = format!("LISTEN_FDS={}", end.listen_fds);
         if end.listen_fds > 0 {
             env.push(Str::from(&listen));
@@ -74,6 +71,7 @@ impl Compiler<'_> {
     fn wait_for_start(&mut self, end: &End) {
         const START: Origin = Origin::Spec("runtime.md, start");
         let start_hooks = end.container && !self.spec.hooks.start_container.is_empty();
+        let asks_agent = end.container && self.launch.seccomp_agent.is_some();
         if end.wait {
             self.sync(
                 Point::Ready,
@@ -84,6 +82,10 @@ impl Compiler<'_> {
         } else if start_hooks {
             let why = "Hooks run before the program does.";
             self.sync(Point::Ready, Pointer::new("/hooks/startContainer"), why);
+        } else if asks_agent {
+            // The word for `AwaitWord` is there from the beginning, and a filter's wait for its agent would take it.
+            let why = "Who hears from the program can find the container's state.";
+            self.sync(Point::Ready, START, why);
         } else if end.container {
             let why = "Who hears from the program can find the container's state.";
             self.step(Step::AwaitWord {}, START, why);

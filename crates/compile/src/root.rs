@@ -115,15 +115,20 @@ impl Compiler<'_> {
 
     /// Makes the root read-only, and mounts that had to be writable until they were filled.
     pub(crate) fn read_only_root(&mut self) {
-        for (index, target) in std::mem::take(&mut self.read_only_later) {
-            let step = Step::MountAttributes { target: target.as_str().into(), set: libc::MOUNT_ATTR_RDONLY };
-            let why = "Read-only as asked, but only after devices and mount points were made in it.";
-            self.step(step, Pointer::new("/mounts/{}").at(index), why);
-        }
+        self.read_only_mounts();
         if self.spec.root.as_ref().is_some_and(|root| root.readonly) {
             let step = Step::RootAttributes { set: libc::MOUNT_ATTR_RDONLY, propagation: 0 };
             let why = "Last, as mount points and /dev/console may have been made in it.";
             self.step(step, Pointer::new("/root/readonly"), why);
+        }
+    }
+
+    /// Mounts that had to be filled first.
+    pub(crate) fn read_only_mounts(&mut self) {
+        for (index, target) in std::mem::take(&mut self.read_only_later) {
+            let step = Step::MountAttributes { target: target.as_str().into(), set: libc::MOUNT_ATTR_RDONLY };
+            let why = "Read-only as asked, but only after devices and mount points were made in it.";
+            self.step(step, Pointer::new("/mounts/{}").at(index), why);
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The system call filter.
 
-use crate::Code;
 use crate::compiler::Compiler;
+use crate::{Code, SeccompAgent};
 use orlop_program::Step;
-use orlop_seccomp::{Arch, Options, compile};
+use orlop_seccomp::{Arch, Options, Problem, compile};
 use orlop_spec::{Parsed, Pointer, Seccomp};
 use std::borrow::Cow;
+use std::path::PathBuf;
 
 /// Every place of a filter that findings are about.
 const PLACES: [&str; 21] = [
@@ -32,6 +33,12 @@ const PLACES: [&str; 21] = [
     "/linux/seccomp",
 ];
 
+const LISTENER_PATH: Pointer = Pointer::new("/linux/seccomp/listenerPath");
+/// seccomp(2)'s flag for a filter that asks an agent, which is not the profile's to set.
+const FLAG_NEW_LISTENER: u64 = 1 << 3;
+/// The flag that is newer than what orlop asks for: Linux 5.19.
+const WAIT_KILLABLE_RECV: (&str, (u16, u16)) = ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", (5, 19));
+
 /// A filter, ready to be loaded.
 pub(crate) struct Filter<'a> {
     flags: u64,
@@ -41,8 +48,16 @@ pub(crate) struct Filter<'a> {
 impl<'a> Compiler<'a> {
     /// Compiles the filter of the config, unless that was done before.
     pub(crate) fn filter(&mut self) -> Option<Filter<'a>> {
+        if let Some(program) = self.raw_filter() {
+            return Some(Filter { flags: 0, program: Cow::Owned(program) });
+        }
         let raw = self.linux.seccomp.as_ref()?;
         if let Some(cached) = self.cached_filter {
+            if cached.flags & FLAG_NEW_LISTENER != 0
+                && let Ok(parsed) = Parsed::<Seccomp>::parse(raw.get())
+            {
+                self.agent(&parsed.spec);
+            }
             return Some(Filter { flags: cached.flags, program: Cow::Borrowed(cached.program) });
         }
         match Parsed::<Seccomp>::parse(raw.get()) {
@@ -70,13 +85,18 @@ impl<'a> Compiler<'a> {
         match compile(seccomp, &Options::new(native)) {
             Ok(filter) => {
                 for warning in &filter.warnings {
+                    if matches!(warning.problem, Problem::UnknownSyscall(_))
+                        && self.fails_on_unknown_syscalls()
+                    {
+                        let message = warning.problem.to_string().replace(" is ignored", "");
+                        self.error(Code::Seccomp, warning.place.pointer(), message);
+                        continue;
+                    }
                     self.warn(Code::SeccompIgnored, warning.place.pointer(), warning.problem.to_string());
                 }
-                if filter.notify || !seccomp.listener_path.is_empty() {
-                    self.not_yet(
-                        Pointer::new("/linux/seccomp/listenerPath"),
-                        "an agent that is asked about system calls",
-                    );
+                if filter.notify {
+                    self.flags_of_kernel(seccomp);
+                    self.agent(seccomp);
                 }
                 Some(Filter { flags: u64::from(filter.flags), program: Cow::Owned(filter.to_bytes()) })
             }
@@ -89,9 +109,32 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// The agent that takes part in decisions.
+    fn agent(&mut self, seccomp: &Seccomp) {
+        let path = PathBuf::from(&seccomp.listener_path);
+        self.no_nul(seccomp.listener_path.as_bytes(), &LISTENER_PATH);
+        if !path.is_absolute() {
+            let message =
+                format!("the path {:?} of the agent's socket is not absolute", seccomp.listener_path);
+            self.error(Code::SeccompAgent, LISTENER_PATH, message);
+        }
+        self.launch.seccomp_agent = Some(SeccompAgent { path, metadata: seccomp.listener_metadata.clone() });
+    }
+
+    /// Refuses flags that are newer than this kernel, which would only say that something is invalid.
+    fn flags_of_kernel(&mut self, seccomp: &Seccomp) {
+        let (flag, since) = WAIT_KILLABLE_RECV;
+        let at = seccomp.flags.iter().flatten().position(|name| name == flag);
+        if let Some(at) = at.filter(|_| self.host.kernel < since) {
+            let message = format!("{flag} needs Linux {}.{} or newer", since.0, since.1);
+            self.error(Code::SeccompFlag, Pointer::new("/linux/seccomp/flags/{}").at(at), message);
+        }
+    }
+
     /// Loads the filter.
     pub(crate) fn load_filter(&mut self, filter: Option<&Filter<'_>>, why: &'static str) {
         if let Some(filter) = filter {
+            self.launch.seccomp_flags = Some(filter.flags);
             let step = Step::Seccomp { flags: filter.flags, filter: &filter.program };
             self.step(step, Pointer::new("/linux/seccomp"), why);
         }

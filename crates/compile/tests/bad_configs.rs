@@ -33,50 +33,15 @@ fn the_document() {
 #[test]
 fn what_is_not_built_yet() {
     all_are_found(&[
-        (&[("/process/scheduler", json!({"policy": "SCHED_FIFO"}))], &["NotBuiltYet /process/scheduler"]),
-        (
-            &[("/process/ioPriority", json!({"class": "IOPRIO_CLASS_IDLE"}))],
-            &["NotBuiltYet /process/ioPriority"],
-        ),
-        (&[("/process/execCPUAffinity", json!({"final": "0"}))], &["NotBuiltYet /process/execCPUAffinity"]),
         (&[("/linux/netDevices", json!({"eth0": {}}))], &["NotBuiltYet /linux/netDevices"]),
-        (&[("/linux/timeOffsets", json!({"boottime": {"secs": 1}}))], &["NotBuiltYet /linux/timeOffsets"]),
-        (&[("/linux/namespaces/-", json!({"type": "time"}))], &["NotBuiltYet /linux/namespaces/5"]),
         (&[("/linux/intelRdt", json!({"closID": "a"}))], &["NotBuiltYet /linux/intelRdt"]),
-        (&[("/linux/memoryPolicy", json!({"mode": "MPOL_LOCAL"}))], &["NotBuiltYet /linux/memoryPolicy"]),
-        (&[("/linux/personality", json!({"domain": "LINUX32"}))], &["NotBuiltYet /linux/personality"]),
         (&[("/mounts/0/options", json!(["nodev", "idmap"]))], &["NotBuiltYet /mounts/0/options/1"]),
         (
             &[("/mounts/0/uidMappings", json!([{"containerID": 0, "hostID": 1, "size": 1}]))],
             &["NotBuiltYet /mounts/0/uidMappings"],
         ),
-        (
-            &[(
-                "/linux/seccomp",
-                json!({"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/run/agent",
-                "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}),
-            )],
-            &["NotBuiltYet /linux/seccomp/listenerPath"],
-        ),
         (&[("/linux/cgroupsPath", json!("a.slice:b:c"))], &["NotBuiltYet /linux/cgroupsPath"]),
     ]);
-}
-
-#[test]
-fn labels_of_security_modules() {
-    let apparmor = [("/process/apparmorProfile", json!("strict"))];
-    check(&root(), &options(), &apparmor, &["Label /process/apparmorProfile"]);
-    let enabled = Host { apparmor: true, selinux: true, ..root() };
-    check(&enabled, &options(), &apparmor, &["NotBuiltYet /process/apparmorProfile"]);
-    check(&root(), &options(), &[("/process/apparmorProfile", json!("unconfined"))], &[]);
-    let selinux = [("/process/selinuxLabel", json!("a:b:c")), ("/linux/mountLabel", json!("a:b:d"))];
-    check(&root(), &options(), &selinux, &["Label /process/selinuxLabel", "Label /linux/mountLabel"]);
-    check(
-        &enabled,
-        &options(),
-        &selinux,
-        &["NotBuiltYet /process/selinuxLabel", "NotBuiltYet /linux/mountLabel"],
-    );
 }
 
 #[test]
@@ -283,5 +248,25 @@ fn devices() {
             &[device("/dev/x", "c", 1, 1), mount("/dev", "bind", "/dev", &["rbind"])],
             &["warn Device /linux/devices"],
         ),
+    ]);
+}
+
+#[test]
+fn clocks() {
+    let time = |path: &str| ("/linux/namespaces/-", json!({"type": "time", "path": path}));
+    let offset = |clock: &str, secs: i64, nanosecs: u32| {
+        ("/linux/timeOffsets", json!({ clock: {"secs": secs, "nanosecs": nanosecs} }))
+    };
+    all_are_found(&[
+        (&[time("")], &[]),
+        (&[time(""), offset("monotonic", -9_223_372_036, 999_999_999)], &[]),
+        (&[offset("monotonic", 1, 0)], &["NamespaceMissing /linux/timeOffsets"]),
+        (&[time("/run/ns/time"), offset("boottime", 1, 0)], &["TimeOffset /linux/timeOffsets"]),
+        (&[time("/run/ns/time")], &[]),
+        (&[time("ns/time")], &["NamespacePath /linux/namespaces/5/path"]),
+        (&[time(""), time("")], &["NamespaceTwice /linux/namespaces/6"]),
+        (&[time(""), offset("realtime", 1, 0)], &["TimeOffset /linux/timeOffsets/realtime"]),
+        (&[time(""), offset("monotonic", 9_223_372_037, 0)], &["TimeOffset /linux/timeOffsets/monotonic"]),
+        (&[time(""), offset("boottime", 0, 1_000_000_000)], &["TimeOffset /linux/timeOffsets/boottime"]),
     ]);
 }

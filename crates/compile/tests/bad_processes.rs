@@ -195,6 +195,18 @@ fn the_command() {
     }
     check(&root(), &Options { id: &"x".repeat(256), ..options() }, &[], &["ContainerId"]);
     check(&root(), &Options { systemd_cgroup: true, ..options() }, &[], &["NotBuiltYet"]);
+    let limits =
+        json!({ "memory": { "limit": 1 << 20 }, "pids": { "limit": -1 }, "devices": [{ "allow": false }] });
+    check(
+        &root(),
+        &Options { no_cgroup: true, ..options() },
+        &[("/linux/resources", limits)],
+        &[
+            "Cgroup /linux/resources/pids/limit",
+            "Cgroup /linux/resources/memory/limit",
+            "note CgroupIgnored /linux/resources/devices",
+        ],
+    );
 }
 
 #[test]

@@ -24,8 +24,8 @@ pub fn locate<'a>(machine: &mut Machine<'a>, candidates: List<'a, Str<'a>>) -> O
     Err(blame.into())
 }
 
-/// Whether a path can be executed, as far as can be known before. The container's filter may be in force already and deny
-/// the calls that tell: then exec decides.
+/// Whether a path can be executed, as far as can be known before. A filter of whoever runs us may deny the calls that tell:
+/// then exec decides.
 fn executable(path: Str<'_>) -> orlop_sys::Result<()> {
     match file::check_executable(Fd::CWD, path.c_str()).and_then(|()| not_a_directory(path)) {
         Err(e) if e.is(libc::EPERM) || e.is(libc::ENOSYS) => exists(path),

@@ -31,6 +31,15 @@ pub fn bounding_set(keep: u64) -> Outcome {
     Ok(())
 }
 
+/// Leaves every supplementary group. A user namespace that denies setgroups(2) says EPERM to its root, too: whoever joined
+/// it with the right to leave groups has done so before.
+pub fn drop_groups() -> Outcome {
+    match cred::setgroups(&[]) {
+        Err(e) if !e.is(libc::EPERM) => Err(e.into()),
+        _ => Ok(()),
+    }
+}
+
 /// Becomes the user. Permitted capabilities survive until [`capabilities`] says which ones stay.
 pub fn become_user(uid: u32, gid: u32, groups: Option<&[u8]>, umask: u32) -> Outcome {
     cred::set_keep_capabilities(true)?;

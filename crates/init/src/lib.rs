@@ -16,6 +16,8 @@
 //! | [`copy`] | what a new file system takes over from the directory it covers |
 //! | [`console`] | the terminal |
 //! | [`identity`] | user, groups, capabilities, limits |
+//! | [`scheduling`] | CPUs to run on |
+//! | [`time`] | the time namespace |
 //! | [`home`] | `HOME` from `/etc/passwd` |
 //! | [`exec`] | finding the file, waiting for start, execve |
 //! | [`report`] | what is told to the host side |
@@ -31,12 +33,15 @@ pub mod devices;
 pub mod exec;
 pub mod home;
 pub mod identity;
+pub mod labels;
 pub mod machine;
 pub mod mounts;
 pub mod paths;
 pub mod procfs;
 pub mod report;
 pub mod root;
+pub mod scheduling;
 pub mod target;
+pub mod time;
 
 pub use machine::Machine;

@@ -1,11 +1,13 @@
 //! The loop over the steps, and the table that says which function does which.
 
 use crate::report::{self, Fault};
-use crate::{console, copy, devices, exec, home, identity, mounts, paths, procfs, root};
+use crate::{
+    console, copy, devices, exec, home, identity, labels, mounts, paths, procfs, root, scheduling, time,
+};
 use core::ffi::CStr;
 use orlop_program::message::{Message, Point};
 use orlop_program::{Malformed, Program, Slot, Step};
-use orlop_sys::{Error, Fd, OwnedFd, file, net, process, seccomp};
+use orlop_sys::{Error, Fd, OwnedFd, file, net, process, sched, seccomp};
 
 /// What a step returns.
 pub type Outcome = Result<(), Fault>;
@@ -118,6 +120,7 @@ impl<'a> Machine<'a> {
             Step::TakeOver { from, target, mode, owner, content } => {
                 copy::take_over(self, from, target, &copy::What { mode, owner, content })
             }
+            Step::Unmount { target } => mounts::unmount(self, target),
             Step::PrivateProc {} => procfs::private(self),
             Step::OpenDir { path, slot } => devices::open_dir(self, path, slot),
             Step::Device { dir, name, mode, device, uid, gid } => {
@@ -151,6 +154,7 @@ impl<'a> Machine<'a> {
             Step::NoNewPrivileges {} => Ok(orlop_sys::cred::set_no_new_privileges()?),
             Step::Seccomp { flags, filter } => self.seccomp(flags, filter),
             Step::BoundingSet { keep } => identity::bounding_set(keep),
+            Step::DropGroups {} => identity::drop_groups(),
             Step::Identity { uid, gid, groups, umask } => identity::become_user(uid, gid, groups, umask),
             Step::Capabilities { effective, permitted, inheritable, ambient } => {
                 let sets = orlop_sys::cred::CapabilitySets { effective, permitted, inheritable };
@@ -162,6 +166,22 @@ impl<'a> Machine<'a> {
             Step::AwaitStart {} => exec::await_start(self),
             Step::CloseFrom { first } => Ok(file::close_on_exec_from(first)?),
             Step::Exec { args, env } => exec::exec(self, args, env),
+
+            Step::TimeNamespace { proc, offsets } => time::enter(self, proc, offsets.bytes()),
+            Step::Affinity { cpus } => scheduling::affinity(cpus),
+            Step::Scheduler { policy, flags, nice, priority, runtime, deadline, period } => {
+                let attributes =
+                    sched::Attributes { policy, flags, nice, priority, runtime, deadline, period };
+                Ok(sched::set_scheduler(0, &attributes)?)
+            }
+            Step::IoPriority { value } => Ok(sched::set_io_priority(0, value)?),
+            Step::Personality { domain } => Ok(sched::set_personality(domain)?),
+            Step::MemoryPolicy { mode, nodes } => Ok(sched::set_memory_policy(mode, nodes)?),
+            Step::AppArmorProfile { profile } => labels::apparmor_on_exec(self, profile),
+            Step::ExecLabel { label } => labels::on_exec(self, label),
+            Step::KeyLabel { label } => labels::of_keys(self, label),
+            Step::FileLabel { target, label } => labels::of_mount(self, target, label),
+            Step::MaskLabel { label } => paths::label_masks(self, label),
         }
     }
 
@@ -175,17 +195,18 @@ impl<'a> Machine<'a> {
     }
 
     fn seccomp(&self, flags: u64, filter: &[u8]) -> Outcome {
-        if let Some(listener) = seccomp::set_filter(filter, flags)? {
-            report::send(self.slot(Slot::HOST), &Message::SeccompListener, Some(listener.fd()))?;
-        }
-        Ok(())
+        let Some(listener) = seccomp::set_filter(filter, flags)? else { return Ok(()) };
+        // By its number, not with sendmsg(2), which the filter may deny or leave to the agent: whoever hears of it takes it
+        // out of this process. Only write(2) cannot be left to the agent.
+        let host = self.slot(Slot::HOST);
+        report::send(host, &Message::SeccompListener(listener.fd().raw()), None)?;
+        wait_for_word(host)
     }
 }
 
 /// Blocks until the other side sends its byte. End of file means that it went away without a word.
 pub(crate) fn wait_for_word(socket: Fd) -> Outcome {
     let mut byte = [0];
-    // Not recv(2): the container's filter may be in force already, and not know it.
     if file::read(socket, &mut byte)? == 0 {
         process::exit(1);
     }

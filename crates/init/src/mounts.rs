@@ -104,6 +104,15 @@ pub fn attributes(machine: &Machine<'_>, target: Str<'_>, set: u64) -> Outcome {
     change_at(machine, target, false, &Attributes { set, ..Attributes::default() })
 }
 
+/// Unmounts what is at a path. There is no call for a descriptor, so it is done by name from the verified parent.
+pub fn unmount(machine: &Machine<'_>, target: Str<'_>) -> Outcome {
+    let mut name = Name::new();
+    let (parent, last) = target::split(target.bytes());
+    let parent = target::existing_directory(machine.root(), parent)?;
+    file::fchdir(parent.fd())?;
+    mount::umount2(name.set(last)?, libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW).map_err(Fault::from)
+}
+
 fn change_at(machine: &Machine<'_>, target: Str<'_>, recursive: bool, change: &Attributes) -> Outcome {
     let mut name = Name::new();
     let mounted = file::open_path_in_root(machine.root(), name.set(target.bytes())?)?;

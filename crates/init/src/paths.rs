@@ -46,9 +46,19 @@ fn mask_directory(machine: &mut Machine<'_>, target: Fd) -> Outcome {
         let again = mount::clone_tree(empty.fd(), c"", false)?;
         return mount::move_mount(again.fd(), target).map_err(Fault::from);
     }
-    let no_options = core::iter::empty::<(Str<'_>, Option<Str<'_>>)>();
-    let empty = mounts::make(c"tmpfs", no_options, libc::MOUNT_ATTR_RDONLY)?;
+    let empty = empty_directory(None)?;
     mount::move_mount(empty.fd(), target)?;
     machine.empty_dir = Some(empty);
     Ok(())
+}
+
+/// Makes the empty directory that hides others, with a label.
+pub fn label_masks(machine: &mut Machine<'_>, label: Str<'_>) -> Outcome {
+    machine.empty_dir = Some(empty_directory(Some(label))?);
+    Ok(())
+}
+
+fn empty_directory(label: Option<Str<'_>>) -> core::result::Result<OwnedFd, Fault> {
+    let context = label.map(|label| (Str::of(c"context"), Some(label)));
+    mounts::make(c"tmpfs", context.into_iter(), libc::MOUNT_ATTR_RDONLY)
 }

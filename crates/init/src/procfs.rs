@@ -7,18 +7,35 @@ use crate::machine::Outcome;
 use crate::report::Fault;
 use crate::target::Name;
 use crate::{Machine, mounts};
+use core::ffi::CStr;
 use orlop_program::{Slot, Str};
 use orlop_sys::file::How;
-use orlop_sys::{Error, Result, file};
+use orlop_sys::{Error, Fd, OwnedFd, Result, file};
 
-/// Makes a procfs that is mounted nowhere.
+/// Makes a procfs that is mounted nowhere. A user namespace may not where parts of its `/proc` are masked: then it is that
+/// one, which is verified, and parts of it that are mounted over are not looked into.
 pub fn private(machine: &mut Machine<'_>) -> Outcome {
     if !machine.has(Slot::PROC) {
         let no_options = core::iter::empty::<(Str<'_>, Option<Str<'_>>)>();
-        let proc = mounts::make(c"proc", no_options, 0)?;
+        let proc = match mounts::make(c"proc", no_options, 0) {
+            Err(fault) if fault.is(libc::EPERM) => verified(c"/proc")?,
+            made => made?,
+        };
         machine.keep(Slot::PROC, proc);
     }
     Ok(())
+}
+
+/// The root of a procfs, and not something else that lies there.
+fn verified(path: &CStr) -> Result<OwnedFd> {
+    const ROOT_INODE: u64 = 1;
+    let flags = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;
+    let found = file::openat(Fd::CWD, path, flags, 0)?;
+    let is_proc = file::fstatfs_type(found.fd())? == libc::PROC_SUPER_MAGIC;
+    if is_proc && file::fstat(found.fd())?.ino == ROOT_INODE {
+        return Ok(found);
+    }
+    Err(Error::of(libc::SYS_openat, libc::ENOTTY))
 }
 
 /// Sets a kernel parameter of the container's namespaces.
@@ -38,7 +55,8 @@ pub fn oom_score_adj(machine: &Machine<'_>, value: i32) -> Outcome {
     write(machine, b"self/oom_score_adj", decimal(value, &mut text))
 }
 
-fn write(machine: &Machine<'_>, path: &[u8], value: &[u8]) -> Outcome {
+/// Writes to a file of that procfs, in one piece.
+pub(crate) fn write(machine: &Machine<'_>, path: &[u8], value: &[u8]) -> Outcome {
     let mut name = Name::new();
     let how = How {
         flags: libc::O_WRONLY,
@@ -50,7 +68,7 @@ fn write(machine: &Machine<'_>, path: &[u8], value: &[u8]) -> Outcome {
 }
 
 /// These files take a value in one piece or not at all.
-fn write_all(file: &orlop_sys::OwnedFd, value: &[u8]) -> Result<()> {
+pub(crate) fn write_all(file: &orlop_sys::OwnedFd, value: &[u8]) -> Result<()> {
     match file::write(file.fd(), value)? {
         n if n == value.len() => Ok(()),
         _ => Err(Error::of(libc::SYS_write, libc::EIO)),

@@ -21,6 +21,11 @@ impl From<Error> for Fault {
 }
 
 impl Fault {
+    /// Whether this is what the kernel answered.
+    pub fn is(&self, errno: i32) -> bool {
+        self.error.is(errno)
+    }
+
     /// The same fault, with the file-system context in which it happened.
     #[must_use]
     pub fn in_context(self, context: OwnedFd) -> Self {

@@ -61,6 +61,12 @@ pub fn directory(root: Fd, path: &[u8], mode: u32) -> Result<OwnedFd> {
     Ok(dir)
 }
 
+/// The directory at `path` in the root.
+pub(crate) fn existing_directory(root: Fd, path: &[u8]) -> Result<OwnedFd> {
+    let how = How { flags: libc::O_PATH | libc::O_DIRECTORY, mode: 0, resolve: IN_ROOT };
+    file::openat2(root, or_dot(Name::new().set(path)?), how)
+}
+
 /// Makes one directory in a verified parent, and opens it. Losing a race against somebody who makes it too is fine, a
 /// link in its place is not.
 fn make_directory(parent: Fd, name: &CStr, mode: u32) -> Result<OwnedFd> {
@@ -125,7 +131,7 @@ pub fn place(root: Fd, path: &[u8], is_directory: bool) -> Result<OwnedFd> {
 }
 
 /// A path's directory part and its last name.
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
+pub(crate) fn split(path: &[u8]) -> (&[u8], &[u8]) {
     let path = path.strip_suffix(b"/").unwrap_or(path);
     match path.iter().rposition(|b| *b == b'/') {
         Some(at) => (path.get(..at).unwrap_or(b""), path.get(at + 1..).unwrap_or(b"")),

@@ -8,6 +8,9 @@
 //!     │   ◀──── Reached(Hooks) ─────────────────────────┤  Sync
 //!     │ prestart, createRuntime, createContainer hooks  │
 //!     ├──── one byte ─────────────────────────────────▶ │
+//!     │   ◀──── SeccompListener ────────────────────────┤  Seccomp (only with SCMP_ACT_NOTIFY)
+//!     │ pidfd_getfd(2), and on to the agent             │
+//!     ├──── one byte ─────────────────────────────────▶ │
 //!     │   ◀──── Reached(Ready) ─────────────────────────┤  Sync (create only)
 //!     │ state becomes "created"                         │
 //!     ├──── one byte ─────────────────────────────────▶ │
@@ -16,6 +19,8 @@
 //!                                                       │ ◀───────────────────── one byte ────┤
 //!                                                       │  Exec ─────── Executing, then EOF ─▶│
 //! ```
+//! With `noNewPrivileges` the filter is loaded right before exec, so that it is `orlop start` who hears of its listener.
+//!
 //! With `run` there is no `AwaitStart`: `Executing` and the end of file go to the host side, and before exec init waits
 //! for one more byte that says that the state is written down (`AwaitWord`). At any time a failing step says `Failed`
 //! instead, and init ends. An end of file without `Executing` before it means that init was killed.
@@ -74,8 +79,9 @@ pub enum Message<'a> {
     Reached(Point),
     /// The message carries the master end of the console.
     Console,
-    /// The message carries the notification descriptor of the seccomp filter.
-    SeccompListener,
+    /// The seccomp filter is in force, and this is the number of its notification descriptor in init. Init waits for one
+    /// byte: until then the host side takes a copy of it.
+    SeccompListener(i32),
     /// The next thing that happens is exec.
     Executing,
     /// A step failed; init ends.
@@ -101,7 +107,7 @@ impl<'a> Message<'a> {
                 errno: u16::get(&mut reader)?,
                 text: reader.0,
             }),
-            5 => Self::SeccompListener,
+            5 => Self::SeccompListener(i32::get(&mut reader)?),
             _ => return Err(Malformed),
         })
     }
@@ -127,7 +133,10 @@ impl<'a> Message<'a> {
                 put(&failed.errno.to_le_bytes());
                 put(failed.text);
             }
-            Self::SeccompListener => put(&[5]),
+            Self::SeccompListener(number) => {
+                put(&[5]);
+                put(&number.to_le_bytes());
+            }
         }
         at
     }

@@ -290,6 +290,9 @@ steps! {
         /// With a copy of everything in it.
         content: bool,
     }
+    /// Unmounts what is at a path, at once, even if it is in use: umount2(2), `MNT_DETACH`. The last name of the path is not
+    /// followed if it is a symbolic link.
+    100 Unmount { target: Str<'a> }
 
     /// Sets how willingly the kernel kills this process when memory is short.
     50 OomScoreAdj { value: i32 }
@@ -364,4 +367,68 @@ steps! {
         /// Environment.
         env: List<'a, Str<'a>>,
     }
+
+    /// Makes a time namespace, sets the offsets of its clocks, and enters it: unshare(2), setns(2).
+    70 TimeNamespace {
+        /// The host's procfs; given up afterwards.
+        proc: Slot,
+        /// Lines for `/proc/self/timens_offsets`, if any.
+        offsets: Str<'a>,
+    }
+    /// Sets the CPUs to run on: sched_setaffinity(2).
+    71 Affinity {
+        /// One bit for each; none for every CPU that there is or may come.
+        cpus: Option<&'a [u8]>,
+    }
+    /// Sets the scheduling policy: sched_setattr(2).
+    72 Scheduler {
+        /// `SCHED_…`.
+        policy: u32,
+        /// `SCHED_FLAG_…`.
+        flags: u64,
+        /// For time sharing.
+        nice: i32,
+        /// For real time.
+        priority: u32,
+        /// For deadlines: nanoseconds.
+        runtime: u64,
+        /// For deadlines: nanoseconds.
+        deadline: u64,
+        /// For deadlines: nanoseconds.
+        period: u64,
+    }
+    /// Sets the I/O priority: ioprio_set(2).
+    73 IoPriority {
+        /// Class and level, as the kernel has them in one number.
+        value: u32,
+    }
+    /// Sets the execution domain: personality(2).
+    74 Personality {
+        /// `PER_…`.
+        domain: u32,
+    }
+    /// Sets the NUMA memory policy: set_mempolicy(2).
+    75 MemoryPolicy {
+        /// `MPOL_…` and `MPOL_F_…`.
+        mode: u32,
+        /// One bit for each node, in whole words.
+        nodes: &'a [u8],
+    }
+    /// Sets the `AppArmor` profile that exec changes to (aa_change_onexec(2)).
+    85 AppArmorProfile { profile: Str<'a> }
+    /// Sets the `SELinux` label that exec changes to (setexeccon(3)).
+    86 ExecLabel { label: Str<'a> }
+    /// Sets the `SELinux` label of keys that this process makes from now on, or none (setkeycreatecon(3)).
+    87 KeyLabel { label: Option<Str<'a>> }
+    /// Labels the root of a mount: setxattr(2), `security.selinux`.
+    88 FileLabel {
+        /// Where it is mounted.
+        target: Str<'a>,
+        /// The `SELinux` label.
+        label: Str<'a>,
+    }
+    /// Labels the empty directory that `MaskPath` hides others behind.
+    89 MaskLabel { label: Str<'a> }
+    /// Leaves every supplementary group, unless the user namespace, which is not of our making, denies setgroups(2).
+    110 DropGroups {}
 }

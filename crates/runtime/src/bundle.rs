@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use orlop_compile::Diagnostics;
-use orlop_spec::{Document, ParseErrors, Spec};
+use orlop_spec::{Document, ParseError, ParseErrors, Spec};
 
 use crate::error::{Doing, Error, Problem, Result};
 use crate::options::CreateOptions;
@@ -71,18 +71,24 @@ fn problem(text: &str, found: &orlop_compile::Diagnostic) -> Problem {
     }
 }
 
+/// A document other than a config that cannot be understood.
+pub(crate) fn unreadable<T>(file: &Path, errors: &ParseErrors<T>) -> Error {
+    Error::Config { path: file.to_owned(), problems: problems(errors) }
+}
+
+fn problems<T>(errors: &ParseErrors<T>) -> Vec<Problem> {
+    let problem = |e: &ParseError| Problem {
+        pointer: e.pointer.clone(),
+        position: e.location.map(|l| (l.line, l.column)),
+        what: e.message.clone(),
+        ..Problem::default()
+    };
+    errors.errors.iter().map(problem).collect()
+}
+
 /// What the parser found; and what the compiler found elsewhere.
 fn malformed(file: &Path, errors: &ParseErrors, found: Option<&Diagnostics>) -> Error {
-    let mut problems: Vec<Problem> = errors
-        .errors
-        .iter()
-        .map(|e| Problem {
-            pointer: e.pointer.clone(),
-            position: e.location.map(|l| (l.line, l.column)),
-            what: e.message.clone(),
-            ..Problem::default()
-        })
-        .collect();
+    let mut problems = problems(errors);
     let more = found.into_iter().flat_map(Diagnostics::errors);
     // A value that could not be read counts as absent; that this is wrong too is no news.
     let news = more.filter(|d| d.pointer.as_ref().is_some_and(|p| !errors.covers(&p.to_string())));

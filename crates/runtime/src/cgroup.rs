@@ -1,7 +1,7 @@
 //! The container's cgroup: made before the container, removed after it.
 
 use nix::errno::Errno;
-use orlop_cgroups::{Cgroup, Hierarchy, Layout, Location, Plan};
+use orlop_cgroups::{Cgroup, Hierarchy, Layout, Location, Plan, Setting};
 use orlop_compile::CgroupPlan;
 
 use crate::error::{Error, Result};
@@ -25,8 +25,8 @@ pub(crate) fn locate(plan: &CgroupPlan, layout: &Layout) -> Result<Option<Locati
 ///
 /// # Errors
 ///
-/// [`Error::Cgroup`].
-pub(crate) fn create(plan: &CgroupPlan, layout: &Layout) -> Result<Option<Cgroup>> {
+/// [`Error::Cgroup`], with what in the config insists where a `rootless` caller has no right.
+pub(crate) fn create(plan: &CgroupPlan, layout: &Layout, rootless: bool) -> Result<Option<Cgroup>> {
     match Cgroup::create(layout, &plan.path, &plan.plan) {
         Ok(cgroup) => {
             if let Some(Err(e)) = plan.owner.map(|owner| cgroup.delegate(owner)) {
@@ -36,16 +36,49 @@ pub(crate) fn create(plan: &CgroupPlan, layout: &Layout) -> Result<Option<Cgroup
             }
             Ok(Some(cgroup))
         }
-        Err(e) if plan.best_effort && e.errno().is_some_and(is_denial) => {
+        Err(e) if is_denied(&e) && plan.best_effort => {
             tracing::debug!("no cgroup of its own: {e}");
             Ok(None)
         }
-        Err(e) => Err(e.into()),
+        Err(e) if is_denied(&e) && rootless => Err(denied(plan, &e)),
+        Err(e) => Err(of_setting(plan, e)),
     }
 }
 
-const fn is_denial(errno: Errno) -> bool {
-    matches!(errno, Errno::EACCES | Errno::EPERM | Errno::EROFS)
+/// Whether this is a lack of rights, or of a cgroup file system.
+fn is_denied(e: &orlop_cgroups::Error) -> bool {
+    matches!(e, orlop_cgroups::Error::NoUnified { .. })
+        || matches!(e.errno(), Some(Errno::EACCES | Errno::EPERM | Errno::EROFS))
+}
+
+/// Who may not make cgroups, and what in the config asks for one. The words are runc's.
+fn denied(plan: &CgroupPlan, e: &orlop_cgroups::Error) -> Error {
+    let settings = &plan.plan.settings;
+    let asked = if settings.is_empty() { "/linux/cgroupsPath".to_owned() } else { origins(settings.iter()) };
+    Error::Cgroup {
+        what: format!(
+            "unable to apply cgroup configuration, permission denied: rootless needs no limits + no cgrouppath when no \
+             permission is granted for cgroups, but there is {asked}: {e}"
+        ),
+        hint: Some(
+            "leave that out, or have a cgroup delegated to you: systemd-run --user --scope -p Delegate=yes"
+                .into(),
+        ),
+    }
+}
+
+/// What could not be done, with the settings that asked for it.
+fn of_setting(plan: &CgroupPlan, e: orlop_cgroups::Error) -> Error {
+    let orlop_cgroups::Error::NoController { missing, .. } = &e else { return e.into() };
+    let wanted = plan.plan.settings.iter().filter(|setting| missing.contains(setting.controller));
+    Error::Cgroup { what: format!("{} cannot be set: {e}", origins(wanted)), hint: None }
+}
+
+/// The places in the config that ask for settings.
+fn origins<'a>(settings: impl Iterator<Item = &'a Setting>) -> String {
+    let mut places: Vec<String> = settings.map(|setting| setting.origin.to_string()).collect();
+    places.dedup();
+    places.join(", ")
 }
 
 impl From<orlop_cgroups::Error> for Error {

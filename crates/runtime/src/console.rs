@@ -3,19 +3,11 @@
 //! Init makes the pseudo-terminal inside the container and sends us the master. It goes on to the `--console-socket` of
 //! whoever will hold it ([`send_to_console_socket`]), or stays here while we wait in the foreground ([`Proxy`]).
 
-use std::io::IoSlice;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::socket::{
-    AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType, UnixAddr, connect, sendmsg, socket,
-};
-use nix::sys::stat::Mode;
-
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
+use crate::socket;
 
 mod host;
 mod proxy;
@@ -70,28 +62,17 @@ pub fn check(terminal: bool, detach: bool, console_socket: bool) -> Result<()> {
 ///
 /// [`Error::Kernel`]: there is none, or nobody listens.
 pub fn connect_console_socket(path: &Path) -> Result<OwnedFd> {
-    let doing = || format!("connect to the console socket {}", path.display());
-    let stream = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).doing(doing)?;
-    let (address, _parent) = address(path).doing(doing)?;
-    connect(stream.as_raw_fd(), &address).doing(doing)?;
-    Ok(stream)
+    socket::connect(path, "connect to the console socket")
 }
 
-/// Sends the master of a terminal to the console socket
-/// ([unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html), `SCM_RIGHTS`): one message that carries the descriptor,
-/// and the terminal's name as text, which nobody may rely on.
+/// Sends the master of a terminal to the console socket: one message that carries the descriptor, and the terminal's name
+/// as text, which nobody may rely on.
 ///
 /// # Errors
 ///
 /// [`Error::Kernel`].
 pub fn send_master(console_socket: &impl AsFd, master: &impl AsFd) -> Result<()> {
-    let name = [IoSlice::new(b"/dev/ptmx")];
-    let fds = [master.as_fd().as_raw_fd()];
-    let rights = [ControlMessage::ScmRights(&fds)];
-    let socket = console_socket.as_fd().as_raw_fd();
-    sendmsg::<UnixAddr>(socket, &name, &rights, MsgFlags::MSG_NOSIGNAL, None)
-        .map(drop)
-        .doing(|| "send the terminal to the console socket".to_owned())
+    socket::send_with(master, console_socket, b"/dev/ptmx", "send the terminal to the console socket")
 }
 
 /// [`connect_console_socket`], then [`send_master`].
@@ -101,20 +82,6 @@ pub fn send_master(console_socket: &impl AsFd, master: &impl AsFd) -> Result<()>
 /// As those.
 pub fn send_to_console_socket(path: &Path, master: &impl AsFd) -> Result<()> {
     send_master(&connect_console_socket(path)?, master)
-}
-
-/// The address of a socket, and the descriptor that the address goes through if the path is longer than the 107 bytes
-/// that an address can hold.
-fn address(path: &Path) -> nix::Result<(UnixAddr, Option<OwnedFd>)> {
-    if path.as_os_str().len() <= 107 {
-        return Ok((UnixAddr::new(path)?, None));
-    }
-    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::EINVAL) };
-    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let parent = openat(AT_FDCWD, parent, flags, Mode::empty())?;
-    let mut short = format!("/proc/self/fd/{}/", parent.as_raw_fd()).into_bytes();
-    short.extend_from_slice(name.as_bytes());
-    Ok((UnixAddr::new(short.as_slice())?, Some(parent)))
 }
 
 #[cfg(test)]

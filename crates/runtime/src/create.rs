@@ -6,24 +6,26 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use orlop_cgroups::Layout;
-use orlop_compile::{Compiled, Diagnostics, Host, Mode, Options, Overlay};
-use orlop_spec::{Spec, Status};
+use orlop_compile::{CgroupRights, Compiled, Diagnostics, Host, Mode, Options, Overlay};
+use orlop_spec::{NamespaceKind, Spec, Status};
+use orlop_sys::Fd;
 use orlop_sys::spawn::Child;
 
 use crate::bundle::Bundle;
 use crate::console::{self, Console};
 use crate::draft::Draft;
-use crate::error::{Error, Result};
+use crate::error::{Doing, Error, Result};
 use crate::held::Stdio;
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::liveness::Process;
-use crate::options::{CreateOptions, RunOptions};
+use crate::notify::{self, Relay};
+use crate::options::{CgroupManager, CreateOptions, RunOptions};
 use crate::runtime::Runtime;
 use crate::state::{CgroupPaths, ContainerState, StateFile, now};
 use crate::wait::Foreground;
-use crate::{cgroup, facts, files, join, log};
+use crate::{agent, cgroup, criu, files, join, log, socket, userns};
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -31,6 +33,7 @@ pub(crate) struct Order<'a> {
     pub(crate) bundle: Bundle,
     pub(crate) options: &'a CreateOptions,
     pub(crate) mode: Mode,
+    pub(crate) cgroups: CgroupManager,
     /// A throw-away overlay over this directory instead of the config's root.
     pub(crate) overlay: Option<&'a Path>,
     /// The caller holds it: its streams, and its terminal.
@@ -43,7 +46,9 @@ pub(crate) struct Made {
     /// Its terminal, if nobody else was sent it.
     pub(crate) console: Option<Console>,
     /// What is saved of it.
-    state: StateFile,
+    pub(crate) state: StateFile,
+    /// How it will tell that it is ready, if the caller wants to know.
+    pub(crate) relay: Option<Relay>,
 }
 
 impl Runtime {
@@ -70,18 +75,33 @@ impl Runtime {
     }
 
     pub(crate) fn run_order(&self, order: &Order<'_>, run: &RunOptions) -> Result<i32> {
+        self.run_with(order, run, || self.make(order), |made| order.started(made))
+    }
+
+    /// Makes a container that runs; in the foreground, waits for it and deletes it.
+    pub(crate) fn run_with(
+        &self,
+        order: &Order<'_>,
+        run: &RunOptions,
+        make: impl FnOnce() -> Result<Made>,
+        started: impl FnOnce(&Made) -> Result<()>,
+    ) -> Result<i32> {
         console::check(order.has_terminal(), run.detach, order.options.console_socket.is_some())?;
         if run.detach {
-            let made = self.make(order).map_err(|e| order.locate(e))?;
-            return order.started(&made).map(|()| 0);
+            let made = make().map_err(|e| order.locate(e))?;
+            started(&made)?;
+            let (pid, pidfd) = (made.child.pid, made.child.pidfd.into());
+            made.relay.map_or(Ok(()), |relay| relay.run(&pidfd, pid))?;
+            return Ok(0);
         }
         // Before the launch, so that no signal is lost in between.
         let foreground = Foreground::new(!run.no_subreaper)?;
-        let mut made = self.make(order).map_err(|e| order.locate(e))?;
+        let mut made = make().map_err(|e| order.locate(e))?;
         let proxy = made.console.take().and_then(Console::proxy);
-        let status = order
-            .started(&made)
-            .and_then(|()| foreground.wait(made.child.pid, &made.child.pidfd.into(), proxy));
+        let started = started(&made);
+        let (pid, pidfd) = (made.child.pid, OwnedFd::from(made.child.pidfd));
+        let relayed = made.relay.map_or(Ok(()), |relay| relay.run_aside(&pidfd));
+        let status = started.and(relayed).and_then(|()| foreground.wait(pid, &pidfd, proxy));
         if run.keep && status.is_ok() {
             return status;
         }
@@ -95,30 +115,59 @@ impl Runtime {
         options: &'a CreateOptions,
         mode: Mode,
     ) -> Result<Order<'a>> {
-        let layout = self.layout()?;
-        let bundle = Bundle::load(options, |spec, path| {
-            let host = facts::gather(spec, layout).ok()?;
-            compile(spec, path, &host, (id, options, mode), None).err()
+        let mut bundle = Bundle::load(options, |spec, path| {
+            let host = self.facts(spec, None).ok()?;
+            compile(spec, path, &host, (id, options, mode), self.settings.cgroup_manager, None).err()
         })?;
-        Ok(Order { id, bundle, options, mode, overlay: None, held: None })
+        if notify::of_caller().is_some() {
+            notify::add_to(&mut bundle.config.spec, &self.store.root().join(id.as_str()));
+        }
+        Ok(Order {
+            id,
+            bundle,
+            options,
+            mode,
+            cgroups: self.settings.cgroup_manager,
+            overlay: None,
+            held: None,
+        })
     }
 
     /// Everything up to the container's process: waiting to be started, or running.
     pub(crate) fn make(&self, order: &Order<'_>) -> Result<Made> {
         files::check_preserved(order.options.preserve_fds)?;
+        let host = self.facts(&order.bundle.config.spec, None)?;
+        let privileged = host.privileged;
+        let made = self.make_on(host, order);
+        if order.has_new(&NamespaceKind::User) {
+            made.map_err(|e| userns::blame(e, privileged))
+        } else {
+            made
+        }
+    }
+
+    fn make_on(&self, mut host: Host, order: &Order<'_>) -> Result<Made> {
         let layout = self.layout()?;
-        let host = facts::gather(&order.bundle.config.spec, layout)?;
         let console = order.options.console_socket.as_deref();
         let console = console.map(console::connect_console_socket).transpose()?;
-        let compiled = order.compile(&host, &self.store.root().join(order.id.as_str()))?;
+        let scratch = self.store.root().join(order.id.as_str());
+        let mut compiled = order.compile(&host, &scratch)?;
         let mut draft = Draft::new(self.store.claim(order.id)?);
         log::findings(&compiled.warnings);
         let mut state = self.first_state(order, &compiled, layout)?;
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
         if let Some(plan) = &compiled.launch.cgroup {
-            draft.cgroup = cgroup::create(plan, layout)?;
+            draft.cgroup = cgroup::create(plan, layout, self.is_rootless())?;
+            if draft.cgroup.is_none() {
+                // Without a cgroup of its own, the container sees none either.
+                host.cgroup_rights = CgroupRights::None;
+                compiled = order.compile(&host, &scratch)?;
+                state.cgroups = CgroupPaths::default();
+                order.warn_of_strays();
+            }
         }
+        let relay = order.prepare_notify(&draft)?;
         let start = (order.mode == Mode::Create).then(|| draft.dir().listen_start()).transpose()?;
         let mut session = launch::launch(Request {
             compiled: &compiled,
@@ -136,17 +185,22 @@ impl Runtime {
             state.status = Status::Created;
         }
         draft.dir().write_state(&state)?;
-        if order.owes_record() && !compiled.launch.sync_hooks {
+        if order.owes_record(&compiled) && !compiled.launch.sync_hooks {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;
         }
-        let console = order.converse(&mut session, &mut state, &draft, console.as_ref())?;
+        let console = order.converse(&mut session, &compiled, &mut state, &draft, console.as_ref())?;
         let child = session.release()?;
         draft.keep();
-        Ok(Made { child, console, state })
+        Ok(Made { child, console, state, relay })
     }
 
-    fn first_state(&self, order: &Order<'_>, compiled: &Compiled, layout: &Layout) -> Result<StateFile> {
+    pub(crate) fn first_state(
+        &self,
+        order: &Order<'_>,
+        compiled: &Compiled,
+        layout: &Layout,
+    ) -> Result<StateFile> {
         let spec = &order.bundle.config.spec;
         let plan = compiled.launch.cgroup.as_ref();
         let location = plan.map(|plan| cgroup::locate(plan, layout)).transpose()?.flatten();
@@ -164,15 +218,28 @@ impl Runtime {
             cgroups: location.as_ref().map(CgroupPaths::of).unwrap_or_default(),
             rootless: self.is_rootless(),
             terminal: order.has_terminal(),
+            descriptors: if order.has_terminal() { Vec::new() } else { criu::streams::ours() },
+            own_clocks: false,
         })
     }
 }
 
-fn compile(
+/// Moves the container's process into the cgroup below the container's own that an annotation asks for.
+fn delegate(compiled: &Compiled, pid: i32, draft: &Draft) -> Result<()> {
+    let Some((path, pointer)) = &compiled.launch.delegate else { return Ok(()) };
+    let cgroup = draft.cgroup.as_ref().ok_or_else(|| {
+        Error::usage(format!("{pointer}: there is no cgroup of the container's own to delegate a part of"))
+    })?;
+    let owner = compiled.launch.cgroup.as_ref().and_then(|plan| plan.owner);
+    Ok(cgroup.delegate_below(path, pid, owner)?)
+}
+
+pub(crate) fn compile(
     spec: &Spec,
     bundle: &Path,
     host: &Host,
     (id, options, mode): (&ContainerId, &CreateOptions, Mode),
+    cgroups: CgroupManager,
     root_override: Option<Overlay<'_>>,
 ) -> std::result::Result<Compiled, Diagnostics> {
     let options = Options {
@@ -184,6 +251,7 @@ fn compile(
         preserve_fds: options.preserve_fds,
         listen_fds: files::listen_fds(),
         systemd_cgroup: false,
+        no_cgroup: cgroups == CgroupManager::Disabled,
         root_override,
         filter: None,
     };
@@ -195,14 +263,31 @@ impl Order<'_> {
         self.bundle.config.spec.process.as_ref().is_some_and(|process| process.terminal)
     }
 
+    /// A container without a cgroup is known by its PID namespace; without one of these either, nobody can tell which
+    /// processes are its own. The words are runc's.
+    fn warn_of_strays(&self) {
+        if !self.has_new(&NamespaceKind::Pid) {
+            tracing::warn!(
+                "the container has no cgroup and no PID namespace of its own, so `kill` and `delete` reach its first \
+                 process only. Such configuration is strongly discouraged"
+            );
+        }
+    }
+
+    fn has_new(&self, kind: &NamespaceKind) -> bool {
+        let linux = self.bundle.config.spec.linux.as_ref();
+        linux.is_some_and(|linux| linux.namespaces.iter().any(|n| n.kind == *kind && n.path.is_empty()))
+    }
+
     /// An error, with lines and columns of the config.
     pub(crate) fn locate(&self, error: Error) -> Error {
         error.located_in(&self.bundle.config.text)
     }
 
     /// Whether init asks for nothing but a word before exec: that the state is written down (`Step::AwaitWord`).
-    fn owes_record(&self) -> bool {
-        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty()
+    fn owes_record(&self, compiled: &Compiled) -> bool {
+        let waits_for_more = compiled.launch.seccomp_agent.is_some();
+        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty() && !waits_for_more
     }
 
     fn args(&self) -> &[String] {
@@ -210,10 +295,11 @@ impl Order<'_> {
     }
 
     /// `scratch`: a directory of ours, where an overlay can be attached in the container's mount namespace.
-    fn compile(&self, host: &Host, scratch: &Path) -> Result<Compiled> {
+    pub(crate) fn compile(&self, host: &Host, scratch: &Path) -> Result<Compiled> {
         let overlay = self.overlay.map(|lower| Overlay { lower, at: scratch, options: &[] });
         let bundle = &self.bundle;
-        compile(&bundle.config.spec, &bundle.path, host, (self.id, self.options, self.mode), overlay)
+        let order = (self.id, self.options, self.mode);
+        compile(&bundle.config.spec, &bundle.path, host, order, self.cgroups, overlay)
             .map_err(|found| bundle.refused(&found))
     }
 
@@ -221,6 +307,7 @@ impl Order<'_> {
     fn converse(
         &self,
         session: &mut Session<'_>,
+        compiled: &Compiled,
         state: &mut StateFile,
         draft: &Draft,
         console_socket: Option<&OwnedFd>,
@@ -229,9 +316,10 @@ impl Order<'_> {
         loop {
             match session.next()? {
                 Event::Hooks => {
+                    delegate(compiled, session.pid(), draft)?;
                     self.hooks_before_pivot(state, draft)?;
                     session.proceed()?;
-                    if self.owes_record() {
+                    if self.owes_record(compiled) {
                         session.proceed()?;
                     }
                 }
@@ -239,10 +327,17 @@ impl Order<'_> {
                     Some(socket) => console::send_master(socket, &master)?,
                     None => console = Some(Console::new(master, self.held.is_some())?),
                 },
+                Event::SeccompListener(number) => {
+                    if let Some(agent) = &compiled.launch.seccomp_agent {
+                        let told = ContainerState::new(state.clone(), Status::Creating).to_oci();
+                        agent::hand_over(agent, number, session.pidfd(), session.pid(), told)?;
+                    }
+                    session.proceed()?;
+                }
                 Event::Ready if self.mode == Mode::Create => {
                     state.status = Status::Created;
                     draft.dir().write_state(state)?;
-                    self.write_pid_file(state)?;
+                    self.announce(state, session)?;
                     session.proceed()?;
                     return Ok(console);
                 }
@@ -252,18 +347,39 @@ impl Order<'_> {
                     session.proceed()?;
                 }
                 Event::Running => {
-                    self.write_pid_file(state)?;
+                    self.announce(state, session)?;
                     return Ok(console);
                 }
             }
         }
     }
 
-    fn write_pid_file(&self, state: &StateFile) -> Result<()> {
+    /// Tells those who asked which process is the container's: by its number in a file, and by a pidfd to a socket, which
+    /// is crun's annotation.
+    fn announce(&self, state: &StateFile, session: &Session<'_>) -> Result<()> {
+        if let Some(path) = state.annotations.get("run.oci.pidfd_receiver") {
+            let stream = socket::connect(Path::new(path), "connect to the receiver of the pidfd")?;
+            orlop_sys::socket::send(Fd::of(&stream), b"pidfd", Some(session.pidfd()))
+                .doing(|| format!("send the pidfd to {path}"))?;
+        }
+        self.write_pid_file(state)
+    }
+
+    /// Writes the number of the container's process where the caller asked for it.
+    pub(crate) fn write_pid_file(&self, state: &StateFile) -> Result<()> {
         match (&self.options.pid_file, state.process) {
             (Some(path), Some(process)) => files::write_pid(path, process.pid),
             _ => Ok(()),
         }
+    }
+
+    /// Makes what a container needs that is to tell when it is ready; one that runs at once is listened to at once.
+    fn prepare_notify(&self, draft: &Draft) -> Result<Option<Relay>> {
+        if notify::of_caller().is_none() || self.overlay.is_some() {
+            return Ok(None);
+        }
+        draft.dir().make_notify()?;
+        if self.mode == Mode::Run { Relay::listen(draft.dir()) } else { Ok(None) }
     }
 
     /// Hooks that are promised a container whose mounts are made and whose root is not yet switched.

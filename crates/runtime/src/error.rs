@@ -12,6 +12,8 @@ use std::path::PathBuf;
 use nix::errno::Errno;
 use orlop_spec::Status;
 
+use crate::criu::CriuError;
+
 mod text;
 
 use text::{At, Detail, Problems, advice, exec_hint, not_executable, words};
@@ -74,6 +76,32 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong with it.
         why: String,
+    },
+    /// A setting of this machine forbids user namespaces.
+    #[error("no user namespace can be used here, by the sysctl {setting}: {}: {answer}", Line(doing))]
+    NoUserNamespace {
+        /// The kernel parameter and its value: "user.max_user_namespaces = 0".
+        setting: String,
+        /// What failed because of it.
+        doing: String,
+        /// What the kernel answered.
+        answer: Answer,
+    },
+    /// Ids that the user may not map.
+    #[error("{file} does not grant {user} the ids {ids}{}, but {granted}{}", At(pointer), Detail(helper))]
+    NotGranted {
+        /// `/etc/subuid` or `/etc/subgid`.
+        file: &'static str,
+        /// The caller: "user ann (1000)".
+        user: String,
+        /// The first range that is not granted, with both ends.
+        ids: String,
+        /// What is granted, or "nothing".
+        granted: String,
+        /// Where `config.json` asks for the ids.
+        pointer: Option<String>,
+        /// The helper's own words.
+        helper: String,
     },
     /// `config.json` (or a process document) cannot be used; every problem of it.
     #[error("{}: {}", Line(&path.to_string_lossy()), Problems(problems))]
@@ -139,6 +167,9 @@ pub enum Error {
         /// How it ended, as far as known: "killed by SIGKILL", or the memory limit that it ran into.
         how: String,
     },
+    /// CRIU could not do it.
+    #[error(transparent)]
+    Criu(#[from] CriuError),
     /// The cgroups crate's own error.
     #[error("cgroup: {}", Line(what))]
     Cgroup {
@@ -160,6 +191,8 @@ impl Error {
             Self::Exists { .. } => "ORL-1103",
             Self::WrongState { .. } => "ORL-1104",
             Self::State { .. } => "ORL-1105",
+            Self::NoUserNamespace { .. } => "ORL-1120",
+            Self::NotGranted { .. } => "ORL-1121",
             Self::Config { .. } => "ORL-1201",
             Self::Kernel { .. } => "ORL-1301",
             Self::Step { .. } => "ORL-1302",
@@ -167,6 +200,7 @@ impl Error {
             Self::Hook { .. } => "ORL-1304",
             Self::Died { .. } => "ORL-1305",
             Self::Cgroup { .. } => "ORL-1401",
+            Self::Criu(e) => e.code(),
         }
     }
 
@@ -188,9 +222,20 @@ impl Error {
             Self::Kernel { hint, pointer, .. } | Self::Step { hint, pointer, .. } => {
                 advice(pointer.as_deref(), hint.as_deref())
             }
+            Self::NoUserNamespace { setting, .. } => {
+                let name = setting.split(' ').next().unwrap_or_default();
+                Some(format!("hint: the host's root can allow it: `sysctl {name}` shows it"))
+            }
+            Self::NotGranted { file, ids, pointer, .. } => {
+                let hint = format!(
+                    "the host's root can grant them by a line USER:FIRST:COUNT in {file} that covers {ids}"
+                );
+                advice(pointer.as_deref(), Some(&hint))
+            }
             Self::Exec { pointer, errno, .. } => advice(pointer.as_deref(), exec_hint(*errno)),
             Self::Hook { pointer, .. } => advice(Some(pointer), None),
             Self::Cgroup { hint, .. } => advice(None, hint.as_deref()),
+            Self::Criu(e) => e.help(),
             Self::Usage { .. } | Self::WrongState { .. } | Self::State { .. } | Self::Died { .. } => None,
         }
     }
@@ -217,16 +262,45 @@ impl Error {
         self
     }
 
+    /// Places as seen from `base`, where a part of a config is a document of its own.
+    #[must_use]
+    pub fn within(mut self, base: &str) -> Self {
+        let strip = |pointer: &mut String| {
+            if let Some(inside) =
+                pointer.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'))
+            {
+                *pointer = inside.to_owned();
+            }
+        };
+        match &mut self {
+            Self::Config { problems, .. } => {
+                problems.iter_mut().for_each(|problem| strip(&mut problem.pointer))
+            }
+            Self::Kernel { pointer: Some(pointer), .. } | Self::Step { pointer: Some(pointer), .. } => {
+                strip(pointer)
+            }
+            _ => {}
+        }
+        self
+    }
+
     /// Adds line and column to the place in the config that asked for what failed.
     #[must_use]
     pub fn located_in(mut self, text: &str) -> Self {
         if let Self::Kernel { pointer: Some(pointer), .. }
         | Self::Step { pointer: Some(pointer), .. }
         | Self::Exec { pointer: Some(pointer), .. }
+        | Self::NotGranted { pointer: Some(pointer), .. }
         | Self::Hook { pointer, .. } = &mut self
             && let Some(at) = orlop_spec::locate(text, pointer)
         {
             *pointer = format!("{pointer}, line {} column {}", at.line, at.column);
+        }
+        if let Self::Config { problems, .. } = &mut self {
+            for problem in problems.iter_mut().filter(|problem| problem.position.is_none()) {
+                let at = orlop_spec::locate_nearest(text, &problem.pointer);
+                problem.position = at.map(|at| (at.line, at.column));
+            }
         }
         self
     }
@@ -247,7 +321,9 @@ impl Error {
     /// What the kernel answered, as errno(3), where it was asked.
     pub const fn errno(&self) -> Option<i32> {
         match self {
-            Self::Kernel { answer, .. } | Self::Step { answer, .. } => Some(answer.errno),
+            Self::Kernel { answer, .. }
+            | Self::Step { answer, .. }
+            | Self::NoUserNamespace { answer, .. } => Some(answer.errno),
             Self::Exec { errno, .. } => Some(*errno),
             _ => None,
         }
@@ -279,6 +355,14 @@ pub enum Action {
     Pause,
     /// `resume`.
     Resume,
+    /// `update`.
+    Update,
+    /// `events`.
+    Events,
+    /// `checkpoint`.
+    Checkpoint,
+    /// `mounts`.
+    Mount,
 }
 
 impl Action {
@@ -294,10 +378,14 @@ impl Action {
                 format!("cannot exec in a paused container (use --ignore-paused to override): {id:?}")
             }
             (Self::Exec, _) => format!("cannot exec in a {status} container: {id:?}"),
-            (Self::Kill, _) => format!("container not running: {id:?} is {status}"),
+            (Self::Kill | Self::Update | Self::Events, _) => {
+                format!("container not running: {id:?} is {status}")
+            }
+            (Self::Mount, _) => format!("cannot change mounts of a {status} container: {id:?}"),
             (Self::Delete, _) => format!("cannot delete container {id} that is not stopped: {status}"),
             (Self::Pause, _) => format!("container not running or created: {id:?} is {status}"),
             (Self::Resume, _) => format!("container not paused: {id:?} is {status}"),
+            (Self::Checkpoint, _) => format!("container cannot be checkpointed in {status} state: {id:?}"),
         }
     }
 }

@@ -3,21 +3,22 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use orlop_cgroups::Cgroup;
-use orlop_compile::ExecOptions as CompileOptions;
+use orlop_cgroups::Below;
+use orlop_compile::{Compiled, DELEGATE_CGROUP, ExecOptions as CompileOptions};
 use orlop_spec::{Capabilities, Document, Process, ProcessDocument, Status};
 use orlop_sys::spawn::Child;
 
-use crate::bundle::refused;
+use crate::bundle::{refused, unreadable};
 use crate::console::{self, Console};
-use crate::error::{Action, Doing, Error, Problem, Result};
+use crate::error::{Action, Doing, Error, Result};
 use crate::held::{Held, Stdio};
 use crate::id::ContainerId;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::options::{ExecArgs, ExecOptions, ProcessSource};
 use crate::runtime::{Container, Runtime};
+use crate::state::ContainerState;
 use crate::wait::Foreground;
-use crate::{facts, files, join, log};
+use crate::{agent, files, join, log};
 
 /// What becomes of the process: whom it is shown to.
 struct To<'a> {
@@ -84,10 +85,10 @@ impl Runtime {
         to: &To<'_>,
     ) -> Result<(Child, Option<Console>)> {
         let options = to.options;
-        let host = facts::gather(&config.spec, self.layout()?)?;
+        let host = self.facts(&config.spec, Some(process))?;
         let how = CompileOptions {
             id: &container.saved.id,
-            no_new_keyring: true,
+            no_new_keyring: false,
             filter: None,
             preserve_fds: options.preserve_fds,
         };
@@ -99,8 +100,19 @@ impl Runtime {
             let (id, status) = (container.saved.id.clone(), Status::Stopped);
             return Err(Error::WrongState { id, action: Action::Exec, status });
         };
-        let kinds = join::namespaces(&config.spec);
-        let cgroup = container.cgroup()?;
+        let delegated = config.spec.annotations.get(DELEGATE_CGROUP);
+        let below = Below::parse(&options.cgroup).map_err(Error::usage)?;
+        let below = below.or_else(|| delegated.map(|path| Below::Everywhere(path.clone())));
+        let cgroup = match (&below, container.cgroup()?) {
+            (Some(below), _) => Some(container.own_cgroup()?.below(below).map_err(not_added)?),
+            (None, cgroup) => cgroup,
+        };
+        // The container has left its cgroup, and somebody has removed it.
+        let moved = cgroup.is_none() && container.saved.cgroups.v2.is_some();
+        let mut kinds = join::namespaces(&config.spec);
+        if container.saved.own_clocks {
+            kinds |= libc::CLONE_NEWTIME;
+        }
         let words = Words::new(&compiled, &process.args);
         let request = |dir| Request {
             compiled: &compiled,
@@ -113,20 +125,32 @@ impl Runtime {
             privileged: host.privileged,
             words,
         };
-        let session = match launch::launch(request(None)) {
+        let dir = moved.then(|| container.cgroup_of_init()).transpose()?;
+        let session = match launch::launch(request(dir)) {
+            Err(e) if e.errno() == Some(libc::EBUSY) && below.is_some() => Err(not_added(e)),
             // The container has cgroups of its own below: then no process may be beside them (cgroup-v2.rst, "No
             // Internal Process Constraint"), and a new one goes where the container's first process is.
             Err(e) if e.errno() == Some(libc::EBUSY) && cgroup.is_some() => {
-                launch::launch(request(Some(container.cgroup_of_init(cgroup.as_ref())?)))
+                launch::launch(request(Some(container.cgroup_of_init()?)))
             }
             launched => launched,
         }?;
-        converse(session, to)
+        converse(session, container, &compiled, to)
     }
 }
 
+/// Why the process cannot be where `--cgroup` wants it, in words of runc.
+fn not_added(e: impl std::fmt::Display) -> Error {
+    Error::Cgroup { what: format!("adding pid of the new process to cgroups: {e}"), hint: None }
+}
+
 /// Talks to init until the process runs.
-fn converse(mut session: Session<'_>, to: &To<'_>) -> Result<(Child, Option<Console>)> {
+fn converse(
+    mut session: Session<'_>,
+    container: &Container,
+    compiled: &Compiled,
+    to: &To<'_>,
+) -> Result<(Child, Option<Console>)> {
     let mut console = None;
     loop {
         match session.next()? {
@@ -134,6 +158,13 @@ fn converse(mut session: Session<'_>, to: &To<'_>) -> Result<(Child, Option<Cons
                 Some(socket) => console::send_master(socket, &master)?,
                 None => console = Some(Console::new(master, to.held.is_some())?),
             },
+            Event::SeccompListener(number) => {
+                if let Some(agent) = &compiled.launch.seccomp_agent {
+                    let told = ContainerState::new(container.saved.clone(), container.status()?).to_oci();
+                    agent::hand_over(agent, number, session.pidfd(), session.pid(), told)?;
+                }
+                session.proceed()?;
+            }
             Event::Begin | Event::Hooks | Event::Ready => session.proceed()?,
             Event::Running => {
                 if let Some(path) = &to.options.pid_file {
@@ -147,12 +178,12 @@ fn converse(mut session: Session<'_>, to: &To<'_>) -> Result<(Child, Option<Cons
 
 impl Container {
     /// The directory of the cgroup that the container's first process is in now.
-    fn cgroup_of_init(&self, cgroup: Option<&Cgroup>) -> Result<OwnedFd> {
+    fn cgroup_of_init(&self) -> Result<OwnedFd> {
         let pid = self.saved.process.map_or(0, |process| process.pid);
         let file = format!("/proc/{pid}/cgroup");
         let text = std::fs::read_to_string(&file).doing(|| format!("read {file}"))?;
         let inner = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
-        let mount = cgroup.map_or(Path::new("/sys/fs/cgroup"), |cgroup| &cgroup.location().v2.mount);
+        let mount = self.saved.cgroups.v2.as_ref().map_or(Path::new("/sys/fs/cgroup"), |(mount, _)| mount);
         let path: PathBuf = mount.join(inner);
         let dir = std::fs::File::open(&path).doing(|| format!("open {}", path.display()))?;
         Ok(dir.into())
@@ -171,15 +202,8 @@ fn process(source: &ProcessSource, config: &Document) -> Result<Process> {
 }
 
 fn parse(text: Vec<u8>, path: &Path) -> Result<Process> {
-    ProcessDocument::parse(text).map(|document| document.spec).map_err(|errors| {
-        let problem = |e: &orlop_spec::ParseError| Problem {
-            pointer: e.pointer.clone(),
-            position: e.location.map(|l| (l.line, l.column)),
-            what: e.message.clone(),
-            ..Problem::default()
-        };
-        Error::Config { path: path.to_owned(), problems: errors.errors.iter().map(problem).collect() }
-    })
+    let parsed = ProcessDocument::parse(text);
+    parsed.map(|document| document.spec).map_err(|errors| unreadable(path, &errors))
 }
 
 impl ExecArgs {
@@ -195,6 +219,8 @@ impl ExecArgs {
         }
         process.user.additional_gids.extend(&self.additional_gids);
         process.no_new_privileges = self.no_new_privs.unwrap_or(process.no_new_privileges);
+        process.apparmor_profile = self.apparmor.clone().unwrap_or(process.apparmor_profile);
+        process.selinux_label = self.process_label.clone().unwrap_or(process.selinux_label);
         if !self.caps.is_empty() {
             let sets = process.capabilities.get_or_insert_with(Capabilities::default);
             // Never inheritable: that would give them to every file with inheritable capabilities (CVE-2022-29162).
@@ -211,16 +237,8 @@ impl ProcessSource {
     fn blame(&self, found: &orlop_compile::Diagnostics) -> Error {
         match self {
             Self::File(path) => {
-                let mut error = refused(path, "", found);
-                if let Error::Config { problems, .. } = &mut error {
-                    for problem in problems {
-                        // The file is what is `/process` in a config.
-                        if let Some(inside) = problem.pointer.strip_prefix("/process") {
-                            problem.pointer = inside.to_owned();
-                        }
-                    }
-                }
-                error
+                // The file is what is `/process` in a config.
+                refused(path, "", found).within("/process")
             }
             Self::Args(_) | Self::Text(_) => refused(Path::new("exec"), "", found),
         }

@@ -3,42 +3,58 @@
 use std::path::Path;
 
 use nix::unistd::{getegid, geteuid};
-use orlop_cgroups::Layout;
-use orlop_compile::Host;
-use orlop_spec::Spec;
+use orlop_compile::{CgroupRights, Host};
+use orlop_spec::{Process, Spec};
 use orlop_sys::cred;
 
 use crate::error::{Doing, Result};
+use crate::runtime::Runtime;
 use crate::store::in_user_namespace;
 
 const CAP_SYS_ADMIN: u32 = 21;
 
-/// Gathers what compiling this config needs to know.
-///
-/// # Errors
-///
-/// [`Error::Kernel`](crate::Error::Kernel): a fact cannot be had.
-pub(crate) fn gather(spec: &Spec, layout: &Layout) -> Result<Host> {
-    let in_user_namespace = in_user_namespace();
-    let effective = cred::capget().doing(|| "read our own capabilities".to_owned())?.effective;
-    let (bounding, last_cap) = bounding_set()?;
-    let process = spec.process.as_ref();
-    let asks = |label: fn(&orlop_spec::Process) -> &str| process.is_some_and(|p| !label(p).is_empty());
-    let exists = |path: &str| Path::new(path).exists();
-    Ok(Host {
-        euid: geteuid().as_raw(),
-        egid: getegid().as_raw(),
-        privileged: !in_user_namespace && effective & (1 << CAP_SYS_ADMIN) != 0,
-        setgroups_denied: in_user_namespace
-            && std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|s| s.trim() == "deny"),
-        last_cap,
-        bounding,
-        selinux: asks(|p| &p.selinux_label) && exists("/sys/fs/selinux/enforce"),
-        apparmor: asks(|p| &p.apparmor_profile) && exists("/sys/kernel/security/apparmor"),
-        kcore: exists("/proc/kcore"),
-        kernel: kernel_version()?,
-        cgroups: layout.clone(),
-    })
+impl Runtime {
+    /// Gathers what compiling this process, of a container with this config, needs to know.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`](crate::Error::Kernel): a fact cannot be had.
+    pub(crate) fn facts(&self, spec: &Spec, process: Option<&Process>) -> Result<Host> {
+        let in_user_namespace = in_user_namespace();
+        let effective = cred::capget().doing(|| "read our own capabilities".to_owned())?.effective;
+        let (bounding, last_cap) = bounding_set()?;
+        let processes = || spec.process.iter().chain(process);
+        let asks = |label: fn(&Process) -> &str| processes().any(|p| !label(p).is_empty());
+        let labels_mounts = spec.linux.as_ref().is_some_and(|linux| !linux.mount_label.is_empty());
+        let exists = |path: &str| Path::new(path).exists();
+        Ok(Host {
+            euid: geteuid().as_raw(),
+            egid: getegid().as_raw(),
+            privileged: !in_user_namespace && effective & (1 << CAP_SYS_ADMIN) != 0,
+            cgroup_rights: if self.is_rootless() { CgroupRights::Forgiven } else { CgroupRights::Full },
+            setgroups_denied: in_user_namespace
+                && std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|s| s.trim() == "deny"),
+            last_cap,
+            bounding,
+            selinux: (labels_mounts || asks(|p| &p.selinux_label)) && has_selinux(),
+            apparmor: asks(|p| &p.apparmor_profile) && has_apparmor(),
+            kcore: exists("/proc/kcore"),
+            kernel: kernel_version()?,
+            cgroups: self.layout()?.clone(),
+        })
+    }
+}
+
+/// Whether `SELinux` decides here: its files are mounted, and there is a policy (without one everything is `kernel`).
+pub(crate) fn has_selinux() -> bool {
+    let own = || std::fs::read("/proc/thread-self/attr/current").unwrap_or_default();
+    Path::new("/sys/fs/selinux/enforce").exists() && !own().starts_with(b"kernel\0")
+}
+
+/// Whether `AppArmor` decides here: its files are mounted, and it is not switched off.
+pub(crate) fn has_apparmor() -> bool {
+    let enabled = || std::fs::read("/sys/module/apparmor/parameters/enabled").unwrap_or_default();
+    Path::new("/sys/kernel/security/apparmor").exists() && enabled().starts_with(b"Y")
 }
 
 /// The bounding set, and the number of the last capability that the kernel knows.

@@ -5,7 +5,7 @@ use orlop_spec::features::{
     CgroupFeatures, Enabled, IntelRdtFeatures, LinuxFeatures, MemoryPolicyFeatures, MountExtensions,
     SeccompFeatures,
 };
-use orlop_spec::{Features, NamespaceKind};
+use orlop_spec::{Features, MemoryPolicyMode, NamespaceKind};
 
 use crate::hooks::Kind;
 
@@ -28,17 +28,18 @@ pub fn features() -> Features {
 
 fn linux() -> LinuxFeatures {
     let (yes, no) = (Some(true), Some(false));
-    // The compiler refuses the time namespace so far.
-    let namespaces = NamespaceKind::KNOWN.iter().filter(|kind| **kind != NamespaceKind::Time);
     LinuxFeatures {
-        namespaces: Some(names(namespaces.map(NamespaceKind::as_str))),
+        namespaces: Some(names(NamespaceKind::KNOWN.iter().map(NamespaceKind::as_str))),
         capabilities: Some(names(orlop_compile::KNOWN_CAPABILITIES)),
         cgroup: Some(CgroupFeatures { v1: yes, v2: yes, systemd: no, systemd_user: no, rdma: no }),
         seccomp: Some(seccomp()),
         apparmor: Some(Enabled { enabled: no }),
         selinux: Some(Enabled { enabled: no }),
         intel_rdt: Some(IntelRdtFeatures { enabled: no, schemata: no, monitoring: no }),
-        memory_policy: Some(MemoryPolicyFeatures { modes: Some(Vec::new()), flags: Some(Vec::new()) }),
+        memory_policy: Some(MemoryPolicyFeatures {
+            modes: Some(names(MemoryPolicyMode::KNOWN.iter().map(MemoryPolicyMode::as_str))),
+            flags: Some(names(orlop_compile::memory_policy_flags())),
+        }),
         mount_extensions: Some(MountExtensions { idmap: Some(Enabled { enabled: no }) }),
         net_devices: Some(Enabled { enabled: no }),
     }
@@ -120,7 +121,7 @@ mod tests {
         let features = features();
         assert!(features.mount_options.unwrap().len() > 40);
         let linux = features.linux.unwrap();
-        assert_eq!(linux.namespaces.unwrap().len(), 7);
+        assert_eq!(linux.namespaces.unwrap().len(), 8);
         assert_eq!(linux.capabilities.unwrap().len(), 41);
     }
 }

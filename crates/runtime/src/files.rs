@@ -1,6 +1,6 @@
 //! Files and descriptors that the caller hands over or asks for.
 
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::fd::RawFd;
 use std::path::Path;
 
@@ -28,6 +28,20 @@ pub(crate) fn write_pid(path: &Path, pid: i32) -> Result<()> {
         std::fs::remove_file(&draft).ok();
     }
     written.doing(doing)
+}
+
+/// Reads a document from a file, or from standard input if it is `-`; its name, for messages, and its text.
+///
+/// # Errors
+///
+/// [`Error::Kernel`].
+pub(crate) fn read_document(path: &Path) -> Result<(&Path, Vec<u8>)> {
+    if path != Path::new("-") {
+        return Ok((path, std::fs::read(path).doing(|| format!("read {}", path.display()))?));
+    }
+    let mut text = Vec::new();
+    std::io::stdin().read_to_end(&mut text).doing(|| "read standard input".to_owned())?;
+    Ok((Path::new("standard input"), text))
 }
 
 /// Checks that the descriptors to preserve are there, before any of ours can take their numbers.

@@ -35,12 +35,6 @@ impl Runtime {
         if !fits(&status) {
             return Err(Error::WrongState { id: id.to_string(), action, status });
         }
-        container.cgroup()?.ok_or_else(|| Error::Cgroup {
-            what: format!(
-                "container {id:?} has no cgroup of its own, so it cannot be frozen",
-                id = id.as_str()
-            ),
-            hint: Some("as another user than root, run it in a cgroup that is delegated to you".into()),
-        })
+        container.own_cgroup()
     }
 }

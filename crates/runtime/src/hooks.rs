@@ -5,6 +5,7 @@
 //! it, [`on_host`] is the one for hooks that run in the runtime's namespaces.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::io::{ErrorKind, PipeReader, PipeWriter, Read as _, Write as _, pipe};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
@@ -15,10 +16,12 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use orlop_spec::{Hook, State};
-use orlop_sys::Fd;
 use orlop_sys::command::with_no_signal_blocked;
-use orlop_sys::process::{pidfd_open, pidfd_send_signal};
+use orlop_sys::process::pidfd_open;
+use orlop_sys::spawn::Child;
 use orlop_sys::wait::{How, wait};
 
 use crate::error::{Doing, Error, Result};
@@ -74,12 +77,15 @@ impl Kind {
 pub struct Streams {
     /// Standard input: the state will come out of it.
     pub stdin: OwnedFd,
-    /// Standard output and error.
-    pub output: OwnedFd,
+    /// Standard output.
+    pub stdout: OwnedFd,
+    /// Standard error.
+    pub stderr: OwnedFd,
 }
 
-/// Starts a hook and returns its pidfd; the process is a child of this one that nobody else waits for.
-pub type Spawn<'a> = &'a mut dyn FnMut(&Hook, Streams) -> Result<OwnedFd>;
+/// Starts a hook: a child of this process that nobody else waits for, and, if the hook has a timeout, the leader of a process
+/// group of its own.
+pub type Spawn<'a> = &'a mut dyn FnMut(&Hook, Streams) -> Result<Child>;
 
 /// Runs hooks in order.
 ///
@@ -92,9 +98,10 @@ pub fn run(hooks: &[Hook], kind: Kind, state: &State, spawn: Spawn<'_>) -> Resul
     }
     let text =
         serde_json::to_vec(state).map_err(|e| Error::State { path: "state".into(), why: e.to_string() })?;
+    let files = Files::open(state)?;
     for (index, hook) in hooks.iter().enumerate() {
         tracing::debug!(kind = kind.name(), index, path = hook.path, "running hook");
-        if let Err(e) = one(hook, &text, spawn) {
+        if let Err(e) = one(hook, &text, &files, spawn) {
             let e = e.into_error(kind, index, hook);
             if !kind.may_fail() {
                 return Err(e);
@@ -107,7 +114,7 @@ pub fn run(hooks: &[Hook], kind: Kind, state: &State, spawn: Spawn<'_>) -> Resul
 
 /// The spawner for hooks that run in the runtime's namespaces: in `directory`, or in the current one. A hook without
 /// `env` has the environment of this process, as with runc.
-pub fn on_host(directory: Option<&Path>) -> impl FnMut(&Hook, Streams) -> Result<OwnedFd> {
+pub fn on_host(directory: Option<&Path>) -> impl FnMut(&Hook, Streams) -> Result<Child> {
     move |hook, streams| {
         let doing = || format!("start {}", hook.path);
         let mut command = Command::new(&hook.path);
@@ -121,14 +128,18 @@ pub fn on_host(directory: Option<&Path>) -> impl FnMut(&Hook, Streams) -> Result
         if let Some(directory) = directory {
             command.current_dir(directory);
         }
-        let error = streams.output.try_clone().doing(doing)?;
         command
             .stdin(Stdio::from(streams.stdin))
-            .stdout(Stdio::from(streams.output))
-            .stderr(Stdio::from(error));
+            .stdout(Stdio::from(streams.stdout))
+            .stderr(Stdio::from(streams.stderr));
+        if hook.timeout.is_some() {
+            // What it starts can be ended with it. Without a deadline it stays in our group, and hears our terminal's signals.
+            command.process_group(0);
+        }
         let child = with_no_signal_blocked(&mut command).spawn().doing(doing)?;
         // Nobody has waited for the child, so the number is still its own.
-        Ok(pidfd_open(child.id() as i32).doing(doing)?.into())
+        let pid = child.id() as i32;
+        Ok(Child { pid, pidfd: pidfd_open(pid).doing(doing)? })
     }
 }
 
@@ -164,7 +175,32 @@ impl Failure {
     }
 }
 
-fn one(hook: &Hook, state: &[u8], spawn: Spawn<'_>) -> std::result::Result<(), Failure> {
+/// Files that annotations name for what hooks write, as crun has them; appended to, and made if need be.
+struct Files {
+    stdout: Option<File>,
+    stderr: Option<File>,
+}
+
+impl Files {
+    fn open(state: &State) -> Result<Self> {
+        let file = |key: &str| {
+            let path = state.annotations.get(key)?;
+            let opened = File::options().append(true).create(true).open(path);
+            Some(opened.doing(|| format!("open {path} for what hooks write (annotation {key})")))
+        };
+        Ok(Self {
+            stdout: file("run.oci.hooks.stdout").transpose()?,
+            stderr: file("run.oci.hooks.stderr").transpose()?,
+        })
+    }
+}
+
+/// A descriptor for a file, or another for the pipe where there is none.
+fn stream(file: Option<&File>, pipe: &PipeWriter) -> std::io::Result<OwnedFd> {
+    file.map_or_else(|| pipe.try_clone().map(OwnedFd::from), |file| file.try_clone().map(OwnedFd::from))
+}
+
+fn one(hook: &Hook, state: &[u8], files: &Files, spawn: Spawn<'_>) -> std::result::Result<(), Failure> {
     let doing = || format!("make a pipe for {}", hook.path);
     let (stdin, feed) = pipe().doing(doing)?;
     let (output, written) = pipe().doing(doing)?;
@@ -174,14 +210,19 @@ fn one(hook: &Hook, state: &[u8], spawn: Spawn<'_>) -> std::result::Result<(), F
     // `timeout` is at least one second, and the compiler has said so where it is not.
     let timeout = hook.timeout.map(|seconds| Duration::from_secs(seconds.max(0).unsigned_abs()));
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
-    let pidfd = spawn(hook, Streams { stdin: stdin.into(), output: written.into() })?;
-    let mut running = Running { pidfd, feed: Some(feed), state, output: Some(output), tail: VecDeque::new() };
+    let streams = Streams {
+        stdin: stdin.into(),
+        stdout: stream(files.stdout.as_ref(), &written).doing(doing)?,
+        stderr: stream(files.stderr.as_ref(), &written).doing(doing)?,
+    };
+    drop(written);
+    let child = spawn(hook, streams)?;
+    let mut running = Running { child, feed: Some(feed), state, output: Some(output), tail: VecDeque::new() };
     let in_time = running.watch(deadline)?;
     if !in_time {
-        // It may have ended just now; then this has no effect.
-        pidfd_send_signal(Fd::of(&running.pidfd), libc::SIGKILL).ok();
+        running.kill();
     }
-    let ended = wait(Fd::of(&running.pidfd)).doing(|| format!("wait for {}", hook.path))?;
+    let ended = wait(running.child.pidfd.fd()).doing(|| format!("wait for {}", hook.path))?;
     let why = match (in_time, ended) {
         (false, _) => format!("not done within {} s", hook.timeout.unwrap_or_default()),
         (true, How::Exited(0)) => return Ok(()),
@@ -192,7 +233,7 @@ fn one(hook: &Hook, state: &[u8], spawn: Spawn<'_>) -> std::result::Result<(), F
 
 /// A hook that runs, and the ends of its pipes.
 struct Running<'a> {
-    pidfd: OwnedFd,
+    child: Child,
     /// Where the state goes in, until all of it has.
     feed: Option<PipeWriter>,
     state: &'a [u8],
@@ -202,6 +243,13 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
+    /// Ends it with all that it has started, as far as that has not left its process group.
+    fn kill(&self) {
+        // It has not been waited for, so its number is still its own and its group's. All may have ended just now: then this
+        // has no effect.
+        killpg(Pid::from_raw(self.child.pid), Signal::SIGKILL).ok();
+    }
+
     /// Feeds it and listens to it until it ends; whether it did so before the deadline. Processes that it leaves behind
     /// with its output open are not waited for.
     fn watch(&mut self, deadline: Option<Instant>) -> Result<bool> {
@@ -214,7 +262,7 @@ impl Running<'_> {
                     PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
                 }
             };
-            let mut fds = vec![PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+            let mut fds = vec![PollFd::new(self.child.pidfd.as_fd(), PollFlags::POLLIN)];
             fds.extend(self.output.iter().map(|out| PollFd::new(out.as_fd(), PollFlags::POLLIN)));
             fds.extend(self.feed.iter().map(|feed| PollFd::new(feed.as_fd(), PollFlags::POLLOUT)));
             match poll(&mut fds, timeout) {

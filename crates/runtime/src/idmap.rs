@@ -6,30 +6,51 @@ use std::process::{Command, Stdio};
 use nix::unistd::{getegid, geteuid};
 use orlop_compile::{IdMaps, Origin};
 use orlop_spec::IdMapping;
+use orlop_sys::cred;
 
 use crate::error::{Answer, Doing, Error, Result};
 
+mod granted;
+
+use granted::{Asker, Missing};
+
+/// Who maps ids for a user without privileges, and what makes that unnecessary.
+struct Helper {
+    program: &'static str,
+    /// Where it looks up what the user may map.
+    file: &'static str,
+    /// With this capability, no helper is needed.
+    capability: u32,
+}
+
+/// `CAP_SETGID` is 6.
+const GROUPS: Helper = Helper { program: "newgidmap", file: "/etc/subgid", capability: 6 };
+/// `CAP_SETUID` is 7.
+const USERS: Helper = Helper { program: "newuidmap", file: "/etc/subuid", capability: 7 };
+
 /// Writes the maps of the process `pid`, which waits for them.
 ///
-/// A privileged caller writes them itself. Others may map only themselves; for more the set-user-id helpers newuidmap(1)
-/// and newgidmap(1) ask `/etc/subuid` and `/etc/subgid`.
+/// A caller with the capabilities for it in its own user namespace writes them itself. Others may map only themselves; for
+/// more the set-user-id helpers newuidmap(1) and newgidmap(1) ask `/etc/subuid` and `/etc/subgid`.
 ///
 /// # Errors
 ///
-/// [`Error::Kernel`]: the kernel or a helper refused a map.
-pub(crate) fn write(pid: i32, maps: &IdMaps, privileged: bool) -> Result<()> {
+/// [`Error::NotGranted`]: the user may not map these ids. [`Error::Kernel`], [`Error::Step`]: the kernel or a helper refused
+/// a map for another reason.
+pub(crate) fn write(pid: i32, maps: &IdMaps) -> Result<()> {
+    let effective = cred::capget().doing(|| "read our own capabilities".to_owned())?.effective;
     if maps.deny_setgroups {
         write_file(pid, "setgroups", "deny", &maps.gid_origin)?;
     }
     let parts = [
-        ("gid_map", "newgidmap", &maps.gid, &maps.gid_origin, getegid().as_raw()),
-        ("uid_map", "newuidmap", &maps.uid, &maps.uid_origin, geteuid().as_raw()),
+        ("gid_map", &GROUPS, &maps.gid, &maps.gid_origin, getegid().as_raw()),
+        ("uid_map", &USERS, &maps.uid, &maps.uid_origin, geteuid().as_raw()),
     ];
     for (file, helper, mappings, origin, own) in parts {
-        if privileged || is_own_id(mappings, own) {
+        if effective & (1 << helper.capability) != 0 || is_own_id(mappings, own) {
             write_file(pid, file, &as_text(mappings), origin)?;
         } else {
-            with_helper(pid, helper, mappings, origin)?;
+            with_helper(pid, helper, mappings, origin, own)?;
         }
     }
     Ok(())
@@ -89,26 +110,38 @@ fn write_file(pid: i32, file: &str, text: &str, origin: &Origin) -> Result<()> {
     })
 }
 
-fn with_helper(pid: i32, helper: &str, mappings: &[IdMapping], origin: &Origin) -> Result<()> {
+fn with_helper(pid: i32, helper: &Helper, mappings: &[IdMapping], origin: &Origin, own: u32) -> Result<()> {
+    let Helper { program, file, .. } = *helper;
     let numbers = mappings.iter().flat_map(|m| [m.container_id, m.host_id, m.size]);
-    let output = Command::new(helper)
+    let output = Command::new(program)
         .arg(pid.to_string())
         .args(numbers.map(|n| n.to_string()))
         .stdin(Stdio::null())
         .output()
-        .doing(|| format!("run {helper} to map more ids than the caller's own"))
-        .map_err(|e| {
-            place(e.with_hint("install newuidmap and newgidmap (Debian: package uidmap)"), origin)
-        })?;
+        .doing(|| format!("run {program} (Debian: package uidmap) to map more ids than the caller's own"))
+        .map_err(|e| place(e, origin))?;
     if output.status.success() {
         return Ok(());
     }
+    let words = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    let pointer = origin.pointer().map(ToString::to_string);
+    // A file that is not there grants nothing.
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let asker = Asker::own();
+    if let Some(Missing { index, ids, granted }) = granted::missing(mappings, own, &text, &asker) {
+        let pointer = pointer.map(|pointer| format!("{pointer}/{index}"));
+        return Err(Error::NotGranted { file, user: asker.words(), ids, granted, pointer, helper: words });
+    }
     Err(Error::Step {
-        step: format!("map ids with {helper}"),
+        step: format!("map ids with {program}"),
         answer: Answer { call: "", errno: libc::EPERM },
-        pointer: origin.pointer().map(ToString::to_string),
-        detail: String::from_utf8_lossy(&output.stderr).trim().to_owned(),
-        hint: Some("the ranges must be granted to the user in /etc/subuid and /etc/subgid".into()),
+        pointer,
+        detail: words,
+        hint: Some(
+            format!("{file} grants the ids, but {program} must be set-user-id root, on a mount without nosuid, and may not be \
+                     run under no_new_privs")
+            .into(),
+        ),
     })
 }
 

@@ -19,6 +19,15 @@ impl Runtime {
         Ok(ContainerState::new(container.saved, status))
     }
 
+    /// The ids of all containers, sorted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::list`].
+    pub fn ids(&self) -> Result<Vec<ContainerId>> {
+        self.store.list()
+    }
+
     /// The states of all containers, sorted by id. Those that come or go meanwhile may be missing.
     ///
     /// # Errors

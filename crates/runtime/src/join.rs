@@ -1,11 +1,10 @@
 //! Processes that join a container: where `exec` and hooks inside the container begin.
 
-use std::os::fd::OwnedFd;
-
 use orlop_cgroups::Cgroup;
 use orlop_compile::{Compiled, Launch, Origin};
 use orlop_program::{Builder, List, Slot, Step, Str};
 use orlop_spec::{Hook, NamespaceKind, Spec};
+use orlop_sys::spawn::Child;
 
 use crate::error::{Doing, Error, Result};
 use crate::hooks::Streams;
@@ -14,6 +13,7 @@ use crate::liveness::Process;
 
 const INPUT: Slot = Slot::FREE;
 const OUTPUT: Slot = Slot(Slot::FREE.0 + 1);
+const ERROR: Slot = Slot(Slot::FREE.0 + 2);
 
 /// The namespaces that are the container's own or that it joined (`CLONE_NEW…`): those a new process must join to be in
 /// the same ones. The others are the caller's.
@@ -31,7 +31,7 @@ const fn flag(kind: &NamespaceKind) -> i32 {
         NamespaceKind::Uts => libc::CLONE_NEWUTS,
         NamespaceKind::User => libc::CLONE_NEWUSER,
         NamespaceKind::Cgroup => libc::CLONE_NEWCGROUP,
-        NamespaceKind::Time => 0x80,
+        NamespaceKind::Time => libc::CLONE_NEWTIME,
         NamespaceKind::Unknown(_) => 0,
     }
 }
@@ -43,7 +43,7 @@ pub(crate) fn hook_spawner<'a>(
     spec: &'a Spec,
     container: Option<Process>,
     cgroup: Option<&'a Cgroup>,
-) -> impl FnMut(&Hook, Streams) -> Result<OwnedFd> + use<'a> {
+) -> impl FnMut(&Hook, Streams) -> Result<Child> + use<'a> {
     move |hook, streams| {
         let doing = || format!("start {} in the container", hook.path);
         let process = container.map(|process| process.open()).transpose()?.flatten();
@@ -57,13 +57,13 @@ pub(crate) fn hook_spawner<'a>(
             cgroup_dir: None,
             start: None,
             join: Some((&init, kinds)),
-            pass: vec![(INPUT, streams.stdin), (OUTPUT, streams.output)],
+            pass: vec![(INPUT, streams.stdin), (OUTPUT, streams.stdout), (ERROR, streams.stderr)],
             stdio: None,
             privileged: false,
             words: Words::new(&compiled, &args),
         })?;
         match session.next()? {
-            Event::Running => Ok(session.release()?.pidfd.into()),
+            Event::Running => session.release(),
             other => Err(Error::Died { what: format!("the hook {}", hook.path), how: format!("{other:?}") }),
         }
     }
@@ -75,7 +75,7 @@ fn program(hook: &Hook, kinds: i32) -> Result<Compiled> {
     let mut step =
         |step: Step<'_>| builder.push(step, Origin::Spec("config.md#posix-platform-hooks"), "A hook.");
     step(Step::NewSession {});
-    for (from, to) in [(INPUT, 0), (OUTPUT, 1), (OUTPUT, 2)] {
+    for (from, to) in [(INPUT, 0), (OUTPUT, 1), (ERROR, 2)] {
         step(Step::Redirect { from, to });
     }
     let path = [Str::from(&hook.path)];

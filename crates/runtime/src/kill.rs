@@ -3,20 +3,19 @@
 use std::time::Duration;
 
 use orlop_cgroups::Cgroup;
-use orlop_spec::Status;
+use orlop_spec::{NamespaceKind, Status};
 use orlop_sys::Fd;
 use orlop_sys::process::{pidfd_open, pidfd_send_signal};
 
 use crate::error::{Action, Doing, Error, Result};
 use crate::id::ContainerId;
-use crate::join;
 use crate::runtime::{Container, Runtime};
 
 impl Runtime {
     /// Sends a signal to the container's process, or to all of its processes.
     ///
     /// Where the container has no PID namespace of its own, whose end would take everything with it, SIGKILL goes to the
-    /// whole cgroup.
+    /// whole cgroup, even if the first process has ended.
     ///
     /// # Errors
     ///
@@ -28,9 +27,12 @@ impl Runtime {
             return signal_all(cgroup, signal);
         }
         // Found out first: after the signal, whoever waits for the container may delete it at once.
-        let all = if signal == libc::SIGKILL && !container.has_pid_namespace()? { cgroup } else { None };
-        container.signal(signal)?;
-        all.map_or(Ok(()), |cgroup| Ok(cgroup.kill()?))
+        let all = if signal == libc::SIGKILL && !container.owns_pid_namespace()? { cgroup } else { None };
+        let Some(all) = all else { return container.signal(signal) };
+        let others = !all.procs()?.is_empty();
+        let sent = container.signal(signal);
+        all.kill()?;
+        if others { Ok(()) } else { sent }
     }
 }
 
@@ -57,8 +59,11 @@ impl Container {
         }
     }
 
-    fn has_pid_namespace(&self) -> Result<bool> {
-        Ok(join::namespaces(&self.config()?.spec) & libc::CLONE_NEWPID != 0)
+    /// One that it joined does not end with its first process.
+    fn owns_pid_namespace(&self) -> Result<bool> {
+        let config = self.config()?;
+        let namespaces = config.spec.linux.as_ref().map_or(&[][..], |linux| &linux.namespaces);
+        Ok(namespaces.iter().any(|one| one.kind == NamespaceKind::Pid && one.path.is_empty()))
     }
 }
 

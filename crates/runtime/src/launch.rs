@@ -3,8 +3,10 @@
 //! | file | what |
 //! |---|---|
 //! | `launch/session.rs` | the conversation with init ([`orlop_program::message`] has its diagram) |
+//! | `launch/affinity.rs` | the CPUs that we run on meanwhile |
 //! | `launch/blame.rs` | a failing step, in words |
 
+mod affinity;
 mod blame;
 mod session;
 
@@ -13,11 +15,11 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use orlop_cgroups::Cgroup;
-use orlop_compile::{Compiled, Fill, FillWith, Join, Origin};
+use orlop_compile::{Compiled, Fill, FillWith, Join, Launch, Origin, SchedulerAttributes};
 use orlop_program::Slot;
 use orlop_sys::mount::Attributes;
 use orlop_sys::spawn::{self, Failure, Spawn};
-use orlop_sys::{Fd, cred, mount, process};
+use orlop_sys::{Fd, cred, mount, process, sched};
 
 use crate::error::{Doing, Error, Result};
 use crate::held::Stdio;
@@ -55,6 +57,9 @@ pub(crate) struct Request<'a> {
 /// [`Error::Kernel`], with the place in the config that asked for what could not be had. Nothing is left behind.
 pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let launch = &request.compiled.launch;
+    if let Some(flags) = launch.seccomp_flags {
+        tracing::debug!("seccomp filter flags: {flags}");
+    }
     let (host, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .doing(|| "make a socket pair".to_owned())?;
     let mut slots = vec![(Slot::HOST, theirs)];
@@ -109,15 +114,17 @@ fn run(
     let launch = &compiled.launch;
     let v1 = cgroup.is_some_and(|c| !c.location().v1.is_empty());
     let compare = launch.joined_id_maps.is_some();
-    let wait = launch.id_maps.is_some() || compare || v1 || !launch.raise_limits.is_empty();
+    let raise = !launch.raise_limits.is_empty() || launch.scheduler.is_some() || launch.io_priority.is_some();
+    let wait = launch.id_maps.is_some() || compare || v1 || raise;
     // The new process may be among the container's before it has left our memory: those must not look into it, nor take its
     // descriptors (CVE-2016-9962). Only an unprivileged caller who is about to write id maps needs to own the process's
     // files in /proc; then its user namespace is new, and nobody else has rights over it.
     cred::set_dumpable(launch.id_maps.is_some() && !privileged)
         .doing(|| "keep others from looking into this process".to_owned())?;
+    let _ours = launch.initial_cpus.as_deref().map(affinity::Borrowed::new).transpose()?;
     let mut trouble = None;
     let mut before = |pid: i32| {
-        prepare(pid, compiled, cgroup, privileged).map_err(|e| {
+        prepare(pid, compiled, cgroup).map_err(|e| {
             trouble = Some(e);
         })
     };
@@ -126,7 +133,7 @@ fn run(
 }
 
 /// While the new process waits.
-fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>, privileged: bool) -> Result<()> {
+fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>) -> Result<()> {
     let launch = &compiled.launch;
     if let Some(cgroup) = cgroup {
         cgroup.attach_v1(pid)?;
@@ -136,17 +143,41 @@ fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>, privileged: b
             .doing(|| format!("raise hard limit {resource} to {hard}"))
             .map_err(|e| e.at("/process/rlimits").with_hint("raising a hard limit needs CAP_SYS_RESOURCE"))?;
     }
+    schedule(pid, launch)?;
     launch.joined_id_maps.as_ref().map_or(Ok(()), |maps| idmap::compare(pid, maps))?;
-    launch.id_maps.as_ref().map_or(Ok(()), |maps| idmap::write(pid, maps, privileged))
+    launch.id_maps.as_ref().map_or(Ok(()), |maps| idmap::write(pid, maps))
+}
+
+/// What init may not do itself in another user namespace.
+fn schedule(pid: i32, launch: &Launch) -> Result<()> {
+    if let Some(value) = launch.io_priority {
+        sched::set_io_priority(pid, value)
+            .doing(|| "set the I/O priority".to_owned())
+            .map_err(|e| e.at("/process/ioPriority"))?;
+    }
+    if let Some(SchedulerAttributes { policy, flags, nice, priority, runtime, deadline, period }) =
+        launch.scheduler
+    {
+        let attributes = sched::Attributes { policy, flags, nice, priority, runtime, deadline, period };
+        sched::set_scheduler(pid, &attributes).doing(|| "set the scheduling policy".to_owned()).map_err(
+            |e| {
+                let hint = blame::scheduler_hint(e.errno().unwrap_or_default());
+                let e = e.at("/process/scheduler");
+                if let Some(hint) = hint { e.with_hint(hint) } else { e }
+            },
+        )?;
+    }
+    Ok(())
 }
 
 /// Sets the OOM score of a process that runs init, which waits for the word that follows. Not before: until then it has our
 /// memory, the kernel gives processes that share one the same score, and the file is not ours, as nobody may look into it.
 fn score(session: &Session<'_>, value: i32) -> Result<()> {
     let path = format!("/proc/{}/oom_score_adj", session.pid());
-    std::fs::write(&path, value.to_string())
-        .doing(|| format!("write {value} to {path}"))
-        .map_err(|e| e.at("/process/oomScoreAdj"))?;
+    std::fs::write(&path, value.to_string()).doing(|| format!("write {value} to {path}")).map_err(|e| {
+        e.at("/process/oomScoreAdj")
+            .with_hint("lowering the OOM score below the caller's own takes CAP_SYS_RESOURCE")
+    })?;
     session.proceed()
 }
 
@@ -169,6 +200,10 @@ fn explain(failure: Failure, compiled: &Compiled) -> Error {
             let error = kernel("start the container process".to_owned(), e);
             match e.errno() {
                 libc::EPERM => error.with_hint("new namespaces need root, or a user namespace in the config"),
+                libc::EACCES => error.with_hint(
+                    "to start in another cgroup, its cgroup.procs and that of the nearest cgroup above both it and the \
+                     caller's must be writable (cgroup-v2.rst, Delegation Containment)",
+                ),
                 libc::ENOSPC => error.with_hint("a limit in /proc/sys/user/max_*_namespaces is reached"),
                 libc::EBUSY => {
                     error.with_hint("the cgroup has children with controllers, so no process may be in it")
@@ -195,6 +230,10 @@ fn open(fill: &Fill) -> Result<OwnedFd> {
             let slave = Attributes { propagation: libc::MS_SLAVE, ..Attributes::default() };
             mount::mount_setattr(tree.fd(), c"", true, &slave).doing(doing)?;
             Ok(tree.into())
+        }
+        FillWith::Procfs => {
+            let proc = orlop_sys::file::openat(Fd::CWD, c"/proc", libc::O_PATH | libc::O_DIRECTORY, 0);
+            Ok(proc.doing(|| "open /proc".to_owned())?.into())
         }
     }
 }
@@ -232,6 +271,7 @@ const fn namespace_file(join: &Join) -> &'static str {
         libc::CLONE_NEWUSER => "user",
         libc::CLONE_NEWPID => "pid",
         libc::CLONE_NEWCGROUP => "cgroup",
+        libc::CLONE_NEWTIME => "time",
         _ => "mnt",
     }
 }

@@ -1,13 +1,17 @@
 //! The runtime library: load, prepare, launch, exec, kill, delete.
 #![forbid(unsafe_code)]
 
+mod agent;
 mod bundle;
 mod cgroup;
+mod checkpoint;
 pub mod console;
 mod create;
+mod criu;
 mod delete;
 mod draft;
 pub mod error;
+pub mod events;
 mod exec;
 mod facts;
 mod features;
@@ -24,21 +28,28 @@ mod kill;
 mod launch;
 pub mod liveness;
 pub mod log;
+mod mounts;
+mod notify;
 pub mod options;
+mod restore;
 mod runtime;
+mod socket;
 mod start;
 pub mod state;
 pub mod store;
 mod try_it;
+mod update;
+mod userns;
 pub mod wait;
 
+pub use criu::CriuError;
 pub use error::{Error, Result};
 pub use features::features;
 pub use held::{Held, Stdio};
 pub use id::ContainerId;
 pub use options::{
-    CgroupManager, CreateOptions, ExecArgs, ExecOptions, NetMode, ProcessSource, RunOptions, Settings,
-    TryOptions,
+    CgroupManager, CgroupsMode, CheckpointOptions, CreateOptions, CriuOptions, ExecArgs, ExecOptions,
+    NetMode, NetworkLock, ProcessSource, ResourcesSource, RestoreOptions, RunOptions, Settings, TryOptions,
 };
 pub use runtime::Runtime;
 pub use state::{ContainerState, StateFile};

@@ -1,13 +1,11 @@
-//! Logs as engines read them: lines like those of runc, as text or JSON, into a file or to standard error.
+//! Logs as engines read them: lines like those of runc, as text or JSON, into a file, to standard error, or to a service
+//! of the host (`log/target.rs`).
 //!
 //! This is a small subscriber for `tracing`: events become lines, spans nothing. What is below the level costs one
 //! comparison where it is written. Errors are returned, not logged, and `main` writes the last one here, once.
 
 use std::fmt::{self, Write as _};
-use std::fs::{File, OpenOptions};
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::Path;
+use std::fs::File;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use orlop_compile::{Diagnostic, Severity};
@@ -17,8 +15,13 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
-use crate::error::{Doing, Error, Problem, Result};
+use crate::error::{Error, Problem, Result};
 use crate::state::rfc3339;
+
+mod target;
+
+pub use target::Destination;
+use target::Target;
 
 /// How lines look (`--log-format`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,35 +33,45 @@ pub enum Format {
     Json,
 }
 
+/// Which lines are written (`--log-level`): these and graver ones.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verbosity {
+    /// Only what made a command fail.
+    Error,
+    /// What has no effect, too.
+    #[default]
+    Warning,
+    /// What is done.
+    Debug,
+}
+
 /// Where lines go.
 #[derive(Debug)]
 pub struct Log {
-    /// Standard error if absent.
-    file: Option<File>,
+    target: Target,
     format: Format,
     level: Level,
 }
 
 impl Log {
-    /// Opens the log: a file, which is made if need be and appended to, or standard error. `debug` also lets debug lines
-    /// through; otherwise warnings are the least that is written.
+    /// Opens the log: a file, which is made if need be and appended to, a service, or standard error.
     ///
     /// # Errors
     ///
-    /// [`Error::Kernel`]: the file cannot be opened.
-    pub fn open(path: Option<&Path>, format: Format, debug: bool) -> Result<Self> {
-        let open = |path: &Path| {
-            let mut options = OpenOptions::new();
-            options.append(true).create(true).mode(0o644);
-            options.open(path).doing(|| format!("open the log {}", path.display()))
+    /// [`Error::Kernel`]: the file cannot be opened, or the service is not there.
+    pub fn open(destination: Option<&Destination>, format: Format, verbosity: Verbosity) -> Result<Self> {
+        let level = match verbosity {
+            Verbosity::Error => Level::ERROR,
+            Verbosity::Warning => Level::WARN,
+            Verbosity::Debug => Level::DEBUG,
         };
-        let level = if debug { Level::DEBUG } else { Level::WARN };
-        Ok(Self { file: path.map(open).transpose()?, format, level })
+        Ok(Self { target: Target::open(destination)?, format, level })
     }
 
     /// A log that goes to an open file, which may be one that does not wait: what it does not take is lost.
     pub const fn to(file: File, format: Format, debug: bool) -> Self {
-        Self { file: Some(file), format, level: if debug { Level::DEBUG } else { Level::WARN } }
+        let level = if debug { Level::DEBUG } else { Level::WARN };
+        Self { target: Target::File(file), format, level }
     }
 
     /// Sends the events of this process here from now on. The first log that does so stays the one.
@@ -68,7 +81,7 @@ impl Log {
 
     /// Whether lines go to standard error.
     pub const fn is_stderr(&self) -> bool {
-        self.file.is_none()
+        matches!(self.target, Target::Stderr)
     }
 
     /// How lines look.
@@ -82,28 +95,40 @@ impl Log {
         if !error.problems().is_empty() {
             fields.push(("problems", error.problems().iter().map(as_json).collect()));
         }
-        self.write("error", &error.to_string(), &fields);
+        self.write(Level::ERROR, &error.to_string(), &fields);
     }
 
-    /// Writes one line, with one system call, so that lines of several processes do not mix. A log that cannot be
-    /// written to is no reason to fail.
-    fn write(&self, level: &str, message: &str, fields: &[(&str, Value)]) {
+    fn write(&self, level: Level, message: &str, fields: &[(&str, Value)]) {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let line = line(self.format, &rfc3339(since.as_secs(), 0), level, message, fields);
-        match &self.file {
-            Some(file) => (&mut &*file).write_all(line.as_bytes()).ok(),
-            None => std::io::stderr().write_all(line.as_bytes()).ok(),
-        };
+        let line = line(self.format, &rfc3339(since.as_secs(), 0), word(level), message, fields);
+        self.target.write(level, &line);
     }
+}
+
+/// The names of runc's levels.
+const fn word(level: Level) -> &'static str {
+    match level {
+        Level::ERROR => "error",
+        Level::WARN => "warning",
+        Level::INFO => "info",
+        Level::DEBUG | Level::TRACE => "debug",
+    }
+}
+
+/// Logs a failure that is not the one that ends this process.
+pub fn failure(error: &Error) {
+    tracing::error!(code = error.code(), "{error}");
 }
 
 /// Logs what was found in a config that is good enough: warnings, and notes, which are for whoever is debugging.
 pub(crate) fn findings(found: &[Diagnostic]) {
-    for finding in found {
-        if finding.severity == Severity::Note {
-            tracing::debug!("{finding}");
+    for Diagnostic { severity, code, pointer, message, hint } in found {
+        let place = pointer.as_ref().map(|pointer| format!("{pointer}: ")).unwrap_or_default();
+        let hint = hint.as_ref().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
+        if *severity == Severity::Note {
+            tracing::debug!(%code, "{place}{message}{hint}");
         } else {
-            tracing::warn!("{finding}");
+            tracing::warn!(%code, "{place}{message}{hint}");
         }
     }
 }
@@ -162,13 +187,7 @@ impl Subscriber for Sink {
     fn event(&self, event: &Event<'_>) {
         let mut fields = Fields::default();
         event.record(&mut fields);
-        let level = match *event.metadata().level() {
-            Level::ERROR => "error",
-            Level::WARN => "warning",
-            Level::INFO => "info",
-            _ => "debug",
-        };
-        self.0.write(level, &fields.message, &fields.others);
+        self.0.write(*event.metadata().level(), &fields.message, &fields.others);
     }
 
     fn enter(&self, _: &Id) {}
@@ -218,6 +237,8 @@ impl Visit for Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orlop_compile::Code;
+    use orlop_spec::Pointer;
 
     #[test]
     fn lines_are_as_runc_writes_them() {
@@ -236,24 +257,35 @@ mod tests {
     fn errors_carry_their_code_and_events_their_fields() {
         let temporary = tempfile::tempdir().unwrap();
         let path = temporary.path().join("log");
-        let log: &'static Log = Box::leak(Box::new(Log::open(Some(&path), Format::Json, false).unwrap()));
+        let file = Destination::File(path.clone());
+        let open = || Log::open(Some(&file), Format::Json, Verbosity::default()).unwrap();
+        let log: &'static Log = Box::leak(Box::new(open()));
         let web = "web";
         tracing::subscriber::with_default(Sink(log), || {
             tracing::debug!("not written");
             tracing::warn!(index = 3, id = web, how = ?web, "careful {}", 1);
+            findings(&[Diagnostic {
+                severity: Severity::Warning,
+                code: Code::MountType,
+                pointer: Some(Pointer::new("/mounts/{}/type").at(3)),
+                message: "odd".into(),
+                hint: Some("leave it out".into()),
+            }]);
         });
         let error = Error::NotExist { id: web.into() };
-        Log::open(Some(&path), Format::Json, false).unwrap().error(&error);
+        open().error(&error);
         let text = std::fs::read_to_string(&path).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(lines.len(), 2);
+        assert_eq!(lines.len(), 3);
         assert_eq!(lines[0]["level"], "warning");
         assert_eq!(lines[0]["msg"], "careful 1");
         assert_eq!(
             (&lines[0]["index"], &lines[0]["id"], &lines[0]["how"]),
             (&3.into(), &web.into(), &"\"web\"".into())
         );
-        assert_eq!((&lines[1]["level"], &lines[1]["code"]), (&"error".into(), &error.code().into()));
-        assert_eq!(lines[1]["msg"], "container \"web\" does not exist");
+        assert_eq!((&lines[1]["level"], &lines[1]["code"]), (&"warning".into(), &"ORL-0302".into()));
+        assert_eq!(lines[1]["msg"], "/mounts/3/type: odd (hint: leave it out)");
+        assert_eq!((&lines[2]["level"], &lines[2]["code"]), (&"error".into(), &error.code().into()));
+        assert_eq!(lines[2]["msg"], "container \"web\" does not exist");
     }
 }

@@ -2,6 +2,11 @@
 
 use std::path::PathBuf;
 
+use orlop_spec::Resources;
+mod checkpoint;
+
+pub use checkpoint::{CgroupsMode, CheckpointOptions, CriuOptions, NetworkLock, RestoreOptions};
+
 /// How this runtime works, for all containers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -70,6 +75,9 @@ pub struct ExecOptions {
     pub preserve_fds: u32,
     /// Do it in a paused container too, where it will freeze until `resume`.
     pub ignore_paused: bool,
+    /// A cgroup that the container made below its own, to start it there: `PATH`, or `CONTROLLER:PATH` several times. Empty
+    /// is the container's own.
+    pub cgroup: Vec<String>,
 }
 
 /// Where the description of a process for `exec` comes from.
@@ -81,6 +89,15 @@ pub enum ProcessSource {
     Text(Vec<u8>),
     /// The container's own process, changed by arguments.
     Args(Box<ExecArgs>),
+}
+
+/// Where the new limits for `update` come from.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ResourcesSource {
+    /// A file with the JSON of a `linux.resources` object of the spec; `-` is standard input.
+    File(PathBuf),
+    /// Arguments.
+    Args(Box<Resources>),
 }
 
 /// How an additional process differs from the container's own.
@@ -100,6 +117,10 @@ pub struct ExecArgs {
     pub tty: bool,
     /// Added to the capabilities, such as `CAP_KILL`.
     pub caps: Vec<String>,
+    /// Its `AppArmor` profile; absent as in the container's config.
+    pub apparmor: Option<String>,
+    /// Its `SELinux` label; absent as in the container's config.
+    pub process_label: Option<String>,
     /// Whether `execve(2)` may no longer grant privileges; absent as in the container's config.
     pub no_new_privs: Option<bool>,
 }

@@ -15,7 +15,7 @@ use crate::store::{StateDir, Store};
 /// A container runtime: a state store and a way to make cgroups.
 ///
 /// Each command is a method; the files `create.rs`, `start.rs`, `exec.rs`, `kill.rs`, `delete.rs`, `freeze.rs` and
-/// `inspect.rs` have one or two each.
+/// `inspect.rs`, `update.rs`, `events.rs`, `mounts.rs` have one or two each.
 #[derive(Debug)]
 pub struct Runtime {
     pub(crate) store: Store,
@@ -89,7 +89,16 @@ impl Container {
         }
     }
 
-    /// The config it was made with. Later changes of the bundle have no effect (`runtime.md#lifecycle`).
+    /// Its cgroup, for what cannot be done without one.
+    pub(crate) fn own_cgroup(&self) -> Result<Cgroup> {
+        self.cgroup()?.ok_or_else(|| Error::Cgroup {
+            what: format!("container {:?} has no cgroup of its own", self.saved.id),
+            hint: Some("as another user than root, run it in a cgroup that is delegated to you".into()),
+        })
+    }
+
+    /// The config it was made with, and the limits that `update` gave it. Later changes of the bundle have no effect
+    /// (`runtime.md#lifecycle`).
     pub(crate) fn config(&self) -> Result<Document> {
         Document::parse(self.dir.read_config()?).map_err(|e| Error::State {
             path: self.dir.config_path(),

@@ -4,13 +4,15 @@ use std::os::fd::OwnedFd;
 
 use orlop_program::message::{Failed, MAX, Message};
 use orlop_spec::{Spec, Status};
+use orlop_sys::{Fd, process};
 
 use crate::error::{Action, Answer, Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
+use crate::notify::Relay;
 use crate::runtime::{Container, Runtime};
 use crate::state::ContainerState;
-use crate::{join, launch};
+use crate::{agent, join, launch};
 
 impl Runtime {
     /// Starts a created container.
@@ -27,6 +29,7 @@ impl Runtime {
             return Err(refused(status));
         }
         let config = container.config()?;
+        let relay = Relay::listen(&container.dir)?;
         let Some(socket) = container.dir.connect_start()? else { return Err(refused(Status::Running)) };
         // From here on the container waits for us alone: if we die, it sees that and ends.
         container.dir.remove_start()?;
@@ -37,7 +40,14 @@ impl Runtime {
         hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told(Status::Created), inside)?;
         container.let_go(&socket, spec)?;
         let on_host = &mut hooks::on_host(Some(&container.saved.bundle));
-        hooks::run(&spec.hooks.poststart, Kind::Poststart, &told(Status::Running), on_host)
+        hooks::run(&spec.hooks.poststart, Kind::Poststart, &told(Status::Running), on_host)?;
+        let process = container.saved.process.map(|process| process.open()).transpose()?.flatten();
+        match (relay, process) {
+            (Some(relay), Some(process)) => {
+                relay.run(&process, container.saved.process.map_or(0, |process| process.pid))
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -50,12 +60,32 @@ impl Container {
         loop {
             let (n, _) = launch::hear(socket, &mut buffer)?;
             match Message::read(&buffer[..n]) {
+                Ok(Message::SeccompListener(number)) => {
+                    self.hand_over_filter(number, spec)?;
+                    launch::say_the_word(socket)?;
+                }
                 Ok(Message::Executing) => executing = true,
                 Ok(Message::Failed(failed)) => return Err(not_started(&failed, spec)),
                 _ if executing => return Ok(()),
                 _ => return Err(self.not_started_by_us()?),
             }
         }
+    }
+
+    /// Hands the notification descriptor of the filter over to the config's agent. Without one that answers, init might wait
+    /// for it for ever: then it is killed.
+    fn hand_over_filter(&self, number: i32, spec: &Spec) -> Result<()> {
+        let init =
+            self.saved.process.map(|process| process.open().map(|fd| (process.pid, fd))).transpose()?;
+        let Some((agent, (pid, Some(pidfd)))) = agent::of(spec).zip(init) else {
+            return self.not_started_by_us().and_then(Err);
+        };
+        let told = ContainerState::new(self.saved.clone(), Status::Created).to_oci();
+        let pidfd = Fd::of(&pidfd);
+        agent::hand_over(&agent, number, pidfd, pid, told).inspect_err(|_| {
+            // It may be gone already.
+            process::pidfd_send_signal(pidfd, libc::SIGKILL).ok();
+        })
     }
 
     /// Init hung up on us: somebody else was faster, or it is dead.

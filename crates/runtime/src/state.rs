@@ -47,6 +47,12 @@ pub struct StateFile {
     /// Whether its process has a terminal.
     #[serde(default)]
     pub terminal: bool,
+    /// What standard input, output and error were for whoever made it, if its process got them: links such as `pipe:[7]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub descriptors: Vec<String>,
+    /// Whether it was restored into a time namespace, so that its clocks go on where they were.
+    #[serde(default)]
+    pub own_clocks: bool,
 }
 
 impl StateFile {
@@ -224,6 +230,8 @@ mod tests {
             cgroups: CgroupPaths::default(),
             rootless: false,
             terminal: false,
+            descriptors: Vec::new(),
+            own_clocks: false,
         };
         let json = serde_json::to_string(&ContainerState::new(saved.clone(), Status::Running)).unwrap();
         assert_eq!(

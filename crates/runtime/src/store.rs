@@ -5,6 +5,7 @@
 //! | `state.json` | a [`StateFile`](crate::StateFile) |
 //! | `config.json` | the config that the container was made with, for later commands |
 //! | `start.sock` | where a created container waits for `start`; gone once it was started |
+//! | `notify/` | the container's `NOTIFY_SOCKET`, if its maker has one |
 //!
 //! Making the directory claims the id, and removing it, last, frees the id. Everything in it is reached by its
 //! descriptor, so paths may be long and a directory that was replaced is noticed.
@@ -21,6 +22,7 @@ use crate::id::ContainerId;
 
 mod dir;
 
+pub(crate) use dir::NOTIFY;
 pub use dir::{StateDir, StateLock};
 
 const DIRECTORY: OFlag =

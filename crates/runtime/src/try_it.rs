@@ -53,8 +53,15 @@ impl Runtime {
         let config = Document::parse(text).map_err(|e| Error::usage(e.to_string()))?;
         let create = CreateOptions::default();
         let bundle = Bundle { path: PathBuf::from("/"), file: PathBuf::from("(orlop try)"), config };
-        let order =
-            Order { id: &id, bundle, options: &create, mode: Mode::Run, held: None, overlay: Some(&lower) };
+        let order = Order {
+            id: &id,
+            bundle,
+            options: &create,
+            mode: Mode::Run,
+            cgroups: self.settings.cgroup_manager,
+            overlay: Some(&lower),
+            held: None,
+        };
         self.run_order(&order, &RunOptions::default())
     }
 }

@@ -98,10 +98,14 @@ pub enum Problem {
     #[error("unknown comparison {0:?}")]
     Op(String),
     /// Notification as default action: the launch itself would wait for the agent.
-    #[error("SCMP_ACT_NOTIFY cannot be the default action")]
+    #[error(
+        "SCMP_ACT_NOTIFY cannot be used as default action: the container's start would wait for the agent"
+    )]
     NotifyByDefault,
     /// Notification for a call that the launch makes once the filter is on.
-    #[error("SCMP_ACT_NOTIFY cannot be used for {0}: the container's start would wait for the agent")]
+    #[error(
+        "SCMP_ACT_NOTIFY cannot be used for the {0} syscall: the container's start would wait for the agent"
+    )]
     NotifyOnLaunch(String),
     /// Notification without an agent.
     #[error("SCMP_ACT_NOTIFY needs a listenerPath")]
@@ -122,9 +126,9 @@ pub enum Problem {
     /// Warning: the kernel returns 4095 instead.
     #[error("the kernel returns errno 4095 instead of {0}")]
     ErrnoClamped(u16),
-    /// Warning: a flag for notifications in a profile without any.
-    #[error("{0} has no effect without SCMP_ACT_NOTIFY")]
-    FlagUnused(String),
+    /// Warning: a part about notifications in a profile without any.
+    #[error("{0} has no effect without a rule with SCMP_ACT_NOTIFY")]
+    Unused(String),
     /// Warning: as runtimes on libseccomp do, conditions on one argument are alternatives.
     #[error("argument {0} has several conditions: each condition of the rule is enough")]
     Alternatives(u32),

@@ -181,6 +181,9 @@ impl Reader<'_> {
 
     fn listener(&mut self, seccomp: &Seccomp, notify: bool) {
         if !seccomp.listener_path.is_empty() {
+            if !notify {
+                self.warn(Place::ListenerPath, Problem::Unused("listenerPath".to_owned()));
+            }
             return;
         }
         if notify {
@@ -198,7 +201,7 @@ impl Reader<'_> {
             match FLAGS.iter().find(|flag| flag.0 == name) {
                 None => self.error(Place::Flag(at), Problem::Flag(name.clone())),
                 Some(&(_, FLAG_WAIT_KILLABLE_RECV)) if !notify => {
-                    self.warn(Place::Flag(at), Problem::FlagUnused(name.clone()));
+                    self.warn(Place::Flag(at), Problem::Unused(name.clone()));
                 }
                 Some(&(_, flag)) => flags |= flag,
             }

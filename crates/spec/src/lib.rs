@@ -60,7 +60,9 @@ pub use linux::{
 };
 pub use locate::{Location, locate, locate_nearest, pointer_at};
 pub use mounts::{IdMapping, Mount};
-pub use parse::{Document, ParseError, ParseErrors, Parsed, ProcessDocument, ResourcesDocument};
+pub use parse::{
+    Document, MountsDocument, ParseError, ParseErrors, Parsed, ProcessDocument, ResourcesDocument,
+};
 pub use pointer::Pointer;
 pub use process::{
     Capabilities, ConsoleSize, CpuAffinity, IoPriority, IoPriorityClass, Process, Rlimit, RlimitKind,

@@ -10,7 +10,7 @@ use crate::lenient::{self, Finding};
 use crate::locate::{Location, locate, locate_nearest};
 use crate::pointer::is_within;
 use crate::strict::Strict;
-use crate::{Process, Resources, Seccomp, Spec};
+use crate::{Mount, Process, Resources, Seccomp, Spec};
 
 /// How many errors are reported for one document: more help nobody, and each is looked up in the text.
 const MOST_ERRORS: usize = 50;
@@ -33,6 +33,9 @@ pub type Document = Parsed<Spec>;
 pub type ProcessDocument = Parsed<Process>;
 /// Limits alone: what `update --resources FILE` reads.
 pub type ResourcesDocument = Parsed<Resources>;
+
+/// Mounts alone: what `mounts add FILE` reads.
+pub type MountsDocument = Parsed<Vec<Mount>>;
 
 impl<T: DeserializeOwned + Default> Parsed<T> {
     /// Parses a document. `null` counts as absent, and of equal keys the last counts, as in Go.

@@ -56,6 +56,20 @@ impl Pointer {
         self.fill(Hole::Key(key.into()))
     }
 
+    /// The same place as seen from `base`, a part of the document that may stand in a file of its own; a place outside of
+    /// it stays as it is.
+    ///
+    /// ```
+    /// # use orlop_spec::Pointer;
+    /// let pointer = Pointer::new("/linux/resources/rdma/{}").key("mlx5");
+    /// assert_eq!(pointer.within("/linux/resources").to_string(), "/rdma/mlx5");
+    /// ```
+    #[must_use]
+    pub fn within(self, base: &str) -> Self {
+        let inside = self.pattern.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+        Self { pattern: inside.unwrap_or(self.pattern), ..self }
+    }
+
     fn fill(mut self, with: Hole) -> Self {
         let free = self.holes.iter_mut().find(|hole| **hole == Hole::Index(EMPTY));
         debug_assert!(free.is_some(), "{} has more holes than fit", self.pattern);

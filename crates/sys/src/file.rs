@@ -144,6 +144,14 @@ pub fn fstat(fd: Fd) -> Result<Status> {
     })
 }
 
+/// Sets an extended attribute of an open file
+/// ([fsetxattr(2)](https://man7.org/linux/man-pages/man2/setxattr.2.html)). `EOPNOTSUPP`: its file system has none of this kind.
+pub fn set_attribute(fd: Fd, name: &CStr, value: &[u8]) -> Result<()> {
+    let args = [fd.raw() as usize, name.as_ptr() as usize, value.as_ptr() as usize, value.len(), 0];
+    // SAFETY: name and value outlive the call, which only reads them.
+    unsafe { call(libc::SYS_fsetxattr, args) }.map(drop)
+}
+
 /// The magic number of the file system a descriptor is on
 /// ([fstatfs(2)](https://man7.org/linux/man-pages/man2/fstatfs.2.html)).
 pub fn fstatfs_type(fd: Fd) -> Result<i64> {

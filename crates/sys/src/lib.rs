@@ -9,6 +9,7 @@
 //! | [`mod@file`] | opening, making, reading and checking files relative to a descriptor |
 //! | [`mount`] | the new mount API, `pivot_root`, `umount2` |
 //! | [`process`] | namespaces, pidfds, signals, exec, limits |
+//! | [`sched`] | scheduling policy, I/O priority, CPUs, NUMA nodes, execution domain |
 //! | [`cred`] | users, groups, capabilities, `prctl` |
 //! | [`socket`] | messages with descriptors |
 //! | [`terminal`] | pseudo-terminals |
@@ -39,6 +40,7 @@ pub mod names;
 pub mod net;
 pub mod process;
 pub mod raw;
+pub mod sched;
 pub mod seccomp;
 pub mod socket;
 pub mod spawn;

@@ -33,6 +33,14 @@ pub fn pidfd_send_signal(pidfd: Fd, signal: i32) -> Result<()> {
     unsafe { call(libc::SYS_pidfd_send_signal, [pidfd.raw() as usize, signal as usize, 0, 0]) }.map(drop)
 }
 
+/// A copy of another process's descriptor
+/// ([pidfd_getfd(2)](https://man7.org/linux/man-pages/man2/pidfd_getfd.2.html), Linux 5.6; close-on-exec). `EPERM`: we may not
+/// trace the process; root may, and so may the owner of its user namespace, unless Yama or another module objects.
+pub fn pidfd_getfd(pidfd: Fd, number: i32) -> Result<OwnedFd> {
+    // SAFETY: numbers only.
+    unsafe { call(libc::SYS_pidfd_getfd, [pidfd.raw() as usize, number as usize, 0]) }.map(OwnedFd::made)
+}
+
 /// [setsid(2)](https://man7.org/linux/man-pages/man2/setsid.2.html). `EPERM`: already a process group leader.
 pub fn setsid() -> Result<()> {
     // SAFETY: no arguments.

@@ -16,6 +16,9 @@
 //! The joiner exists only where the kernel demands it: a PID namespace is joined by children, never by the caller, and
 //! a user namespace that is joined, or namespaces joined before a new user namespace, decide who owns what is new.
 //!
+//! A time namespace may only be joined by who shares its memory with nobody (`EUSERS`, time_namespaces(7)), so then there is
+//! a gate too.
+//!
 //! The new processes make system calls only and allocate nothing, on stacks of their own. Without a gate they share the
 //! caller's memory until exec, as after vfork(2): nothing is copied, no page table is built, and the caller is suspended.
 //! With a gate the caller has to go on meanwhile, so they have a copy of its memory: who shares it without being in
@@ -165,7 +168,7 @@ impl Spawn<'_> {
         if self.argv.len() > MAX_ARGS {
             return Err(Error::of(libc::SYS_execveat, libc::E2BIG).into());
         }
-        let gate = if maps.is_some() { Some(Gate::new()?) } else { None };
+        let gate = if maps.is_some() || self.joins_time() { Some(Gate::new()?) } else { None };
         let mut argv = [ptr::null(); MAX_ARGS + 1];
         for (to, from) in argv.iter_mut().zip(self.argv) {
             *to = from.as_ptr().cast();
@@ -188,6 +191,11 @@ impl Spawn<'_> {
         const BY_CHILDREN: i32 = libc::CLONE_NEWPID | libc::CLONE_NEWUSER;
         let new_user = self.namespaces & libc::CLONE_NEWUSER as u64 != 0;
         self.joins.iter().any(|j| j.kinds & BY_CHILDREN != 0) || (new_user && !self.joins.is_empty())
+    }
+
+    /// Whether a time namespace is joined.
+    fn joins_time(&self) -> bool {
+        self.joins.iter().any(|join| join.kinds & libc::CLONE_NEWTIME != 0)
     }
 
     fn launch(
@@ -240,9 +248,9 @@ impl Spawn<'_> {
         } else {
             Child { pid, pidfd: outer_fd }
         };
-        let failure = match (gate, maps) {
-            (Some(gate), Some(maps)) => open(&gate, maps(child.pid)),
-            _ => shared.said().failure(),
+        let failure = match gate {
+            Some(gate) => open(&gate, maps.map_or(Ok(()), |maps| maps(child.pid))),
+            None => shared.said().failure(),
         };
         let Some(failure) = failure else { return Ok(child) };
         // It may be gone already, then this has no effect; either way it is waited for.
@@ -335,6 +343,10 @@ unsafe extern "C" fn start(shared: *const ()) -> ! {
 /// can only be joined with the caller's rights, and what belongs to the user namespace only after it.
 fn join_all(shared: &Shared<'_>) {
     let joins = shared.spawn.joins;
+    if joins.iter().any(|join| join.kinds & libc::CLONE_NEWUSER != 0) {
+        // Inside, it may be denied; who has no right to it here keeps its groups, as in every namespace of its own.
+        cred::setgroups(&[]).ok();
+    }
     let mut done = 0_u64;
     if joins.iter().any(|join| join.kinds == libc::CLONE_NEWUSER) {
         for (index, join) in joins.iter().enumerate() {

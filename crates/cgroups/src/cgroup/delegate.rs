@@ -14,6 +14,23 @@ use crate::error::Result;
 const ALWAYS: &str = "cgroup.procs\ncgroup.threads\ncgroup.subtree_control\n";
 
 impl Cgroup {
+    /// Makes a cgroup below this one, gives it to the user with the number `uid`, if any, and moves a process there. Limits
+    /// stay on this one, and the process can steer what is below without touching them.
+    ///
+    /// # Errors
+    /// [`Error::Sub`](crate::Error::Sub) for a path that does not only go down, and when the kernel does not let us.
+    pub fn delegate_below(&self, path: &str, pid: i32, uid: Option<u32>) -> Result<()> {
+        let names = super::below::downwards(path)?;
+        let sub = names
+            .iter()
+            .try_fold(self.v2.try_clone()?, |dir, name| dir.child_or_create(name).map(|(child, _)| child))?;
+        let value = pid.to_string();
+        sub.write("cgroup.procs", &value)
+            .map_err(|errno| call("move a process to", sub.path().into(), errno))?;
+        let sub = Self { location: self.location.clone(), v2: sub, v1: Vec::new(), created: Vec::new() };
+        uid.map_or(Ok(()), |uid| sub.delegate(uid))
+    }
+
     /// Gives the version 2 directory to the user that is root in the container, with the files that the kernel lists in
     /// `/sys/kernel/cgroup/delegate`, so that the container can make cgroups of its own. Its limits stay ours.
     ///

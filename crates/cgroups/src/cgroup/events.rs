@@ -22,8 +22,8 @@ pub(super) struct State {
 
 /// The file, held open: a change is reported once for each open file.
 pub(super) struct Events<'a> {
-    dir: &'a Dir,
-    file: File,
+    pub(super) dir: &'a Dir,
+    pub(super) file: File,
 }
 
 impl<'a> Events<'a> {

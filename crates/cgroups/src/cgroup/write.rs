@@ -6,14 +6,12 @@ use super::Cgroup;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
 use crate::layout::Hierarchy;
-use crate::setting::{Absent, Setting};
+use crate::setting::{Above, Absent, Setting};
 
 impl Cgroup {
     /// Writes settings in order, and those that the kernel finds contradicting others once more at the end.
     pub(super) fn apply(&self, settings: &[Setting]) -> Result<()> {
-        for setting in settings.iter().filter(|s| s.above.is_some()) {
-            self.check_usage(setting)?;
-        }
+        settings.iter().try_for_each(|setting| self.check_usage(setting))?;
         let mut again = Vec::new();
         for setting in settings {
             match self.write(setting) {
@@ -57,18 +55,17 @@ impl Cgroup {
     }
 
     fn check_usage(&self, setting: &Setting) -> Result<()> {
+        let Some(Above { usage, limit, of }) = setting.above else { return Ok(()) };
         let dir = self.dir_of(setting)?;
         // As in runc: where there is no usage to compare with, there is nothing to object to.
-        let usage = setting.above.and_then(|file| dir.read_if_there(file).ok().flatten());
-        let usage = usage.and_then(|text| text.trim().parse::<u64>().ok());
-        let (Some(usage), Ok(limit)) = (usage, setting.value.parse::<u64>()) else {
-            return Ok(());
-        };
-        if limit > usage {
-            return Ok(());
+        let text = dir.read_if_there(usage).ok().flatten();
+        match text.and_then(|text| text.trim().parse::<u64>().ok()) {
+            Some(usage) if limit <= usage => {
+                let path = dir.join(&*setting.file);
+                Err(Error::BelowUsage { path, of, limit, usage, origin: setting.origin.to_string() })
+            }
+            _ => Ok(()),
         }
-        let path = dir.join(&*setting.file);
-        Err(Error::BelowUsage { path, limit, usage, origin: setting.origin.to_string() })
     }
 }
 

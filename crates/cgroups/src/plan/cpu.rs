@@ -35,6 +35,9 @@ struct Time {
 
 impl Planner<'_> {
     pub(super) fn cpu(&mut self, cpu: &Cpu) {
+        if let Some(idle) = cpu.idle.filter(|idle| !matches!(idle, 0 | 1)) {
+            return self.problem(IDLE, format!("{idle} is neither 0 nor 1"), "");
+        }
         let time = Time {
             shares: cpu.shares.filter(|v| *v != 0),
             quota: cpu.quota.filter(|v| *v != 0),

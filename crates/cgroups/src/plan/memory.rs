@@ -6,7 +6,7 @@ use super::convert::{Limit, limit, swap_alone};
 use super::{Planner, Wish};
 use crate::controller::Controller;
 use crate::layout::Hierarchy;
-use crate::setting::Absent;
+use crate::setting::{Above, Absent};
 
 const LIMIT: Pointer = Pointer::new("/linux/resources/memory/limit");
 const SWAP: Pointer = Pointer::new("/linux/resources/memory/swap");
@@ -46,7 +46,7 @@ impl Planner<'_> {
             None => {}
         }
         if memory.check_before_update == Some(true) {
-            self.check_usage(first);
+            self.check_usage(first, &limits);
         }
     }
 
@@ -148,15 +148,20 @@ impl Planner<'_> {
     }
 
     /// Lets an update fail rather than call the OOM killer: every limit must be above the usage.
-    fn check_usage(&mut self, first: usize) {
+    fn check_usage(&mut self, first: usize, limits: &Limits) {
+        let bytes = |limit: Option<Limit>| limit.and_then(Limit::bytes);
         for setting in &mut self.settings[first..] {
-            setting.above = match (&*setting.file, setting.value.as_str()) {
-                (_, "max" | "-1") => None,
-                ("memory.max", _) => Some("memory.current"),
-                ("memory.limit_in_bytes", _) => Some("memory.usage_in_bytes"),
-                ("memory.memsw.limit_in_bytes", _) => Some("memory.memsw.usage_in_bytes"),
-                _ => None,
+            let (usage, limit, of) = match &*setting.file {
+                "memory.max" => ("memory.current", bytes(limits.limit), "memory"),
+                // The limit is of swap alone, but what counts is that both together have room for what is there.
+                "memory.swap.max" => ("memory.current", bytes(limits.sum), "memory+swap"),
+                "memory.limit_in_bytes" => ("memory.usage_in_bytes", bytes(limits.limit), "memory"),
+                "memory.memsw.limit_in_bytes" => {
+                    ("memory.memsw.usage_in_bytes", bytes(limits.sum), "memory+swap")
+                }
+                _ => continue,
             };
+            setting.above = limit.map(|limit| Above { usage, limit, of });
         }
     }
 }

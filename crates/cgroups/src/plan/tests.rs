@@ -276,9 +276,12 @@ fn the_unified_map_takes_only_files_that_are_limits() {
 #[test]
 fn check_before_update_names_the_file_to_compare_with() {
     let json = r#"{"memory":{"limit":1000,"swap":-1,"checkBeforeUpdate":true}}"#;
-    let above = |layout| planned(json, &layout).unwrap().settings.iter().map(|s| s.above).collect::<Vec<_>>();
-    assert_eq!(above(v2(V2)), [None, Some("memory.current")]);
-    assert_eq!(above(v1()), [Some("memory.usage_in_bytes"), None]);
+    let above = |layout| {
+        let settings = planned(json, &layout).unwrap().settings;
+        settings.iter().map(|s| s.above.map(|above| (above.of, above.limit, above.usage))).collect::<Vec<_>>()
+    };
+    assert_eq!(above(v2(V2)), [None, Some(("memory", 1000, "memory.current"))]);
+    assert_eq!(above(v1()), [Some(("memory", 1000, "memory.usage_in_bytes")), None]);
 }
 
 #[test]

@@ -61,6 +61,21 @@ pub(super) fn nested(text: &str) -> impl Iterator<Item = (&str, impl Iterator<It
     })
 }
 
+/// A list of numbers such as `0-3,7`; empty where there is no such file.
+pub(super) fn list(dir: &Dir, file: &str) -> Result<Vec<u16>> {
+    let text = dir.read_if_there(file)?.unwrap_or_default();
+    numbers(text.trim()).ok_or_else(|| odd(dir, file, &text))
+}
+
+fn numbers(list: &str) -> Option<Vec<u16>> {
+    let mut all = Vec::new();
+    for range in list.split(',').filter(|range| !range.is_empty()) {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        all.extend(first.parse::<u16>().ok()?..=last.parse().ok()?);
+    }
+    Some(all)
+}
+
 /// A device number such as `8:16`.
 pub(super) fn device(text: &str) -> Option<(u32, u32)> {
     let (major, minor) = text.split_once(':')?;
@@ -99,7 +114,7 @@ pub(super) fn odd(dir: &Dir, file: &str, text: &str) -> Error {
 mod tests {
     use std::time::Duration;
 
-    use super::{Limit, device, limit, nested, pressure};
+    use super::{Limit, device, limit, nested, numbers, pressure};
 
     #[test]
     fn both_versions_words_for_no_limit() {
@@ -107,6 +122,13 @@ mod tests {
         assert_eq!(limit("9223372036854771712\n"), Some(Limit::Max));
         assert_eq!(limit("4096\n"), Some(Limit::Bytes(4096)));
         assert_eq!(limit("-1"), None);
+    }
+
+    #[test]
+    fn lists_of_numbers() {
+        assert_eq!(numbers("0-2,7"), Some(vec![0, 1, 2, 7]));
+        assert_eq!(numbers(""), Some(vec![]));
+        assert_eq!(numbers("0-"), None);
     }
 
     #[test]

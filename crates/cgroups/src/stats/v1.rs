@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::parse::{device, keyed, limit_of, number, odd};
-use super::{CpuStats, HugetlbStats, IoStats, MemoryEvents, MemoryStats, Usage};
+use super::parse::{device, keyed, limit_of, list, number, odd};
+use super::{CpuStats, CpusetStats, HugetlbStats, IoStats, MemoryEvents, MemoryStats, Usage};
 use crate::dir::Dir;
 use crate::error::Result;
 
@@ -35,6 +35,21 @@ pub(super) fn cpu_time(dir: &Dir, cpu: &mut CpuStats) -> Result<()> {
     let nanos = text.split_ascii_whitespace().filter_map(|n| n.parse().ok());
     cpu.per_cpu = nanos.map(Duration::from_nanos).collect();
     Ok(())
+}
+
+/// CPUs and memory nodes (cgroup-v1/cpusets.rst), and the files with one number that go with them.
+pub(super) fn cpuset(dir: &Dir) -> Result<CpusetStats> {
+    let mut others = BTreeMap::new();
+    for file in dir.files("cpuset.")? {
+        let text = dir.read_if_there(&file)?.unwrap_or_default();
+        if let (Some(name), Ok(value)) = (file.strip_prefix("cpuset."), text.trim().parse())
+            && !name.ends_with("cpus")
+            && !name.ends_with("mems")
+        {
+            others.insert(name.to_owned(), value);
+        }
+    }
+    Ok(CpusetStats { cpus: list(dir, "cpuset.cpus")?, mems: list(dir, "cpuset.mems")?, others })
 }
 
 /// Memory (cgroup-v1/memory.rst). Version 1 counts memory and swap together; the difference is swap.

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::parse::{device, keyed, limit, limit_of, nested, number, odd, pressure};
+use super::parse::{device, keyed, limit, limit_of, list, nested, number, odd, pressure};
 use super::{
-    CpuStats, HugetlbStats, IoStats, MemoryEvents, MemoryStats, PidsStats, Pressure, Pressures, RdmaStats,
-    Usage,
+    CpuStats, CpusetStats, HugetlbStats, IoStats, MemoryEvents, MemoryStats, PidsStats, Pressure, Pressures,
+    RdmaStats, Usage,
 };
 use crate::dir::Dir;
 use crate::error::Result;
@@ -26,6 +26,14 @@ pub(super) fn cpu(dir: &Dir) -> Result<CpuStats> {
         throttled: time("throttled_usec"),
         bursts: number("nr_bursts"),
         burst: time("burst_usec"),
+    })
+}
+
+pub(super) fn cpuset(dir: &Dir) -> Result<CpusetStats> {
+    Ok(CpusetStats {
+        cpus: list(dir, "cpuset.cpus.effective")?,
+        mems: list(dir, "cpuset.mems.effective")?,
+        others: BTreeMap::new(),
     })
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};
-use orlop_cgroups::{Cgroup, Error};
+use orlop_cgroups::{Below, Cgroup, Error};
 
 use crate::support::{Sandbox, sleeper, spawn, until};
 
@@ -216,12 +216,16 @@ fn a_sub_cgroup_is_found_and_a_path_that_leaves_the_container_is_refused() {
     let Some(sandbox) = Sandbox::new() else { return };
     let cgroup = sandbox.create("c", &sandbox.free());
     sandbox.create("c/a/b", &sandbox.free());
-    let fd = cgroup.sub("/a/b").unwrap();
-    let path = fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap();
+    let below = |path: &str| cgroup.below(&Below::Everywhere(path.into()));
+    let found = below("/a/b").unwrap();
+    let path = fs::read_link(format!("/proc/self/fd/{}", found.fd().as_raw_fd())).unwrap();
     assert!(path.ends_with("c/a/b"), "{}", path.display());
-    cgroup.sub("").unwrap();
-    for bad in ["../x", "a/../../x", "/.."] {
-        assert!(matches!(cgroup.sub(bad), Err(Error::Path(_))), "{bad}");
+    below("").unwrap();
+    below("/").unwrap();
+    for bad in ["../x", "a/../../x", "/..", ".."] {
+        assert!(matches!(below(bad), Err(Error::Sub { .. })), "{bad}");
     }
-    assert!(matches!(cgroup.sub("missing"), Err(Error::Call { .. })));
+    assert!(matches!(below("missing"), Err(Error::Call { .. })));
+    let unknown = cgroup.below(&Below::Each(vec![("whaaat".into(), "/".into())])).unwrap_err();
+    assert!(unknown.to_string().contains("unknown controller whaaat"), "{unknown}");
 }

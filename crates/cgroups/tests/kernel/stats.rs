@@ -1,8 +1,8 @@
 //! Usage, read from whichever version accounts it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use orlop_cgroups::Controller;
+use orlop_cgroups::{Controller, Occasion};
 
 use crate::support::{Sandbox, run, sleeper, until};
 
@@ -61,10 +61,26 @@ fn a_process_that_takes_too_much_memory_is_killed_and_counted() {
     }
     let json = r#"{"memory":{"limit":8388608,"swap":8388608},"devices":[{"allow":true,"access":"rwm"}]}"#;
     let cgroup = sandbox.create("c", &sandbox.plan(json));
+    let mut watch = cgroup.watch().unwrap();
     // tail(1) keeps what it may have to print.
     let (done, _) = run(&cgroup, "head -c 40000000 /dev/zero | tail -c 40000000 >/dev/null");
     let memory = cgroup.stats().unwrap().memory.unwrap();
     assert!(!done && memory.events.oom_kill > 0, "{memory:?}");
+    assert_eq!(watch.wait(Instant::now()).unwrap(), Some(Occasion::OutOfMemory));
+    assert_eq!(watch.wait(Instant::now()).unwrap(), Some(Occasion::Empty), "each kill is told of once");
+}
+
+#[test]
+fn the_end_of_the_last_process_is_noticed() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let cgroup = sandbox.create("c", &sandbox.free());
+    let mut child = sleeper(&cgroup);
+    let mut watch = cgroup.watch().unwrap();
+    assert_eq!(watch.wait(Instant::now()).unwrap(), None);
+    cgroup.kill().unwrap();
+    let soon = Instant::now() + Duration::from_secs(10);
+    assert_eq!(watch.wait(soon).unwrap(), Some(Occasion::Empty));
+    child.wait().unwrap();
 }
 
 #[test]

@@ -1,23 +1,30 @@
 //! `orlop delete`
 
-use orlop_runtime::Error;
+use clap::ArgAction;
+use orlop_runtime::{ContainerId, Error, Result, Runtime};
 
 use super::{Entry, PLAIN};
-use crate::flags;
+use crate::{flags, several};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "delete",
-    about: "Remove what a stopped container still holds",
+    about: "Remove what stopped containers still hold",
     arguments: |command| {
-        let force = flags::switch("force", "Kill a running one first; one that does not exist is no error");
-        command.arg(flags::id()).arg(force.short('f'))
+        let force = flags::switch("force", "Kill running ones first; one that does not exist is no error");
+        let ids = flags::id().action(ArgAction::Append).num_args(1..).help("The containers");
+        command.args([ids, force.short('f'), several::regex()])
     },
     run: |globals, arguments| {
-        let force = arguments.get_flag("force");
-        match globals.runtime()?.delete(&flags::get_id(arguments)?, force) {
-            Err(Error::NotExist { .. }) if force => Ok(0),
-            done => done.map(|()| 0),
-        }
+        let (runtime, force) = (globals.runtime()?, arguments.get_flag("force"));
+        let ids = several::chosen(&runtime, arguments)?;
+        several::each(&ids, |id| delete(&runtime, id, force))
     },
     ..PLAIN
 };
+
+fn delete(runtime: &Runtime, id: &ContainerId, force: bool) -> Result<()> {
+    match runtime.delete(id, force) {
+        Err(Error::NotExist { .. }) if force => Ok(()),
+        done => done,
+    }
+}

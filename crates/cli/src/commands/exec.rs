@@ -24,36 +24,39 @@ pub(super) const ENTRY: Entry = Entry {
             .args([id, what, flags::detach()])
             .args(flags::process())
             .args(changes())
-            .args(refused())
+            .arg(
+                flags::option(
+                    "cgroup",
+                    "PATH",
+                    "Start it in a cgroup below the container's own; or CONTROLLER:PATH",
+                )
+                .action(ArgAction::Append),
+            )
             .arg(flags::switch("ignore-paused", "Do it in a paused container too; it freezes until resume"))
     },
     run: |globals, arguments| {
-        for refused in REFUSED {
-            if arguments.contains_id(refused) {
-                return Err(Error::unsupported(format!("exec --{refused}")));
-            }
-        }
         let options = options(arguments)?;
         globals.runtime()?.exec(&flags::get_id(arguments)?, &options).map(status)
     },
 };
 
-/// What is not built yet.
-const REFUSED: [&str; 3] = ["cgroup", "apparmor", "process-label"];
-
-fn refused() -> impl Iterator<Item = Arg> {
-    REFUSED
-        .into_iter()
-        .map(|name| flags::option(name, "VALUE", "Not supported yet").action(ArgAction::Append).hide(true))
-}
-
 /// How the process differs from the container's own, or the file that describes it.
-fn changes() -> [Arg; 8] {
+fn changes() -> [Arg; 10] {
     [
         // The file says everything. --tty is no conflict: engines give it in addition, saying the same.
-        flags::path("process", "FILE", "Read the process, as JSON, from FILE")
-            .short('p')
-            .conflicts_with_all(["command", "cwd", "env", "user", "additional-gids", "cap", "no-new-privs"]),
+        flags::path("process", "FILE", "Read the process, as JSON, from FILE").short('p').conflicts_with_all(
+            [
+                "command",
+                "cwd",
+                "env",
+                "user",
+                "additional-gids",
+                "cap",
+                "no-new-privs",
+                "apparmor",
+                "process-label",
+            ],
+        ),
         flags::option("cwd", "DIR", "The working directory inside the container"),
         flags::option("env", "NAME=VALUE", "Add to the environment").short('e').action(ArgAction::Append),
         flags::switch("tty", "Give it a terminal").short('t'),
@@ -65,6 +68,8 @@ fn changes() -> [Arg; 8] {
             .value_parser(values::user_id),
         flags::option("cap", "CAPABILITY", "Add a capability").short('c').action(ArgAction::Append),
         flags::switch("no-new-privs", "Let it gain no privileges by executing programs"),
+        flags::option("apparmor", "PROFILE", "Its AppArmor profile"),
+        flags::option("process-label", "LABEL", "Its SELinux label"),
     ]
 }
 
@@ -76,6 +81,7 @@ fn options(arguments: &ArgMatches) -> Result<ExecOptions> {
         detach: arguments.get_flag("detach"),
         preserve_fds: flags::get(arguments, "preserve-fds").copied().unwrap_or_default(),
         ignore_paused: arguments.get_flag("ignore-paused"),
+        cgroup: arguments.get_many("cgroup").unwrap_or_default().cloned().collect(),
     })
 }
 
@@ -96,6 +102,8 @@ fn process(arguments: &ArgMatches) -> Result<ProcessSource> {
         additional_gids: arguments.get_many("additional-gids").unwrap_or_default().copied().collect(),
         tty: arguments.get_flag("tty"),
         caps: strings("cap"),
+        apparmor: flags::get(arguments, "apparmor").cloned(),
+        process_label: flags::get(arguments, "process-label").cloned(),
         no_new_privs: arguments.get_flag("no-new-privs").then_some(true),
     })))
 }

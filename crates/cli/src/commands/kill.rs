@@ -1,11 +1,11 @@
 //! `orlop kill`
 
 use clap::Arg;
-use orlop_runtime::Error;
 use orlop_runtime::error::Action;
+use orlop_runtime::{ContainerId, Error, Result, Runtime};
 
 use super::{Entry, PLAIN};
-use crate::{flags, values};
+use crate::{flags, several, values};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "kill",
@@ -17,15 +17,20 @@ pub(super) const ENTRY: Entry = Entry {
         command
             .arg(flags::id())
             .arg(signal.help("A number, or a name with or without SIG"))
-            .arg(all.short('a'))
+            .args([all.short('a'), several::regex()])
     },
     run: |globals, arguments| {
-        let all = arguments.get_flag("all");
+        let (runtime, all) = (globals.runtime()?, arguments.get_flag("all"));
         let signal = flags::get(arguments, "signal").copied().unwrap_or(libc::SIGTERM);
-        match globals.runtime()?.kill(&flags::get_id(arguments)?, signal, all) {
-            Err(Error::WrongState { action: Action::Kill, .. }) if all => Ok(0),
-            done => done.map(|()| 0),
-        }
+        let ids = several::chosen(&runtime, arguments)?;
+        several::each(&ids, |id| kill(&runtime, id, signal, all))
     },
     ..PLAIN
 };
+
+fn kill(runtime: &Runtime, id: &ContainerId, signal: i32, all: bool) -> Result<()> {
+    match runtime.kill(id, signal, all) {
+        Err(Error::WrongState { action: Action::Kill, .. }) if all => Ok(()),
+        done => done,
+    }
+}

@@ -19,12 +19,17 @@ pub(super) const ENTRY: Entry = Entry {
     arguments: |command| {
         command.args([
             flags::path("bundle", "DIR", "Where to write it [default: the current directory]").short('b'),
+            flags::path("file", "FILE", "Its name in that directory; one that exists is never replaced")
+                .short('f')
+                .default_value("config.json"),
             flags::switch("rootless", "One that works without root's rights"),
         ])
     },
     run: |_, arguments| {
         let bundle = flags::get::<PathBuf>(arguments, "bundle").map_or(Path::new("."), PathBuf::as_path);
-        write(&bundle.join("config.json"), arguments.get_flag("rootless")).map(|()| 0)
+        let file =
+            flags::get::<PathBuf>(arguments, "file").map_or(Path::new("config.json"), PathBuf::as_path);
+        write(&bundle.join(file), arguments.get_flag("rootless")).map(|()| 0)
     },
     ..PLAIN
 };

@@ -1,7 +1,8 @@
 //! The cgroup tree inside the container.
 
 use super::{Compiler, Entry};
-use crate::Code;
+use crate::{CgroupRights, Code};
+use orlop_program::Step;
 use orlop_spec::NamespaceKind;
 
 impl Compiler<'_> {
@@ -21,6 +22,12 @@ impl Compiler<'_> {
             );
             self.error(Code::MountOption, entry.option(*option), message)
                 .hint("add {\"type\": \"cgroup\"} to linux.namespaces");
+        }
+        if self.host.cgroup_rights == CgroupRights::None && self.launch.cgroup.is_none() {
+            // What may be there already is the host's tree, in which the caller may own something (CVE-2023-25809).
+            let why = "The container has no cgroup of its own that could be shown, and the host's are none of its business.";
+            self.step(Step::MaskPath { path: entry.target.as_ref().into() }, entry.pointer(), why);
+            return;
         }
         let Some(directory) = self.cgroup_directory() else {
             let message = "there is no cgroup file system of version 2 that could be mounted";

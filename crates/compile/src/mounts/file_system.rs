@@ -44,7 +44,13 @@ impl Compiler<'_> {
             attributes &= !libc::MOUNT_ATTR_RDONLY;
             self.read_only_later.push((entry.index, entry.target.to_string()));
         }
-        let (options, parts) = configuration(entry, later);
+        let (mut options, mut parts) = configuration(entry, later);
+        if let Some((label, origin)) = self.context(fstype)
+            && !entry.options.data.iter().any(|(key, _, _)| *key == "context")
+        {
+            options.push(("context".into(), Some(label.into())));
+            parts.push(origin);
+        }
         let real = matches!(fstype, "proc" | "sysfs");
         let step = Step::Mount {
             fstype: fstype.into(),
@@ -57,6 +63,7 @@ impl Compiler<'_> {
         };
         let covered = self.cover(entry, fstype);
         self.step_of_parts(step, entry.pointer(), why(fstype), parts);
+        self.label_mount(fstype, &entry.target);
         if let Some(step) = covered {
             let origin = entry.options.copy_up.map_or_else(|| entry.pointer(), |index| entry.option(index));
             self.step(

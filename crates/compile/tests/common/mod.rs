@@ -5,7 +5,7 @@
 pub(crate) mod findings;
 
 use orlop_cgroups::{Controllers, Layout, Unified};
-use orlop_compile::{Compiled, Diagnostics, Host, Mode, Options, compile};
+use orlop_compile::{CgroupRights, Compiled, Diagnostics, Host, Mode, Options, compile};
 use orlop_program::Step;
 use orlop_spec::{Document, Spec};
 use std::fmt::Write;
@@ -17,6 +17,7 @@ pub(crate) fn root() -> Host {
         euid: 0,
         egid: 0,
         privileged: true,
+        cgroup_rights: CgroupRights::Full,
         setgroups_denied: false,
         last_cap: 40,
         bounding: (1 << 41) - 1,
@@ -40,7 +41,7 @@ pub(crate) fn unified() -> Layout {
 
 /// A user without privileges.
 pub(crate) fn user() -> Host {
-    Host { euid: 1000, egid: 1000, privileged: false, ..root() }
+    Host { euid: 1000, egid: 1000, privileged: false, cgroup_rights: CgroupRights::Forgiven, ..root() }
 }
 
 pub(crate) fn options() -> Options<'static> {
@@ -53,6 +54,7 @@ pub(crate) fn options() -> Options<'static> {
         preserve_fds: 0,
         listen_fds: 0,
         systemd_cgroup: false,
+        no_cgroup: false,
         root_override: None,
         filter: None,
     }

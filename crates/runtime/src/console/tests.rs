@@ -2,7 +2,9 @@ use std::io::{IoSliceMut, Read as _};
 use std::os::fd::RawFd;
 use std::os::unix::net::UnixListener;
 
-use nix::sys::socket::{ControlMessageOwned, recvmsg};
+use std::os::fd::AsRawFd as _;
+
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 
 use super::*;
 
@@ -22,7 +24,7 @@ fn the_master_arrives_at_the_console_socket_even_below_a_long_path() {
     let long = temporary.path().join("x".repeat(100));
     std::fs::create_dir(&long).unwrap();
     for path in [temporary.path().join("s"), long.join("socket")] {
-        let (bind, _parent) = address(&path).unwrap();
+        let (bind, _parent) = socket::address(&path).unwrap();
         let listener = UnixListener::bind(Path::new(bind.path().unwrap())).unwrap();
         let (mut out, input) = std::io::pipe().unwrap();
         send_to_console_socket(&path, &input).unwrap();

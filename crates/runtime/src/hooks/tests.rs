@@ -58,15 +58,27 @@ fn one_that_takes_too_long_is_killed() {
     let mut copy = None;
     let mut host = on_host(None);
     let error = run(&[hook], Kind::CreateRuntime, &state(), &mut |hook, streams| {
-        let pidfd = host(hook, streams)?;
-        copy = pidfd.try_clone().ok();
-        Ok(pidfd)
+        let child = host(hook, streams)?;
+        copy = child.pidfd.as_fd().try_clone_to_owned().ok();
+        Ok(child)
     })
     .unwrap_err()
     .to_string();
     assert!(error.ends_with("not done within 1 s"), "{error}");
     assert!(begin.elapsed() < Duration::from_secs(30));
     assert!(has_ended(&copy.unwrap()).unwrap());
+}
+
+#[test]
+fn what_one_that_takes_too_long_has_started_is_killed_with_it() {
+    let hook = Hook { timeout: Some(1), ..sh("sleep 60 & echo $!; sleep 60; true") };
+    let error = run_all(&[hook], Kind::CreateRuntime).unwrap_err();
+    let Error::Hook { stderr, .. } = error else { panic!() };
+    // Gone, or a zombie until its new parent finds it.
+    if let Ok(left) = pidfd_open(stderr.parse().unwrap()) {
+        let dead = poll(&mut [PollFd::new(left.as_fd(), PollFlags::POLLIN)], PollTimeout::from(30_000_u16));
+        assert_eq!(dead, Ok(1));
+    }
 }
 
 #[test]

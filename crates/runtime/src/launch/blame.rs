@@ -7,6 +7,11 @@ use orlop_program::{StepInfo, Steps, Str};
 
 use crate::error::{Answer, Error};
 
+const DEADLINE: u32 = libc::SCHED_DEADLINE as u32;
+/// The words of runc.
+const NOT_WITH_SOME_CPUS: &str =
+    "CAP_SYS_NICE is missing, or a CPU: this process scheduler can't be used together with AllowedCPUs";
+
 /// What is needed to find the words.
 #[derive(Clone, Copy)]
 pub(crate) struct Words<'a> {
@@ -32,7 +37,10 @@ pub(crate) fn failed(failed: &Failed<'_>, words: &Words<'_>) -> Error {
     if let Some(Step::Locate { .. } | Step::Exec { .. }) = step {
         return Error::Exec { program: words.program.to_owned(), errno, pointer };
     }
-    let text = String::from_utf8_lossy(failed.text);
+    let text = match step {
+        Some(Step::Scheduler { policy: DEADLINE, .. }) if errno == libc::EPERM => NOT_WITH_SOME_CPUS.into(),
+        _ => String::from_utf8_lossy(failed.text),
+    };
     Error::Step {
         step: step.map_or_else(|| format!("run step {index}"), |step| what(&step)),
         answer,
@@ -79,6 +87,7 @@ fn what(step: &Step<'_>) -> String {
             format!("bind mount {} at {}", source(&from), text(target))
         }
         Step::Propagation { target, .. } => format!("set the propagation of {}", text(target)),
+        Step::Unmount { target } => format!("unmount {}", text(target)),
         Step::MountAttributes { target, .. } => format!("change the mount at {}", text(target)),
         Step::OpenCovered { path, .. } => format!("open {}", text(path)),
         Step::TakeOver { target, .. } => {
@@ -102,6 +111,9 @@ fn what(step: &Step<'_>) -> String {
         }
         Step::OomScoreAdj { value } => format!("set the OOM score adjustment {value}"),
         Step::Identity { uid, gid, .. } => format!("become user {uid}, group {gid}"),
+        Step::AppArmorProfile { profile } => format!("apply the AppArmor profile {:?}", text(profile)),
+        Step::ExecLabel { label } => format!("set the SELinux label {:?}", text(label)),
+        Step::FileLabel { target, label } => format!("label {} {:?}", text(target), text(label)),
         Step::Cwd { path, .. } => format!("change to the working directory {}", text(path)),
         _ => plain(step).to_owned(),
     }
@@ -113,6 +125,7 @@ const fn plain(step: &Step<'_>) -> &'static str {
         Step::NewSession {} => "start a new session",
         Step::SessionKeyring { .. } => "join a new session keyring",
         Step::Unshare { .. } => "make a new cgroup namespace",
+        Step::TimeNamespace { .. } => "make a time namespace",
         Step::LoopbackUp {} => "bring the loopback interface up",
         Step::HostPropagation { .. } => "set the propagation of the host's mounts",
         Step::UseRoot {} => "open the root",
@@ -126,7 +139,15 @@ const fn plain(step: &Step<'_>) -> &'static str {
         Step::Seccomp { .. } => "load the seccomp filter",
         Step::BoundingSet { .. } => "drop capabilities from the bounding set",
         Step::Capabilities { .. } => "set the capabilities",
+        Step::KeyLabel { .. } => "label new keys",
+        Step::MaskLabel { .. } => "label the directory that hides others",
         Step::AwaitStart {} => "wait to be started",
+        Step::Affinity { .. } => "set the final CPU affinity",
+        Step::Scheduler { .. } => "set the scheduling policy",
+        Step::IoPriority { .. } => "set the I/O priority",
+        Step::Personality { .. } => "set the execution domain",
+        Step::MemoryPolicy { .. } => "set the NUMA memory policy",
+        Step::DropGroups {} => "leave the supplementary groups",
         _ => step.name(),
     }
 }
@@ -143,6 +164,11 @@ fn hint(step: &Step<'_>, errno: i32) -> Option<&'static str> {
         }
         (Step::Mount { real: true, .. }, libc::ENOTDIR | libc::ELOOP) => {
             "procfs and sysfs are mounted on real directories only: a symbolic link there is refused"
+        }
+        (Step::Mount { fstype, .. }, libc::EPERM) if fstype.bytes() == b"proc" => {
+            "a user namespace may mount a procfs only where a whole one is visible: in a container, engines cover parts of \
+             /proc (docker: --security-opt systempaths=unconfined, podman: --security-opt unmask=ALL); or bind the caller's \
+             /proc, without a pid namespace"
         }
         (Step::Mount { .. }, libc::EPERM) => {
             "in a user namespace only some file systems can be mounted, and sysfs only with a network namespace of its own"
@@ -161,7 +187,43 @@ fn hint(step: &Step<'_>, errno: i32) -> Option<&'static str> {
         (Step::Seccomp { .. }, libc::EACCES) => "without noNewPrivileges a filter needs CAP_SYS_ADMIN",
         (Step::PivotRoot { .. }, libc::EINVAL) => "if the host's root is the initial ramfs, use --no-pivot",
         (Step::Console { .. }, libc::ENOENT) => "a terminal needs a devpts file system mounted at /dev/pts",
+        (Step::TimeNamespace { .. }, libc::EINVAL | libc::ENOENT) => {
+            "this kernel is built without CONFIG_TIME_NS"
+        }
+        (Step::TimeNamespace { .. }, libc::EPERM) => {
+            "a time namespace needs CAP_SYS_ADMIN, offsets CAP_SYS_TIME"
+        }
+        (Step::TimeNamespace { .. }, libc::ERANGE) => {
+            "a clock with its offset may not be negative, nor beyond 146 years"
+        }
+        (Step::Scheduler { .. }, _) => return scheduler_hint(errno),
+        (Step::IoPriority { .. }, libc::EPERM) => "the real-time class needs CAP_SYS_NICE",
+        (Step::Affinity { .. }, libc::EINVAL) => {
+            "at least one of the CPUs must be online and in the container's cpuset"
+        }
+        (Step::MemoryPolicy { .. }, libc::EINVAL) => {
+            "the nodes must have memory and be in the container's cpuset, and the kernel must know mode and flags"
+        }
+        (Step::MemoryPolicy { .. }, libc::ENOSYS) => "this kernel is built without CONFIG_NUMA",
+        (Step::AppArmorProfile { .. }, libc::ENOENT) => {
+            "the profile must be loaded before (apparmor_parser), and the kernel have /proc/thread-self/attr/apparmor"
+        }
+        (Step::ExecLabel { .. } | Step::KeyLabel { .. }, libc::EINVAL) => {
+            "the loaded SELinux policy does not know this label"
+        }
         (Step::Device { .. }, libc::EEXIST) => "the root file system has something else at this path",
+        _ => return None,
+    })
+}
+
+/// What usually is the matter with a scheduling policy.
+pub(super) const fn scheduler_hint(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        libc::EPERM => {
+            "real-time policies and negative nice values need CAP_SYS_NICE, deadlines also every CPU"
+        }
+        libc::EBUSY => "the processes with SCHED_DEADLINE ask for more time than the CPUs have",
+        libc::EOPNOTSUPP => "the utilisation can be clamped only by a kernel with CONFIG_UCLAMP_TASK",
         _ => return None,
     })
 }

@@ -20,6 +20,9 @@ pub(crate) enum Event {
     Ready,
     /// It has made the terminal; this is the master.
     Console(OwnedFd),
+    /// Its system call filter is in force, whose notification descriptor has this number; it waits, [`Session::proceed`] lets
+    /// it go on.
+    SeccompListener(i32),
     /// It has become the container's process.
     Running,
 }
@@ -43,6 +46,11 @@ impl<'a> Session<'a> {
         self.child.as_ref().map_or(0, |child| child.pid)
     }
 
+    /// The process itself, for as long as we have it.
+    pub(crate) fn pidfd(&self) -> Fd {
+        self.child.as_ref().map_or(Fd::from_raw(-1), |child| child.pidfd.fd())
+    }
+
     /// Waits for the next thing that init says.
     ///
     /// # Errors
@@ -56,6 +64,7 @@ impl<'a> Session<'a> {
             (Ok(Message::Reached(Point::Ready)), _) => Ok(Event::Ready),
             (Ok(Message::Reached(Point::Begin)), _) => Ok(Event::Begin),
             (Ok(Message::Console), Some(master)) => Ok(Event::Console(master)),
+            (Ok(Message::SeccompListener(number)), _) => Ok(Event::SeccompListener(number)),
             (Ok(Message::Executing), _) => self.executed(),
             (Ok(Message::Failed(failed)), _) => Err(blame::failed(&failed, &self.words)),
             _ => Err(self.died()),

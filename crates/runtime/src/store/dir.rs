@@ -4,13 +4,14 @@ use std::ffi::OsStr;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat, renameat};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
-use nix::sys::stat::{Mode, fstat};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, mkdirat};
 use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 
 use super::DIRECTORY;
@@ -20,6 +21,8 @@ use crate::state::StateFile;
 const STATE: &str = "state.json";
 const CONFIG: &str = "config.json";
 const START: &str = "start.sock";
+/// A directory, as the container sees what is in it.
+pub(crate) const NOTIFY: &str = "notify";
 
 /// The state directory of one container.
 #[derive(Debug)]
@@ -173,6 +176,36 @@ impl StateDir {
         self.unlink(OsStr::new(START), UnlinkatFlags::NoRemoveDir)
     }
 
+    /// Makes the directory for the container's `NOTIFY_SOCKET`, which it will see.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub(crate) fn make_notify(&self) -> Result<()> {
+        let doing = || format!("make {}", self.path.join(NOTIFY).display());
+        mkdirat(&self.fd, NOTIFY, Mode::from_bits_truncate(0o755)).doing(doing)
+    }
+
+    /// Whether there is one.
+    pub(crate) fn has_notify(&self) -> bool {
+        faccessat(&self.fd, NOTIFY, AccessFlags::F_OK, AtFlags::empty()).is_ok()
+    }
+
+    /// Makes the socket in it, to which any user of the container may write.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub(crate) fn listen_notify(&self, name: &str) -> Result<UnixDatagram> {
+        let doing = || format!("listen on {}", self.path.join(NOTIFY).join(name).display());
+        let path = format!("/proc/self/fd/{}/{NOTIFY}/{name}", self.fd.as_raw_fd());
+        let socket = UnixDatagram::bind(&path).doing(doing)?;
+        let everybody = Mode::from_bits_truncate(0o777);
+        fchmodat(&self.fd, format!("{NOTIFY}/{name}").as_str(), everybody, FchmodatFlags::FollowSymlink)
+            .doing(doing)?;
+        Ok(socket)
+    }
+
     /// Removes the directory and what is in it, the state last but one and the directory last. Repeating it, or doing it
     /// twice at once, does no harm: a container that was made with the same id since then is not touched.
     ///
@@ -190,7 +223,9 @@ impl StateDir {
         for entry in dir.iter() {
             let entry = entry.doing(doing)?;
             let name = OsStr::from_bytes(entry.file_name().to_bytes());
-            if name != "." && name != ".." && name != STATE {
+            if name == NOTIFY {
+                self.remove_notify()?;
+            } else if name != "." && name != ".." && name != STATE {
                 self.unlink(name, UnlinkatFlags::NoRemoveDir)?;
             }
         }
@@ -198,6 +233,24 @@ impl StateDir {
         // While our directory exists its name cannot mean another, and the lock keeps others from removing ours.
         match unlinkat(AT_FDCWD, &self.path, UnlinkatFlags::RemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(e) => Err(e).doing(doing),
+        }
+    }
+
+    fn remove_notify(&self) -> Result<()> {
+        let doing = || format!("remove {}", self.path.join(NOTIFY).display());
+        match Dir::openat(&self.fd, NOTIFY, DIRECTORY, Mode::empty()) {
+            Ok(mut dir) => {
+                for entry in dir.iter() {
+                    let name = entry.doing(doing)?.file_name().to_owned();
+                    if name.as_c_str() != c"." && name.as_c_str() != c".." {
+                        let path = Path::new(NOTIFY).join(OsStr::from_bytes(name.to_bytes()));
+                        self.unlink(path.as_os_str(), UnlinkatFlags::NoRemoveDir)?;
+                    }
+                }
+                self.unlink(OsStr::new(NOTIFY), UnlinkatFlags::RemoveDir)
+            }
+            Err(Errno::ENOENT) => Ok(()),
             Err(e) => Err(e).doing(doing),
         }
     }

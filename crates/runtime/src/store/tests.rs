@@ -30,6 +30,8 @@ fn state(name: &str) -> StateFile {
         },
         rootless: false,
         terminal: true,
+        descriptors: Vec::new(),
+        own_clocks: false,
     }
 }
 

@@ -35,7 +35,7 @@ impl Server {
             "Kill" => self.kill(&read::<KillRequest>(payload)?),
             "ResizePty" => self.resize(&read::<ResizePtyRequest>(payload)?),
             "CloseIO" => self.close_io(&read::<CloseIORequest>(payload)?),
-            "Update" => self.update(&read::<UpdateTaskRequest>(payload)?),
+            "Update" => self.update(call, read::<UpdateTaskRequest>(payload)?),
             "Wait" => self.wait(call, &read::<WaitRequest>(payload)?),
             "Stats" => self.stats(&read::<StatsRequest>(payload)?.id),
             "Connect" => self.connect(&read::<ConnectRequest>(payload)?.id),

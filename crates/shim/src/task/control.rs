@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use orlop_runtime::{ContainerId, Error, Runtime};
+use orlop_runtime::{ContainerId, Error, ResourcesSource, Runtime};
+use orlop_spec::ResourcesDocument;
 
 use super::{Phase, ProcessId, task, wrong_phase};
 use crate::messages::events::{TaskPaused, TaskResumed};
 use crate::messages::task::{CheckpointTaskRequest, UpdateTaskRequest};
 use crate::server::{Answer, Call, Server, empty};
-use crate::ttrpc::Failure;
+use crate::ttrpc::{Code, Failure};
 
 impl Server {
     /// Freezes a container, or lets it go on.
@@ -37,9 +38,26 @@ impl Server {
         Ok(None)
     }
 
-    pub(crate) fn update(&mut self, request: &UpdateTaskRequest) -> Answer {
-        task(&mut self.tasks, &request.id)?;
-        Err(Failure::unimplemented("changing the limits of a container"))
+    pub(crate) fn update(&mut self, call: Call, request: UpdateTaskRequest) -> Answer {
+        let task = task(&mut self.tasks, &request.id)?;
+        let text = request.resources.unwrap_or_default().value;
+        let limits = ResourcesDocument::parse(text).map_err(|errors| {
+            let every: Vec<_> = errors.errors.iter().map(ToString::to_string).collect();
+            Failure::new(Code::InvalidArgument, format!("the limits: {}", every.join("; ")))
+        })?;
+        let resources = ResourcesSource::Args(Box::new(limits.spec));
+        task.begin()?;
+        let (runtime, container) = (Arc::clone(&task.runtime), task.id.clone());
+        let update = move || runtime.update(&container, &resources);
+        self.jobs.start(update, move |server: &mut Self, updated| {
+            if let Ok(task) = super::task(&mut server.tasks, &request.id) {
+                task.busy = false;
+                // It may have directories that it did not have before.
+                task.cgroup = task.runtime.cgroup(&task.id).unwrap_or_default();
+            }
+            server.answer(call, updated.map(|()| Vec::new()).map_err(Failure::from));
+        });
+        Ok(None)
     }
 
     pub(crate) fn checkpoint(&mut self, request: &CheckpointTaskRequest) -> Answer {

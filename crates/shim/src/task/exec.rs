@@ -109,6 +109,7 @@ fn launch(
         detach: true,
         preserve_fds: 0,
         ignore_paused: false,
+        cgroup: Vec::new(),
     };
     let held = runtime.exec_held(container, &options, &stdio)?;
     if let Some(master) = &held.terminal {

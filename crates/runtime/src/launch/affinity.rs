@@ -1,0 +1,33 @@
+//! The CPUs that we run on while a process is launched (`execCPUAffinity.initial`): it begins on the same ones.
+
+use orlop_sys::sched;
+
+use crate::error::{Doing, Result};
+
+/// Gives this thread its own CPUs back when it is dropped.
+pub(super) struct Borrowed(Vec<u8>);
+
+impl Borrowed {
+    /// Runs on these CPUs, one bit for each.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`](crate::Error::Kernel): none of them is there, or allowed to us.
+    pub(super) fn new(cpus: &[u8]) -> Result<Self> {
+        let mut own = vec![0; 1024];
+        let filled = sched::affinity(&mut own).doing(|| "ask for our own CPUs".to_owned())?;
+        own.truncate(filled);
+        sched::set_affinity(cpus).doing(|| "set the initial CPU affinity".to_owned()).map_err(|e| {
+            e.at("/process/execCPUAffinity/initial")
+                .with_hint("at least one of the CPUs must be online and in the caller's cpuset")
+        })?;
+        Ok(Self(own))
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        // They were ours a moment ago; if the cpuset has changed meanwhile, the kernel has chosen others.
+        sched::set_affinity(&self.0).ok();
+    }
+}

@@ -1,0 +1,81 @@
+//! `update`: new limits for a container that runs.
+
+use std::path::Path;
+
+use orlop_compile::{Update, compile_update};
+use orlop_spec::{Document, Resources, ResourcesDocument, Status};
+use serde_json::Value;
+
+use crate::bundle::{refused, unreadable};
+use crate::error::{Action, Error, Result};
+use crate::id::ContainerId;
+use crate::options::ResourcesSource;
+use crate::runtime::{Container, Runtime};
+use crate::state::CgroupPaths;
+use crate::{files, log};
+
+impl Runtime {
+    /// Changes limits of a container. If one is refused, the others are taken back.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Config`]: values that make no sense, with their places such as `/memory/limit`. [`Error::Cgroup`]: the
+    /// kernel does not take one. [`Error::WrongState`]: the container has ended.
+    pub fn update(&self, id: &ContainerId, source: &ResourcesSource) -> Result<()> {
+        let (file, change) = read(source)?;
+        // Two changes at once would each forget the other's.
+        let _lock = self.store.find(id)?.lock()?;
+        let container = self.load(id)?;
+        let status = container.status()?;
+        if !matches!(status, Status::Created | Status::Running | Status::Paused) {
+            return Err(Error::WrongState { id: id.to_string(), action: Action::Update, status });
+        }
+        let config = container.config()?;
+        let host = self.facts(&config.spec, None)?;
+        let update = compile_update(&config.spec, &change.spec, &host)
+            .map_err(|found| refused(file, &change.text, &found))?;
+        log::findings(&update.warnings);
+        self.apply(container, &config, &update)
+    }
+
+    fn apply(&self, mut container: Container, config: &Document, update: &Update) -> Result<()> {
+        let mut cgroup = container.own_cgroup()?;
+        cgroup.update(self.layout()?, &update.settings)?;
+        // Controllers of version 1 that were not in use so far have made the cgroup larger.
+        let paths = CgroupPaths::of(cgroup.location());
+        if paths != container.saved.cgroups {
+            container.saved.cgroups = paths;
+            container.dir.write_state(&container.saved)?;
+        }
+        if let Some(devices) = &update.devices {
+            cgroup.set_devices(devices)?;
+        }
+        container.keep(config, &update.resources)
+    }
+}
+
+impl Container {
+    /// Writes the limits into the copy of the config, where the next command finds them.
+    fn keep(&self, config: &Document, resources: &Resources) -> Result<()> {
+        let state = |e: serde_json::Error| Error::State { path: self.dir.config_path(), why: e.to_string() };
+        // As a tree, so that what the types do not know stays in it.
+        let mut tree: Value = serde_json::from_str(&config.text).map_err(state)?;
+        tree["linux"]["resources"] = serde_json::to_value(resources).map_err(state)?;
+        self.dir.write_config(tree.to_string().as_bytes())
+    }
+}
+
+/// The new limits, with their text and the name of their file, if they are from one.
+fn read(source: &ResourcesSource) -> Result<(&Path, ResourcesDocument)> {
+    match source {
+        ResourcesSource::Args(resources) => {
+            let document = ResourcesDocument { text: String::new(), spec: (**resources).clone() };
+            Ok((Path::new("update"), document))
+        }
+        ResourcesSource::File(path) => {
+            let (name, text) = files::read_document(path)?;
+            let parsed = ResourcesDocument::parse(text).map_err(|errors| unreadable(name, &errors))?;
+            Ok((name, parsed))
+        }
+    }
+}

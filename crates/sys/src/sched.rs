@@ -1,0 +1,80 @@
+//! How a process is scheduled: policy, I/O priority, CPUs, NUMA nodes; and its execution domain.
+
+use crate::raw::{Error, Result, call};
+
+/// What [`set_scheduler`] sets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// `SCHED_…`.
+    pub policy: u32,
+    /// `SCHED_FLAG_…`.
+    pub flags: u64,
+    /// For the policies other and batch.
+    pub nice: i32,
+    /// For the policies FIFO and RR.
+    pub priority: u32,
+    /// Deadline policy, nanoseconds.
+    pub runtime: u64,
+    /// Deadline policy, nanoseconds.
+    pub deadline: u64,
+    /// Deadline policy, nanoseconds; 0 is the same as `deadline`.
+    pub period: u64,
+}
+
+/// Sets the scheduling policy of a process, 0 for this one
+/// ([sched_setattr(2)](https://man7.org/linux/man-pages/man2/sched_setattr.2.html)). `EPERM`: `CAP_SYS_NICE` is missing, or
+/// the deadline policy is asked for a process that may not run on every CPU. `EBUSY`: the CPUs cannot guarantee as much.
+pub fn set_scheduler(pid: i32, attributes: &Attributes) -> Result<()> {
+    // `struct sched_attr` in 64-bit words of a little-endian machine. The last one holds the clamps of the utilisation.
+    let two = |low: u32, high: u32| u64::from(low) | u64::from(high) << 32;
+    let Attributes { policy, flags, nice, priority, runtime, deadline, period } = *attributes;
+    let mut attr = [two(0, policy), flags, two(nice as u32, priority), runtime, deadline, period, two(0, 0)];
+    attr[0] |= size_of_val(&attr) as u64;
+    // SAFETY: the structure is as long as it says, and only read.
+    unsafe { call(libc::SYS_sched_setattr, [pid as usize, attr.as_ptr() as usize, 0]) }.map(drop)
+}
+
+/// Sets the I/O priority, class and level, of a process, 0 for this one; children inherit it
+/// ([ioprio_set(2)](https://man7.org/linux/man-pages/man2/ioprio_set.2.html)). `EPERM`: the real-time class needs
+/// `CAP_SYS_NICE`.
+pub fn set_io_priority(pid: i32, value: u32) -> Result<()> {
+    const IOPRIO_WHO_PROCESS: usize = 1;
+    // SAFETY: numbers only.
+    unsafe { call(libc::SYS_ioprio_set, [IOPRIO_WHO_PROCESS, pid as usize, value as usize]) }.map(drop)
+}
+
+/// Lets this thread run on these CPUs only, one bit for each
+/// ([sched_setaffinity(2)](https://man7.org/linux/man-pages/man2/sched_setaffinity.2.html)). `EINVAL`: there is none of them
+/// in the machine and in the process's cpuset.
+pub fn set_affinity(cpus: &[u8]) -> Result<()> {
+    // SAFETY: the mask is only read, for its length.
+    unsafe { call(libc::SYS_sched_setaffinity, [0, cpus.len(), cpus.as_ptr() as usize]) }.map(drop)
+}
+
+/// The CPUs that this thread may run on; how much of the mask was filled
+/// ([sched_getaffinity(2)](https://man7.org/linux/man-pages/man2/sched_setaffinity.2.html)). `EINVAL`: it is too short.
+pub fn affinity(cpus: &mut [u8]) -> Result<usize> {
+    // SAFETY: the mask is written for at most its length.
+    unsafe { call(libc::SYS_sched_getaffinity, [0, cpus.len(), cpus.as_mut_ptr() as usize]) }
+}
+
+/// Sets the NUMA memory policy of this thread: `MPOL_…` and flags, and one bit for each node
+/// ([set_mempolicy(2)](https://man7.org/linux/man-pages/man2/set_mempolicy.2.html)). `EINVAL`: the mode or a flag is unknown
+/// to the kernel, or the nodes do not fit it or are not there. `ENOSYS`: the kernel has no NUMA.
+pub fn set_memory_policy(mode: u32, nodes: &[u8]) -> Result<()> {
+    if !nodes.len().is_multiple_of(size_of::<u64>()) {
+        return Err(Error::of(libc::SYS_set_mempolicy, libc::EINVAL));
+    }
+    // One more than there are: the kernel takes one off (BUGS). No nodes are a null pointer.
+    let (mask, max_node) =
+        if nodes.is_empty() { (0, 0) } else { (nodes.as_ptr() as usize, nodes.len() * 8 + 1) };
+    // SAFETY: the mask is only read, in whole words, of which it consists.
+    unsafe { call(libc::SYS_set_mempolicy, [mode as usize, mask, max_node]) }.map(drop)
+}
+
+/// Sets the execution domain of this process
+/// ([personality(2)](https://man7.org/linux/man-pages/man2/personality.2.html)).
+pub fn set_personality(domain: u32) -> Result<()> {
+    // SAFETY: numbers only; what it changes takes effect at exec, or in what uname(2) tells.
+    unsafe { call(libc::SYS_personality, [domain as usize]) }.map(drop)
+}
