@@ -3,10 +3,10 @@ PREFIX ?= /usr/local
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build try test test-unit test-host test-vm bench lint install clean
+.PHONY: help build try test test-unit test-host test-vm conformance bench lint install clean
 
 help: ## list what can be made
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## static binaries: bin/orlop and bin/containerd-shim-orlop-v2
 	@hack/build.sh
@@ -28,6 +28,10 @@ test-host: ## the integration tests on this machine, as root
 
 test-vm: ## the integration tests in the test VM: pure cgroup v2, every capability
 	@hack/test.sh vm
+
+conformance: ## runc's own test suite with orlop, and with runc beside it; takes hours, hack/conformance has options
+	@hack/setup.sh conformance build vm
+	@hack/conformance
 
 bench: ## orlop, runc and crun side by side in one run
 	@hack/setup.sh build bench

@@ -6,6 +6,7 @@
 #   test    run the tests on this machine
 #   vm      run the tests in the test VM
 #   bench   compare with other runtimes
+#   conformance  run runc's own test suite
 set -euo pipefail
 
 oldest_rust=1.88
@@ -23,8 +24,13 @@ packages() {
         echo systemd dbus # for guests that boot systemd
         echo apparmor # its parser, for tests with profiles
         ;;
+    conformance)
+        # What the suite calls, and what its helpers are built with.
+        echo bats jq gawk gcc libc6-dev libseccomp-dev pkg-config dpkg-dev busybox-static mmdebstrap debian-archive-keyring \
+            uidmap util-linux iproute2 python3
+        ;;
     bench) echo runc crun strace busybox-static python3 util-linux ;;
-    *) echo "setup: unknown purpose $1 (build, lint, test, vm, bench)" >&2 && exit 2 ;;
+    *) echo "setup: unknown purpose $1 (build, lint, test, vm, conformance, bench)" >&2 && exit 2 ;;
     esac
 }
 

@@ -20,6 +20,7 @@
 //! | [`terminal`] | pseudo-terminals and console sockets |
 //! | [`unprivileged`] | a user without privileges, with subordinate ids, made without touching `/etc` |
 //! | [`rootless`] | a container in the hands of such a user |
+//! | [`delegated`] | a cgroup that belongs to such a user |
 //! | [`need`] | say SKIP, with the reason, where something a test needs is missing |
 //!
 //! A test reads like what a user would type:
@@ -42,6 +43,7 @@ pub mod cgroup;
 pub mod command;
 pub mod container;
 pub mod criu;
+pub mod delegated;
 pub mod engine;
 pub mod events;
 pub mod ledger;

@@ -4,7 +4,7 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use orlop_tests::terminal::{ConsoleSocket, Terminal};
-use orlop_tests::{Container, Fifo, Invocation, cgroup, criu, need};
+use orlop_tests::{Container, Fifo, Invocation, cgroup, criu, need, spec};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -499,4 +499,129 @@ fn options_that_make_no_sense_are_refused() {
     }
     restore(&counter.container, &["--no-pivot"]).output().fails_with("--no-pivot");
     counter.counts(2);
+}
+
+#[test]
+fn a_container_in_a_user_namespace_is_restored_in_one() {
+    need_criu!();
+    let mut counter = Counter::new();
+    spec::add_user_namespace(&mut counter.container.bundle.config, &[(0, 100_000, 65_536)]);
+    // Its root has no right to open files of ours again.
+    let null = || fs::OpenOptions::new().read(true).write(true).open("/dev/null").expect("it is there");
+    let pid_file = counter.container.pid_file();
+    let flags = ["--detach".as_ref(), "--pid-file".as_ref(), pid_file.as_os_str()];
+    counter.container.with_bundle("run", &flags).stdout(null()).stderr(null()).ok();
+    counter.container.adopt();
+    counter.counts(1);
+    counter.save(&[]);
+    restore_detached(&counter.container, &[]).stdout(null()).stderr(null()).ok();
+    counter.container.adopt();
+    counter.counts(2);
+    let map = fs::read_to_string(format!("/proc/{}/uid_map", counter.container.pid())).expect("it lives");
+    assert_eq!(map.split_whitespace().collect::<Vec<_>>(), ["0", "100000", "65536"]);
+}
+
+#[test]
+fn a_log_file_outside_goes_on_in_the_one_of_whoever_restores() {
+    need_criu!();
+    let mut counter = Counter::new();
+    counter.container.set("/process/args", json!(["sh", "-c", format!("echo first; {COUNTER}")]));
+    let home = counter.container.home().to_owned();
+    let open = |name: &str| {
+        fs::OpenOptions::new().create(true).append(true).open(home.join(name)).expect("a file of ours")
+    };
+    let container = &counter.container;
+    let pid_file = container.pid_file();
+    let flags = ["--detach".as_ref(), "--pid-file".as_ref(), pid_file.as_os_str()];
+    container.with_bundle("run", &flags).stdout(open("log")).stderr(open("log")).ok();
+    container.adopt();
+    counter.counts(1);
+    counter.save(&[]);
+    let (out, err) = (open("other"), open("other"));
+    restore_detached(&counter.container, &[]).stdout(out).stderr(err).ok();
+    counter.container.adopt();
+    counter.container.exec(&["sh", "-c", "echo between >/proc/1/fd/1"]).ok();
+    let read = |name: &str| fs::read_to_string(home.join(name)).expect("a file of ours");
+    assert_eq!((read("log").as_str(), read("other").as_str()), ("first\n", "between\n"));
+}
+
+#[test]
+fn connections_can_be_closed_or_kept() {
+    need_criu!();
+    // Both ends are in the container, so the connection is restored as a whole.
+    let script = "nc -l -p 7000 -e cat & sleep 0.2; mkfifo /tmp/in; (while read w; do echo $w; done) </ask | \
+                  nc 127.0.0.1 7000 >/said";
+    let mut container = Container::sh(&format!("while ! ip link show lo | grep -q UP; do :; done; {script}"));
+    let (mut ask, mut said) = (container.fifo("ask"), container.fifo("said"));
+    container.push("/mounts", json!({"type": "tmpfs", "source": "tmpfs", "destination": "/tmp"}));
+    container.up();
+    ask.tell("one");
+    assert_eq!(said.line(), "one");
+    checkpoint(&container, &[]).output().fails_with("criu failed: ");
+    assert_eq!(container.status(), "running");
+    checkpoint(&container, &["--tcp-established"]).ok();
+    container.wait();
+    restore_detached(&container, &["--tcp-established"]).ok();
+    container.adopt();
+    ask.tell("two");
+    assert_eq!(said.line(), "two");
+}
+
+#[test]
+fn a_job_of_a_shell_is_restored_to_the_terminal_of_whoever_restores() {
+    need_criu!();
+    let container = Container::sh("read a; echo first $a; read b; echo got $a and $b; exit 5");
+    let (mut ours, theirs) = Terminal::open();
+    let on = |command: Invocation| {
+        let copy = || theirs.try_clone().expect("a descriptor can be copied");
+        command.within(&["setsid", "--ctty"]).stdin(copy()).stdout(copy()).stderr(copy())
+    };
+    let running = on(container.with_bundle::<&str>("run", &[])).spawn();
+    ours.type_in("one\n");
+    ours.expect("first one");
+    checkpoint(&container, &["--shell-job", "--leave-running"]).ok();
+    checkpoint(&container, &["--shell-job"]).ok();
+    assert_eq!(running.wait().code, 128 + 9);
+    let running = on(restore(&container, &["--shell-job"])).spawn();
+    ours.type_in("two\n");
+    ours.expect("got one and two");
+    assert_eq!(running.wait().code, 5);
+}
+
+#[test]
+fn memory_can_follow_later() {
+    need_criu!();
+    need!(criu::has("uffd-noncoop"), "userfaultfd(2) of this kernel lacks what CRIU needs");
+    let counter = Counter::up(|_| ());
+    let (mut ready, writer) = std::io::pipe().expect("a pipe");
+    let port =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its number").port();
+    let server = format!("127.0.0.1:{port}");
+    // As the shell does it: the descriptor gets a number that the command inherits.
+    let source = checkpoint(
+        &counter.container,
+        &["--lazy-pages", "--page-server", &server, "--status-fd", "0", "--manage-cgroups-mode", "ignore"],
+    );
+    let source = source.stdin(writer).spawn();
+    let mut byte = [1];
+    std::io::Read::read_exact(&mut ready, &mut byte).expect("CRIU is ready");
+    assert_eq!(byte, [0]);
+
+    let daemon = Invocation::new("criu", &counter.container.io()).env("PATH", criu::path());
+    let port = port.to_string();
+    let flags = ["lazy-pages", "--page-server", "--address", "127.0.0.1", "--port", &port, "-D"];
+    let daemon = daemon.args(flags).arg(images(&counter.container)).spawn();
+    let mut other = Container::new(&["true"]);
+    other.bundle.config = counter.container.bundle.config.clone();
+    other.bundle.save();
+    let pid_file = other.pid_file();
+    let command = other.runtime().env("PATH", criu::path()).arg("restore").arg("--image-path");
+    let command = command.arg(images(&counter.container)).arg("--work-path").arg(images(&counter.container));
+    let command =
+        command.arg("--bundle").arg(counter.container.bundle.path()).arg("--pid-file").arg(&pid_file);
+    command.args(["--detach", "--lazy-pages", "--manage-cgroups-mode", "ignore", &other.id]).ok();
+    other.adopt();
+    assert_eq!(other.status(), "running");
+    daemon.wait().ok();
+    source.wait().ok();
 }

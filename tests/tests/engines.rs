@@ -1,5 +1,5 @@
 //! Container engines: configs as they make them, and the engines themselves with the runtime under test.
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::os::fd::OwnedFd;
 
@@ -188,14 +188,16 @@ struct Containerd {
     room: EngineRoom,
     /// The options of `ctr run` that choose it.
     runtime: Vec<OsString>,
-    _daemon: Running,
+    /// Where it finds programs.
+    path: OsString,
+    daemon: Option<Running>,
 }
 
 impl Containerd {
     /// With its own shim, which starts the runtime's command.
     fn with_command() -> Self {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        Self::new(vec!["--runc-binary".into(), runtime::binary().into()], &path)
+        Self::new(vec!["--runc-binary".into(), runtime::binary().into()], path)
     }
 
     /// With the runtime's shim.
@@ -203,24 +205,35 @@ impl Containerd {
         let mut path = shim::binary().parent().expect("a directory").as_os_str().to_owned();
         path.push(":");
         path.push(std::env::var_os("PATH").unwrap_or_default());
-        Self::new(vec!["--runtime".into(), "io.containerd.orlop.v2".into()], &path)
+        Self::new(vec!["--runtime".into(), "io.containerd.orlop.v2".into()], path)
     }
 
-    fn new(runtime: Vec<OsString>, path: &OsStr) -> Self {
-        let room = EngineRoom::new();
-        let home = room.home().display();
-        let config = room.file(
-            "containerd.toml",
-            &format!(
-                "version = 2\nroot = \"{home}/root\"\nstate = \"{home}/state\"\n\
-                 disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"{home}/socket\"\n\
-                 [ttrpc]\naddress = \"{home}/socket.ttrpc\"\n"
-            ),
+    fn new(runtime: Vec<OsString>, path: OsString) -> Self {
+        let mut containerd = Self { room: EngineRoom::new(), runtime, path, daemon: None };
+        let home = containerd.room.home().display();
+        let config = format!(
+            "version = 2\nroot = \"{home}/root\"\nstate = \"{home}/state\"\n\
+             disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"{home}/socket\"\n\
+             [ttrpc]\naddress = \"{home}/socket.ttrpc\"\n"
         );
-        let daemon = room.command("containerd").env("PATH", path).arg("--config").arg(config).spawn();
+        containerd.room.file("containerd.toml", &config);
+        containerd.boot();
+        containerd
+    }
+
+    fn boot(&mut self) {
+        let config = self.room.home().join("containerd.toml");
+        let daemon =
+            self.room.command("containerd").env("PATH", &self.path).arg("--config").arg(config).spawn();
         let errors = daemon.stdout_file().with_extension("err");
         events::when_file(&errors, |text| text.contains("containerd successfully booted"));
-        Self { room, runtime, _daemon: daemon }
+        self.daemon = Some(daemon);
+    }
+
+    /// Kills it as the kernel does for want of memory.
+    fn crash(&mut self) {
+        self.room.command("sh").args(["-c", "kill -KILL $(pidof containerd)"]).ok();
+        self.daemon.take().map(Running::wait);
     }
 
     /// `ctr ARGS…`
@@ -267,17 +280,20 @@ fn containerd_does_so_with_the_shim() {
         cgroup::controller("cpu").is_some(),
         "ctr asks for CPU shares, and there is no cpu controller here"
     );
-    let containerd = Containerd::with_shim();
+    let mut containerd = Containerd::with_shim();
     lead_through_its_life(&containerd);
 
-    let web = containerd.run(&["--rm"], "again", &["/bin/sh", "-c", "echo up; exec sleep 1000"]).spawn();
-    events::when_file(web.stdout_file(), |text| text == "up\n");
+    containerd.run(&["--detach"], "again", &["/bin/sleep", "1000"]).ok();
     let exec = containerd.ctr(&["task", "exec", "--exec-id", "in", "again", "/bin/cat"]).input(b"through\n");
     assert_eq!(exec.ok().stdout, "through\n");
+    // Containers outlive containerd, and it finds them again.
+    containerd.crash();
+    containerd.boot();
+    let exec = containerd.ctr(&["task", "exec", "--exec-id", "after", "again", "/bin/sh", "-c", "exit 8"]);
+    assert_eq!(exec.output().code, 8);
     assert!(containerd.ctr(&["task", "metrics", "again"]).ok().stdout.contains("pids.current"));
-    containerd.ctr(&["task", "kill", "--signal", "SIGTERM", "again"]).ok();
-    containerd.ctr(&["task", "kill", "--signal", "SIGKILL", "again"]).ok();
-    assert_eq!(web.wait().code, 128 + 9);
+    containerd.ctr(&["task", "delete", "--force", "again"]).ok();
+    containerd.ctr(&["containers", "delete", "again"]).ok();
     let sockets = containerd.room.command("ls").arg("/run/containerd/s").ok().stdout;
     assert_eq!(sockets, "", "no shim is left");
     containerd.room.assert_nothing_left_of(&format!("{}/again", containerd.room.id));

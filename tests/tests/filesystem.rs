@@ -3,7 +3,6 @@ use std::fs;
 use std::path::PathBuf;
 
 use orlop_tests::container::printed;
-use orlop_tests::spec::{HOST_ID, add_user_namespace};
 use orlop_tests::{Container, need, runtime};
 use serde_json::json;
 
@@ -276,25 +275,6 @@ fn proc_and_sys_are_the_containers() {
     let processes: u32 = lines[1].parse().expect("a number");
     assert!(processes <= 3, "{out}");
     assert!(!out.contains("eth0"), "{out}");
-}
-
-#[test]
-fn an_idmapped_mount_shifts_the_owners_or_is_refused() {
-    let mut container = Container::sh("stat -c %u:%g /mnt/file");
-    add_user_namespace(&mut container.bundle.config, &[(0, HOST_ID, 65536)]);
-    bind(&mut container, &["bind", "idmap"]);
-    let mounts = container.bundle.config["mounts"].as_array().expect("a list").len();
-    let mapping = json!([{"containerID": 0, "hostID": HOST_ID, "size": 65536}]);
-    container.set(&format!("/mounts/{}/uidMappings", mounts - 1), mapping.clone());
-    container.set(&format!("/mounts/{}/gidMappings", mounts - 1), mapping);
-    let out = container.run();
-    if runtime::is_orlop() {
-        // Not built yet, and so refused: nobody is left with the wrong owners.
-        assert!(out.code == 1 && out.stderr.contains("\"idmap\" is not supported yet"), "{out}");
-        return;
-    }
-    need!(out.stdout == "0:0\n", "this runtime has no idmapped mounts");
-    assert_eq!(out.ok().stdout, "0:0\n", "the host's root owns the file, and so does the container's");
 }
 
 #[test]

@@ -61,7 +61,10 @@ fn ids_that_are_not_granted_are_named_with_the_file_and_what_it_grants() {
         let expected = format!(
             "/etc/subgid does not grant user {NAME} ({USER}) the ids {missing} (/linux/gidMappings/1"
         );
-        assert!(out.stderr.contains(&expected) && out.stderr.contains(&format!("but {granted}")), "{out}");
+        assert!(
+            out.stderr.contains(&expected) && out.stderr.contains(&format!("it grants {granted}")),
+            "{out}"
+        );
         rootless.container.assert_no_leaks();
     }
 }
@@ -76,7 +79,7 @@ fn a_user_without_any_grant_is_told_so() {
     });
     let expected = format!("/etc/subuid does not grant user {NAME} ({USER}) the ids 100000-165535");
     let out = rootless.run().output().fails_with(&expected);
-    assert!(out.stderr.contains("but nothing") && out.stderr.contains("/linux/uidMappings/1"), "{out}");
+    assert!(out.stderr.contains("it grants nothing") && out.stderr.contains("/linux/uidMappings/1"), "{out}");
     rootless.container.assert_no_leaks();
 }
 

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use orlop_protobuf::Message as _;
 use orlop_tests::shim::messages::{
     Any, BootstrapParams, CloseIo, Connected, Create, Deleted, Empty, Ended, Exec, Exit, Kill, Options, Pid,
-    Pids, Resize, RuntimeInfo, State, Stats, Which,
+    Pids, Resize, RuntimeInfo, State, Stats, Update, Which,
 };
 use orlop_tests::shim::{self, Client, Shim, call_start, frame};
-use orlop_tests::{Container, Fifo};
+use orlop_tests::{Container, Fifo, cgroup, need};
 use serde_json::{Value, json};
 
 const UNKNOWN: i32 = 2;
@@ -259,6 +259,37 @@ fn the_end_of_a_container_is_told_last() {
     let exits = heard.iter().filter(|event| event.topic == "/tasks/exit");
     let ended: Vec<_> = exits.map(|e| Exit::decode(&e.event.as_ref().unwrap().value).unwrap().id).collect();
     assert_eq!(ended, ["x", &stage.container.id]);
+}
+
+#[test]
+fn a_kill_for_want_of_memory_is_told_before_the_end() {
+    need!(cgroup::controller("memory").is_some(), "there is no memory controller here");
+    let mut container = Container::sh("tail /dev/zero");
+    container.set("/linux/resources/memory/limit", 16 << 20);
+    let mut stage = Stage::new(container);
+    stage.create();
+    stage.start();
+    let first = stage.which();
+    stage.wait(&first);
+    stage.delete(&first);
+    assert_eq!(stage.topics("/tasks/delete"), ["create", "start", "oom", "exit", "delete"]);
+}
+
+#[test]
+fn limits_can_be_changed() {
+    need!(cgroup::controller("pids").is_some(), "there is no pids controller here");
+    let mut stage = Stage::new(Container::lasting());
+    let pid = stage.create();
+    let limits = |text: &str| Any { type_url: "LinuxResources".into(), value: text.into() };
+    let update =
+        |text: &str, stage: &Stage| Update { id: stage.container.id.clone(), resources: Some(limits(text)) };
+    let refused = update(r#"{"pids":{"limit":"many"}}"#, &stage);
+    assert_eq!(stage.refused("Update", &refused), INVALID);
+    let accepted = update(r#"{"pids":{"limit":77}}"#, &stage);
+    stage.client.call::<Empty>("Update", &accepted).expect("it is changed");
+    assert_eq!(cgroup::read(pid as i32, "pids", "pids.max", "pids.max").trim(), "77");
+    let first = stage.which();
+    stage.delete(&first);
 }
 
 #[test]

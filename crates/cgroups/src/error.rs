@@ -74,6 +74,19 @@ pub enum Error {
         /// What is there.
         available: Controllers,
     },
+    /// Controllers that settings need are not given on in a cgroup that is not the caller's.
+    #[error(
+        "{}: the {missing} controller is not given to the cgroups below, and this cgroup is not ours to change: {errno}; \
+         hint: run as root, or have the controller delegated to you", path.display()
+    )]
+    NotDelegated {
+        /// The directory whose `cgroup.subtree_control` lacks them.
+        path: PathBuf,
+        /// What is missing.
+        missing: Controllers,
+        /// The kernel's answer.
+        errno: Errno,
+    },
     /// The cgroup is threaded or invalid as a domain, and a setting needs a domain (cgroup-v2.rst, "Threads").
     #[error(
         "{}: the cgroup is in the state {kind:?} and cannot have the {needed} controllers; hint: choose a linux.cgroupsPath \
@@ -115,7 +128,7 @@ pub enum Error {
     },
     /// The cgroup has processes in it before the container was made.
     #[error(
-        "{}: the cgroup is not empty: {} process(es), first {}; hint: choose another linux.cgroupsPath or end them",
+        "{}: container's cgroup is not empty: {} process(es), first {}; hint: choose another linux.cgroupsPath or end them",
         path.display(), pids.len(), pids.first().copied().unwrap_or_default()
     )]
     NotEmpty {
@@ -125,7 +138,7 @@ pub enum Error {
         pids: Vec<i32>,
     },
     /// The cgroup is frozen before the container was made: its process would never run.
-    #[error("{}: the cgroup is frozen; hint: echo 0 > {}/cgroup.freeze, here or in a parent", path.display(), path.display())]
+    #[error("{}: container's cgroup unexpectedly frozen; hint: echo 0 > {}/cgroup.freeze, here or in a parent", path.display(), path.display())]
     Frozen {
         /// The directory.
         path: PathBuf,
@@ -230,7 +243,10 @@ impl Error {
     /// The kernel's answer, where there is one.
     pub fn errno(&self) -> Option<Errno> {
         match self {
-            Self::Call { errno, .. } | Self::Write { errno, .. } | Self::Device { errno, .. } => Some(*errno),
+            Self::Call { errno, .. }
+            | Self::Write { errno, .. }
+            | Self::NotDelegated { errno, .. }
+            | Self::Device { errno, .. } => Some(*errno),
             _ => None,
         }
     }

@@ -1,6 +1,8 @@
 //! The commands: one file each, with its arguments and what it prints.
 
 use std::ffi::OsStr;
+use std::path::Path;
+use std::sync::OnceLock;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use orlop_runtime::Result;
@@ -87,7 +89,7 @@ Exit statuses:
 impl Entry {
     /// Its definition for clap.
     pub(crate) fn define(&self) -> Command {
-        let name = format!("orlop {}", self.name);
+        let name = format!("{} {}", program(), self.name);
         let command = Command::new(self.name).help_template(HELP.replace("{bin}", &name)).bin_name(name);
         // Of options given twice the last counts, as with Go.
         (self.arguments)(command.about(self.about).args_override_self(true))
@@ -104,11 +106,11 @@ pub(crate) fn globals_only() -> Command {
     let version =
         Arg::new("version").long("version").short('v').action(ArgAction::SetTrue).help("Print the version");
     Command::new("orlop")
-        .bin_name("orlop")
-        .about("A minimal OCI container runtime")
-        .help_template(HELP)
+        .bin_name(program())
+        .about("Open Container Initiative runtime")
+        .help_template(HELP.replace("{bin}", program()))
         .args_override_self(true)
-        .override_usage("orlop [OPTIONS] <COMMAND>")
+        .override_usage(format!("{} [OPTIONS] <COMMAND>", program()))
         .args(globals::options())
         .arg(version)
         .no_binary_name(true)
@@ -117,14 +119,29 @@ pub(crate) fn globals_only() -> Command {
 /// The definition of everything.
 pub(crate) fn all() -> Command {
     let commands = COMMANDS.iter().map(Entry::define);
-    let template = HELP.replace("{all-args}", "Commands:\n{subcommands}\n\nOptions:\n{options}");
+    let template = HELP
+        .replace("{bin}", program())
+        .replace("{all-args}", "Commands:\n{subcommands}\n\nOptions:\n{options}");
     globals_only().subcommands(commands).help_template(template).after_help(EXIT_STATUSES)
+}
+
+/// The name that this program goes by: its own, or that of a runtime whose place it has taken by a link of that name.
+/// Some who call one tell it by this.
+pub(crate) fn program() -> &'static str {
+    static NAME: OnceLock<&str> = OnceLock::new();
+    NAME.get_or_init(|| {
+        let called = std::env::args_os().next().unwrap_or_default();
+        let called = Path::new(&called).file_name().unwrap_or_default();
+        ["runc", "crun"].into_iter().find(|name| called == *name).unwrap_or("orlop")
+    })
 }
 
 /// What `--version` prints: lines that engines read.
 pub(crate) fn version() -> String {
+    let own = if program() == "orlop" { "" } else { " (orlop)" };
     format!(
-        "orlop version {}\ncommit: {}\nspec: {}\n",
+        "{} version {}{own}\ncommit: {}\nspec: {}\n",
+        program(),
         env!("CARGO_PKG_VERSION"),
         option_env!("ORLOP_COMMIT").unwrap_or("unknown"),
         orlop_spec::VERSION

@@ -34,7 +34,7 @@ pub(crate) fn options() -> [Arg; 8] {
             .default_value("warning"),
         switch("debug", "The same as --log-level debug"),
         switch("systemd-cgroup", "Let systemd make cgroups; the same as --cgroup-manager systemd"),
-        option("rootless", "BOOL", "Forgive a lack of rights over cgroups: true, false or auto")
+        option("rootless", "BOOL", "Do without a cgroup where the caller may make none: true, false or auto")
             .value_parser(["auto", "true", "false"])
             .hide_possible_values(true)
             .ignore_case(true)

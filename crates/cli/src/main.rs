@@ -90,9 +90,10 @@ fn report(log: Option<&Log>, error: &Error, status: u8) -> u8 {
         Some(log) if !log.is_stderr() => log.error(error),
         _ => {}
     }
+    let name = if error.is_the_containers() { "" } else { "orlop: " };
     let text = match error.help() {
-        Some(help) if stderr.is_terminal() => format!("orlop: {}\n{help}\n", error.headline()),
-        _ => format!("orlop: {error}\n"),
+        Some(help) if stderr.is_terminal() => format!("{name}{}\n{help}\n", error.headline()),
+        _ => format!("{name}{error}\n"),
     };
     // Where standard error is closed nobody is left to be told.
     stderr.write_all(text.as_bytes()).ok();

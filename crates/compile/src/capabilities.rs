@@ -102,7 +102,7 @@ impl Compiler<'_> {
         self.check_within(&effective, &permitted, "permitted");
         self.check_within(&inheritable, &bounding, "bounding");
         let raised = permitted.bits & inheritable.bits;
-        self.check_ambient(&ambient, raised);
+        self.check_ambient(&ambient, raised, &inheritable);
         Sets {
             bounding: bounding.bits,
             effective: effective.bits,
@@ -192,14 +192,22 @@ impl Compiler<'_> {
         }
     }
 
-    /// As with runc, an ambient capability that cannot be raised is passed over. Builders of images list all of them, with
-    /// none inheritable since CVE-2022-24769, for every command that they run.
-    fn check_ambient(&mut self, ambient: &Set, raised: u64) {
+    /// As with runc, and in its words, an ambient capability that cannot be raised is passed over. Builders of images list
+    /// all of them, with none inheritable since CVE-2022-24769, for every command that they run: no reason for a warning.
+    fn check_ambient(&mut self, ambient: &Set, raised: u64, inheritable: &Set) {
         let outside = ambient.bits & !raised;
-        if outside != 0 {
-            let message =
-                format!("{} is not ambient: that takes being permitted and inheritable", list_of(outside));
-            self.note(Code::CapabilitySets, Pointer::new(ambient.list), message);
+        if outside == 0 {
+            return;
+        }
+        let message = format!(
+            "can't raise ambient capability {}: it is not permitted and inheritable",
+            list_of(outside)
+        );
+        let pointer = Pointer::new(ambient.list);
+        if inheritable.bits == 0 {
+            self.note(Code::CapabilitySets, pointer, message);
+        } else {
+            self.warn(Code::CapabilitySets, pointer, message);
         }
     }
 }

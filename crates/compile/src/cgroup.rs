@@ -36,7 +36,8 @@ impl Compiler<'_> {
                 self.error(Code::Cgroup, Pointer::new("/linux/cgroupsPath"), message)
                     .hint("mount -t cgroup2 none /sys/fs/cgroup/unified");
             }
-            self.launch.cgroup = Some(CgroupPlan { path, plan, owner: self.cgroup_owner(), best_effort });
+            let owner = self.cgroup_owner();
+            self.launch.cgroup = Some(CgroupPlan { path, plan, owner, best_effort });
         }
     }
 
@@ -120,7 +121,7 @@ impl Compiler<'_> {
     }
 
     /// A writable cgroup tree is of no use to a container that does not own it.
-    fn cgroup_owner(&self) -> Option<u32> {
+    fn cgroup_owner(&mut self) -> Option<u32> {
         let writable = self.spec.mounts.iter().any(|mount| {
             matches!(mount.kind.as_str(), "cgroup" | "cgroup2")
                 && clean(&mount.destination) == "/sys/fs/cgroup"
@@ -128,7 +129,13 @@ impl Compiler<'_> {
         });
         let own = self.namespaces.is_new(&NamespaceKind::Cgroup);
         let process = self.spec.process.as_ref().filter(|_| own && writable)?;
-        self.host_uid(process.user.uid)
+        let owner = self.host_uid(process.user.uid)?;
+        if self.host.euid != 0 && owner != self.host.euid {
+            let message = "the cgroup cannot be given to this user: only root gives files away";
+            self.warn(Code::CgroupIgnored, Pointer::new("/process/user/uid"), message);
+            return None;
+        }
+        Some(owner)
     }
 
     /// The directory of the container's control group in the tree of version 2; the caller's, if it has none of its own.

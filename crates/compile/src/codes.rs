@@ -55,6 +55,7 @@ codes! {
     306 MountInProc "mount over or below /proc"
     307 MountNeedsNamespace "file system of a namespace that is the host's"
     308 MountCgroup "cgroup mount"
+    309 MountIdMap "id-mapped mount"
 
     401 Device "device node"
     402 DeviceTwice "device node listed twice"

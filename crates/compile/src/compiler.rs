@@ -2,7 +2,8 @@
 
 use crate::namespaces::Namespaces;
 use crate::{
-    CachedFilter, Code, Compiled, Diagnostic, Diagnostics, Fill, FillWith, Host, Launch, Origin, Severity,
+    CachedFilter, Code, Compiled, Diagnostic, Diagnostics, Fill, FillWith, Host, Launch, MountIdMap, Origin,
+    Severity,
 };
 use orlop_program::step::Source;
 use orlop_program::{Builder, Slot, Step};
@@ -151,9 +152,20 @@ impl<'a> Compiler<'a> {
         if !self.joined && !(self.host.privileged && self.in_user_namespace()) {
             return Source::Path(bytes(path).into());
         }
+        self.tree(path, recursive, None, asks)
+    }
+
+    /// A bind mount's source as a tree that the host side takes hold of.
+    pub(crate) fn tree<'p>(
+        &mut self,
+        path: &Path,
+        recursive: bool,
+        id_map: Option<MountIdMap>,
+        asks: &Pointer,
+    ) -> Source<'p> {
         self.no_nul(bytes(path), asks);
         let slot = self.slot(asks);
-        let what = FillWith::DetachedTree { path: path.to_owned(), recursive };
+        let what = FillWith::DetachedTree { path: path.to_owned(), recursive, id_map };
         self.launch.fills.push(Fill { slot, what, origin: asks.clone().into() });
         Source::Tree(slot)
     }

@@ -55,14 +55,19 @@ impl Compiler<'_> {
         }
         let mut names = BTreeSet::new();
         let mut env = Vec::with_capacity(process.env.len() + 2);
+        let mut has_home = false;
         for variable in process.env.iter().rev() {
-            // An empty home is none (as with runc).
-            if variable != "HOME=" && names.insert(name(variable)) {
+            if !names.insert(name(variable)) {
+                continue;
+            }
+            // An empty home is none, whatever came before (as with runc).
+            if variable != "HOME=" {
                 env.push(Str::from(variable));
+                has_home |= name(variable) == "HOME";
             }
         }
         env.reverse();
-        (env, names.contains("HOME"))
+        (env, has_home)
     }
 
     /// Finds `HOME` where the environment lacks it.

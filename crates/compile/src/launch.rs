@@ -143,9 +143,33 @@ pub enum FillWith {
         path: PathBuf,
         /// With the mounts below it.
         recursive: bool,
+        /// Whose ids are mapped.
+        id_map: Option<MountIdMap>,
     },
+    /// A user namespace, for a new file system whose ids are mapped.
+    UserNamespace(MountIdMap),
     /// The host's procfs, as a directory.
     Procfs,
+}
+
+/// The mapping of a mount's ids.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MountIdMap {
+    /// Whose mappings they are.
+    pub namespace: UserNamespace,
+    /// Of every mount of the tree.
+    pub recursive: bool,
+    /// Who asks for it.
+    pub origin: Origin,
+}
+
+/// A user namespace, for its mappings.
+#[derive(Clone, Debug, PartialEq)]
+pub enum UserNamespace {
+    /// A new one, with these.
+    With(IdMaps),
+    /// The one with this file.
+    Of(PathBuf),
 }
 
 /// The container's control group.

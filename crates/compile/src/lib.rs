@@ -73,11 +73,13 @@ pub use codes::Code;
 pub use container::compile;
 pub use diagnostics::{Diagnostic, Diagnostics, Origin, Severity};
 pub use exec::compile_exec;
+pub use hooks::compile_hook;
 pub use host::{CgroupRights, Host};
 pub use launch::{
-    CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, SchedulerAttributes, SeccompAgent,
+    CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, MountIdMap, SchedulerAttributes,
+    SeccompAgent, UserNamespace,
 };
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
-pub use options::{CachedFilter, ExecOptions, Mode, Options, Overlay};
+pub use options::{CachedFilter, ExecOptions, HookOptions, HookTime, Mode, Options, Overlay};
 pub use update::{Update, compile_update};

@@ -42,7 +42,7 @@ impl Ids {
 }
 
 impl<'a> Compiler<'a> {
-    fn maps_of(&self, ids: Ids) -> &'a [IdMapping] {
+    pub(crate) fn maps_of(&self, ids: Ids) -> &'a [IdMapping] {
         match ids {
             Ids::User => &self.linux.uid_mappings,
             Ids::Group => &self.linux.gid_mappings,
@@ -86,7 +86,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn id_maps(&self) -> IdMaps {
+    pub(crate) fn id_maps(&self) -> IdMaps {
         IdMaps {
             uid: self.linux.uid_mappings.clone(),
             gid: self.linux.gid_mappings.clone(),
@@ -127,22 +127,33 @@ impl<'a> Compiler<'a> {
     }
 
     fn check_list(&mut self, ids: Ids) {
-        let maps = self.maps_of(ids);
+        self.check_maps(self.maps_of(ids), Code::Mapping, &|at| match at {
+            Some(at) => Pointer::new(ids.entry()).at(at),
+            None => Pointer::new(ids.list()),
+        });
+    }
+
+    /// Refuses mappings that the kernel would refuse. `place` is where one of them stands, or all of them.
+    pub(crate) fn check_maps(
+        &mut self,
+        maps: &[IdMapping],
+        code: Code,
+        place: &dyn Fn(Option<usize>) -> Pointer,
+    ) {
         if maps.len() > MOST {
             let message = format!("{} mappings are more than the {MOST} that the kernel takes", maps.len());
-            self.error(Code::Mapping, Pointer::new(ids.list()), message);
+            self.error(code, place(None), message);
             return;
         }
         for (index, map) in maps.iter().enumerate() {
-            let pointer = Pointer::new(ids.entry()).at(index);
             if map.size == 0 {
-                self.error(Code::Mapping, pointer, "the mapping has size 0");
+                self.error(code, place(Some(index)), "the mapping has size 0");
                 continue;
             }
             // The last id, 2^32-1, means "no id" to the kernel.
             if [map.container_id, map.host_id].iter().any(|start| start.checked_add(map.size).is_none()) {
                 let message = format!("the mapping of {} ids goes beyond id {}", map.size, u32::MAX - 1);
-                self.error(Code::Mapping, pointer, message);
+                self.error(code, place(Some(index)), message);
                 continue;
             }
             let overlap =
@@ -152,8 +163,8 @@ impl<'a> Compiler<'a> {
                     || overlap(map.host_id, other.host_id, other.size)
             });
             if let Some(other) = earlier {
-                let message = format!("the mapping overlaps with {}/{other}", ids.list());
-                self.error(Code::Mapping, pointer, message).hint("each id can be mapped only once");
+                let message = format!("the mapping overlaps with {}", place(Some(other)));
+                self.error(code, place(Some(index)), message).hint("each id can be mapped only once");
             }
         }
     }
@@ -175,7 +186,7 @@ impl<'a> Compiler<'a> {
 }
 
 /// What an id of the container is on the host.
-fn find(maps: &[IdMapping], id: u32) -> Option<u32> {
+pub(crate) fn find(maps: &[IdMapping], id: u32) -> Option<u32> {
     maps.iter().find_map(|map| {
         let offset = id.checked_sub(map.container_id).filter(|offset| *offset < map.size)?;
         map.host_id.checked_add(offset)

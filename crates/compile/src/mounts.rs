@@ -3,6 +3,7 @@
 mod bind;
 mod cgroup;
 mod file_system;
+mod idmap;
 pub(crate) mod options;
 mod place;
 
@@ -63,29 +64,18 @@ impl Compiler<'_> {
                 self.warn(Code::MountType, entry.field("/mounts/{}/type"), message);
                 self.bind(entry, false);
             }
+            (None, _) if entry.options.flags & libc::MS_REMOUNT != 0 => self.remount(entry),
             (None, "cgroup") => self.cgroup_mount(entry),
             (None, "" | "none") => {
                 let message = "the mount has neither a file system type nor the option bind or rbind";
                 self.error(Code::MountType, entry.field("/mounts/{}/type"), message);
             }
-            (None, _) => self.file_system(entry),
+            (None, fstype) => self.new_file_system(entry, fstype),
         }
         self.propagate(entry);
     }
 
     fn check_options(&mut self, entry: &Entry<'_>) {
-        for option in &entry.options.not_yet {
-            let what = format!("the mount option {:?}", entry.mount.options[*option]);
-            self.not_yet(entry.option(*option), &what);
-        }
-        for (given, field) in [
-            (!entry.mount.uid_mappings.is_empty(), "/mounts/{}/uidMappings"),
-            (!entry.mount.gid_mappings.is_empty(), "/mounts/{}/gidMappings"),
-        ] {
-            if given {
-                self.not_yet(entry.field(field), "a mount with id mappings of its own");
-            }
-        }
         if let Some(option) = entry.options.copy_up
             && (entry.mount.kind != "tmpfs" || entry.options.bind().is_some())
         {

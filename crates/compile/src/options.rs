@@ -1,5 +1,6 @@
 //! What the command line says, besides the config.
 
+use orlop_program::Slot;
 use std::path::Path;
 
 /// What the program ends with.
@@ -56,6 +57,26 @@ pub struct Overlay<'a> {
     pub at: &'a Path,
     /// Options of the tmpfs, such as `size` and `64m`.
     pub options: &'a [(&'a str, Option<&'a str>)],
+}
+
+/// For a hook that runs in the container.
+#[derive(Clone, Copy, Debug)]
+pub struct HookOptions<'a> {
+    /// The container's id.
+    pub id: &'a str,
+    /// Where its standard input, output and error are.
+    pub streams: [Slot; 3],
+    /// When it runs.
+    pub when: HookTime<'a>,
+}
+
+/// When a hook runs in the container.
+#[derive(Clone, Copy, Debug)]
+pub enum HookTime<'a> {
+    /// While the root, which is here, is not yet switched (`createContainer`).
+    Creating(&'a Path),
+    /// Right before the container's program (`startContainer`).
+    Starting,
 }
 
 /// For `exec`.

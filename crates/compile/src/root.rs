@@ -126,7 +126,11 @@ impl Compiler<'_> {
     /// Mounts that had to be filled first.
     pub(crate) fn read_only_mounts(&mut self) {
         for (index, target) in std::mem::take(&mut self.read_only_later) {
-            let step = Step::MountAttributes { target: target.as_str().into(), set: libc::MOUNT_ATTR_RDONLY };
+            let step = Step::MountAttributes {
+                target: target.as_str().into(),
+                set: libc::MOUNT_ATTR_RDONLY,
+                clear: 0,
+            };
             let why = "Read-only as asked, but only after devices and mount points were made in it.";
             self.step(step, Pointer::new("/mounts/{}").at(index), why);
         }

@@ -35,11 +35,6 @@ fn what_is_not_built_yet() {
     all_are_found(&[
         (&[("/linux/netDevices", json!({"eth0": {}}))], &["NotBuiltYet /linux/netDevices"]),
         (&[("/linux/intelRdt", json!({"closID": "a"}))], &["NotBuiltYet /linux/intelRdt"]),
-        (&[("/mounts/0/options", json!(["nodev", "idmap"]))], &["NotBuiltYet /mounts/0/options/1"]),
-        (
-            &[("/mounts/0/uidMappings", json!([{"containerID": 0, "hostID": 1, "size": 1}]))],
-            &["NotBuiltYet /mounts/0/uidMappings"],
-        ),
         (&[("/linux/cgroupsPath", json!("a.slice:b:c"))], &["NotBuiltYet /linux/cgroupsPath"]),
     ]);
 }
@@ -191,7 +186,10 @@ fn mounts() {
         (&[mount("/a", "bind", "/b", &[])], &["warn MountType /mounts/1/type"]),
         (&[mount("/a", "", "", &["bind"])], &["MountSource /mounts/1/source"]),
         (&[mount("/a", "", "/b", &["bind", "mode=1"])], &["MountOption /mounts/1/options/1"]),
-        (&[mount("/a", "tmpfs", "", &["remount"])], &["MountOption /mounts/1/options"]),
+        (&[mount("/proc", "proc", "", &["remount", "ro"])], &[]),
+        (&[mount("/proc", "proc", "", &["remount", "hidepid=2"])], &["MountOption /mounts/1/options/1"]),
+        (&[mount("/proc", "proc", "", &["remount", "sync"])], &["warn MountOptionIgnored /mounts/1/options"]),
+        (&[mount("/a", "", "/srv", &["bind", "lazytime"])], &["warn MountOptionIgnored /mounts/1/options"]),
         (
             &[mount("/a", "tmpfs", "", &["silent", "iversion"])],
             &["warn MountOptionIgnored /mounts/1/options", "warn MountOptionIgnored /mounts/1/options"],
@@ -268,5 +266,55 @@ fn clocks() {
         (&[time(""), offset("realtime", 1, 0)], &["TimeOffset /linux/timeOffsets/realtime"]),
         (&[time(""), offset("monotonic", 9_223_372_037, 0)], &["TimeOffset /linux/timeOffsets/monotonic"]),
         (&[time(""), offset("boottime", 0, 1_000_000_000)], &["TimeOffset /linux/timeOffsets/boottime"]),
+    ]);
+}
+
+#[test]
+fn id_mapped_mounts() {
+    let bound = |options: &[&str], uids: Value, gids: Value| {
+        let mount = json!({"destination": "/mnt", "source": "/srv", "options": options, "uidMappings": uids,
+            "gidMappings": gids});
+        ("/mounts/-", mount)
+    };
+    let (one, none) = (json!([map(0, 1000, 1)]), json!([]));
+    let user = ("/linux/namespaces/-", json!({"type": "user"}));
+    let maps = [
+        ("/linux/uidMappings", json!([map(0, 1000, 10)])),
+        ("/linux/gidMappings", json!([map(0, 1000, 10)])),
+    ];
+    let both = |mount: (&'static str, Value)| vec![user.clone(), maps[0].clone(), maps[1].clone(), mount];
+    let option = "MountIdMap /mounts/1/options/1";
+    all_are_found(&[
+        (&[bound(&["bind", "idmap"], one.clone(), one.clone())], &[]),
+        (&[bound(&["rbind"], one.clone(), one.clone())], &[]),
+        (&[bound(&["bind", "ridmap"], one.clone(), none.clone())], &["MountIdMap /mounts/1/gidMappings"]),
+        (&[bound(&["bind"], none.clone(), one.clone())], &["MountIdMap /mounts/1/uidMappings"]),
+        (&[bound(&["bind", "idmap"], none.clone(), none.clone())], &[option]),
+        (&both(bound(&["bind", "idmap"], none.clone(), none.clone())), &[]),
+        (&[bound(&["bind", "idmap=uids=0-1-2"], none.clone(), none.clone())], &[option]),
+        (&[bound(&["bind", "ridmap=uids=0-1-2;gids=0-1-2"], none.clone(), none.clone())], &[]),
+        (&[bound(&["bind", "idmap=uids=@0-1-2;gids=0-1-2"], none.clone(), none.clone())], &[option]),
+        (&both(bound(&["bind", "idmap=uids=@0-9-1;gids=@0-0-2"], none.clone(), none.clone())), &[]),
+        (&[bound(&["bind", "idmap=uids=0-1-2;gids=0-1-2"], one.clone(), one.clone())], &[option]),
+        (&[bound(&["bind", "idmap=uids=0-1-0;gids=0-1-2"], none.clone(), none.clone())], &[option]),
+        (
+            &[bound(
+                &["bind"],
+                json!([map(0, 1, 0), map(1, u32::MAX, 1)]),
+                json!([map(0, 5, 5), map(4, 20, 1)]),
+            )],
+            &[
+                "MountIdMap /mounts/1/uidMappings/0",
+                "MountIdMap /mounts/1/uidMappings/1",
+                "MountIdMap /mounts/1/gidMappings/1",
+            ],
+        ),
+        (&[mount("/mnt", "tmpfs", "tmpfs", &["idmap"])], &["MountIdMap /mounts/1/options/0"]),
+        (&[mount("/mnt", "tmpfs", "tmpfs", &["idmap=uids=0-1-2;gids=0-1-2"])], &[]),
+        (
+            &[mount("/proc", "proc", "", &["remount", "idmap=uids=0-1-2;gids=0-1-2"])],
+            &["MountIdMap /mounts/1"],
+        ),
+        (&both(mount("/mnt", "tmpfs", "tmpfs", &["idmap"])), &["MountIdMap /mounts/1"]),
     ]);
 }

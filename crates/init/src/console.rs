@@ -2,7 +2,7 @@
 
 use crate::Machine;
 use crate::devices::{self, NULL_DEVICE};
-use crate::machine::Outcome;
+use crate::machine::{Outcome, wait_for_word};
 use crate::report::{self, Fault};
 use crate::target;
 use orlop_program::Slot;
@@ -34,7 +34,10 @@ pub fn make(machine: &mut Machine<'_>, size: Option<(u16, u16)>, mount_it: bool,
         mount::move_mount(tree.fd(), place.fd())?;
     }
     own(ours.fd(), uid)?;
-    report::send(machine.slot(Slot::HOST), &Message::Console, Some(master.fd()))?;
+    let host = machine.slot(Slot::HOST);
+    report::send(host, &Message::Console, Some(master.fd()))?;
+    // Whoever holds the master sets its size and mode before anything is written to it.
+    wait_for_word(host)?;
     (0..3).try_for_each(|number| file::dup_to_standard(ours.fd(), number))?;
     terminal::make_controlling(Fd::STDIN).map_err(Fault::from)
 }

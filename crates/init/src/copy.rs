@@ -1,4 +1,4 @@
-//! What a new file system takes over from the directory that it covers: permissions, owner, and a copy of what is in it.
+//! What a new file system takes over from the directory that it covers: owner, and a copy of what is in it.
 //!
 //! The directory belongs to the container and may be changed while it is copied: nothing is followed, and what is read is
 //! checked after it was opened. The copy stays in a file system of the container's.
@@ -17,16 +17,6 @@ const DEPTH: u32 = 256;
 /// How much of a file is asked for at once.
 const CHUNK: usize = 1 << 20;
 
-/// What is taken over.
-pub struct What {
-    /// Permissions.
-    pub mode: bool,
-    /// Owner and group.
-    pub owner: bool,
-    /// Everything in it.
-    pub content: bool,
-}
-
 /// Opens a directory that is about to be covered. There need not be one.
 pub fn open_covered(machine: &mut Machine<'_>, path: Str<'_>, slot: Slot) -> Outcome {
     match directory(machine.root(), path) {
@@ -37,21 +27,14 @@ pub fn open_covered(machine: &mut Machine<'_>, path: Str<'_>, slot: Slot) -> Out
     Ok(())
 }
 
-/// Makes the file system at `target` like the directory that it covers.
-pub fn take_over(machine: &mut Machine<'_>, from: Slot, target: Str<'_>, what: &What) -> Outcome {
+/// Fills the file system at `target` with what it covers.
+pub fn take_over(machine: &mut Machine<'_>, from: Slot, target: Str<'_>, owner: bool) -> Outcome {
     let Some(from) = machine.take(from) else { return Ok(()) };
     let to = directory(machine.root(), target)?;
-    let status = file::fstat(from.fd())?;
-    if what.owner {
-        own(to.fd(), c".", &status)?;
+    if owner {
+        own(to.fd(), c".", &file::fstat(from.fd())?)?;
     }
-    if what.mode {
-        file::fchmodat(to.fd(), c".", status.mode & PERMISSIONS)?;
-    }
-    if what.content {
-        content(from.fd(), to.fd(), DEPTH)?;
-    }
-    Ok(())
+    Ok(content(from.fd(), to.fd(), DEPTH)?)
 }
 
 fn directory(root: Fd, path: Str<'_>) -> Result<OwnedFd> {

@@ -103,8 +103,10 @@ impl<'a> Machine<'a> {
             Step::BindRoot { source, at } => root::bind(self, source, at.c_str()),
             Step::OverlayRoot { lower, at, options } => root::overlay(self, lower, at.c_str(), options),
             Step::UseRoot {} => root::use_current(self),
-            Step::Mount { fstype, options, attributes, target, real, keep } => {
-                mounts::new(self, fstype, options, attributes, mounts::Target { path: target, real }, keep)
+            Step::Mount { fstype, options, attributes, target, real, keep, id_map, like } => {
+                let made = mounts::fresh(self, fstype, options, attributes, like)?;
+                mounts::map_ids(self, &made, id_map)?;
+                mounts::attach(self, made, mounts::Target { path: target, real }, keep)
             }
             Step::Bind { source, recursive, set, clear, set_all, clear_all, target } => {
                 let own = orlop_sys::mount::Attributes { set, clear, ..Default::default() };
@@ -115,11 +117,9 @@ impl<'a> Machine<'a> {
             Step::Propagation { target, propagation, recursive } => {
                 mounts::propagation(self, target, propagation, recursive)
             }
-            Step::MountAttributes { target, set } => mounts::attributes(self, target, set),
+            Step::MountAttributes { target, set, clear } => mounts::attributes(self, target, set, clear),
             Step::OpenCovered { path, slot } => copy::open_covered(self, path, slot),
-            Step::TakeOver { from, target, mode, owner, content } => {
-                copy::take_over(self, from, target, &copy::What { mode, owner, content })
-            }
+            Step::TakeOver { from, target, owner } => copy::take_over(self, from, target, owner),
             Step::Unmount { target } => mounts::unmount(self, target),
             Step::PrivateProc {} => procfs::private(self),
             Step::OpenDir { path, slot } => devices::open_dir(self, path, slot),
@@ -164,7 +164,7 @@ impl<'a> Machine<'a> {
             Step::Home { uid } => home::find(self, uid),
             Step::Locate { candidates } => exec::locate(self, candidates),
             Step::AwaitStart {} => exec::await_start(self),
-            Step::CloseFrom { first } => Ok(file::close_on_exec_from(first)?),
+            Step::CloseFrom { first } => self.close_from(first),
             Step::Exec { args, env } => exec::exec(self, args, env),
 
             Step::TimeNamespace { proc, offsets } => time::enter(self, proc, offsets.bytes()),
@@ -182,6 +182,22 @@ impl<'a> Machine<'a> {
             Step::KeyLabel { label } => labels::of_keys(self, label),
             Step::FileLabel { target, label } => labels::of_mount(self, target, label),
             Step::MaskLabel { label } => paths::label_masks(self, label),
+        }
+    }
+
+    /// Lets go of what was leaked to us at once, as a created container may wait for long; and of our own with exec.
+    fn close_from(&self, first: u32) -> Outcome {
+        let own = self.slots.iter().flatten().chain(&self.empty_dir).map(OwnedFd::fd);
+        file::close_unknown(first, own)?;
+        Ok(file::close_on_exec_from(first)?)
+    }
+
+    /// Closes all descriptors but the sockets. Whoever waits for long should hold nothing.
+    pub fn keep_sockets_only(&mut self) {
+        self.empty_dir = None;
+        let sockets = [Slot::HOST, Slot::START].map(|slot| usize::from(slot.0));
+        for (_, slot) in self.slots.iter_mut().enumerate().filter(|(number, _)| !sockets.contains(number)) {
+            *slot = None;
         }
     }
 

@@ -29,6 +29,15 @@ pub fn make<'a>(
     attributes: u64,
 ) -> core::result::Result<OwnedFd, Fault> {
     let context = mount::fsopen(fstype)?;
+    complete(context, options, attributes)
+}
+
+/// Configures a file system that is being made.
+fn complete<'a>(
+    context: OwnedFd,
+    options: impl Iterator<Item = (Str<'a>, Option<Str<'a>>)>,
+    attributes: u64,
+) -> core::result::Result<OwnedFd, Fault> {
     configure(context.fd(), options)
         .and_then(|()| mount::fsmount(context.fd(), attributes).map_err(Fault::from))
         .map_err(|fault| fault.in_context(context))
@@ -43,16 +52,37 @@ fn configure<'a>(context: Fd, options: impl Iterator<Item = (Str<'a>, Option<Str
     mount::fsconfig_create(context).map_err(Fault::from)
 }
 
-/// Mounts a new file system.
-pub fn new<'a>(
-    machine: &mut Machine<'_>,
+/// A detached mount of a new file system, with the permissions of the directory in slot `like`, if there is one.
+pub fn fresh<'a>(
+    machine: &Machine<'_>,
     fstype: Str<'a>,
     options: List<'a, (Str<'a>, Option<Str<'a>>)>,
     attributes: u64,
-    target: Target<'_>,
-    keep: Option<Slot>,
-) -> Outcome {
-    let made = make(fstype.c_str(), options.iter(), attributes)?;
+    like: Option<Slot>,
+) -> core::result::Result<OwnedFd, Fault> {
+    let context = mount::fsopen(fstype.c_str())?;
+    if let Some(covered) = like.filter(|slot| machine.has(*slot)) {
+        let mode = file::fstat(machine.slot(covered))?.mode;
+        // Four octal digits, as C has them.
+        let digit = |shift: u32| b'0' + (mode >> shift & 7) as u8;
+        let text = [digit(9), digit(6), digit(3), digit(0), 0];
+        let text =
+            CStr::from_bytes_with_nul(&text).map_err(|_| Error::of(libc::SYS_fsconfig, libc::EINVAL))?;
+        mount::fsconfig(context.fd(), c"mode", Some(text))?;
+    }
+    complete(context, options.iter(), attributes)
+}
+
+/// Maps the ids of a detached mount as a user namespace has them.
+pub fn map_ids(machine: &mut Machine<'_>, made: &OwnedFd, id_map: Option<Slot>) -> Outcome {
+    let Some(namespace) = id_map.and_then(|slot| machine.take(slot)) else { return Ok(()) };
+    let userns = namespace.fd().raw() as u64;
+    let change = Attributes { set: libc::MOUNT_ATTR_IDMAP, userns, ..Attributes::default() };
+    Ok(mount::mount_setattr(made.fd(), c"", false, &change)?)
+}
+
+/// Puts a detached mount into its place.
+pub fn attach(machine: &mut Machine<'_>, made: OwnedFd, target: Target<'_>, keep: Option<Slot>) -> Outcome {
     let place = if target.real {
         target::real_directory(machine.root(), target.path.bytes())?
     } else {
@@ -83,7 +113,8 @@ pub fn bind(
     target: Str<'_>,
 ) -> Outcome {
     let tree = source(machine, from, recursive)?;
-    for (change, recursive) in [(all, true), (own, false)] {
+    // What is asked for the whole tree holds for its top too, whatever else is asked for that (as with runc).
+    for (change, recursive) in [(own, false), (all, true)] {
         if change != Attributes::default() {
             mount::mount_setattr(tree.fd(), c"", recursive, &change)?;
         }
@@ -100,8 +131,8 @@ pub fn propagation(machine: &Machine<'_>, target: Str<'_>, propagation: u64, rec
 }
 
 /// Changes the attributes of a mount in the root.
-pub fn attributes(machine: &Machine<'_>, target: Str<'_>, set: u64) -> Outcome {
-    change_at(machine, target, false, &Attributes { set, ..Attributes::default() })
+pub fn attributes(machine: &Machine<'_>, target: Str<'_>, set: u64, clear: u64) -> Outcome {
+    change_at(machine, target, false, &Attributes { set, clear, ..Attributes::default() })
 }
 
 /// Unmounts what is at a path. There is no call for a descriptor, so it is done by name from the verified parent.

@@ -27,8 +27,15 @@ impl Name {
     }
 }
 
+/// How many symbolic links that lead to something missing are followed for one path.
+const LINKS: u32 = 8;
+
 /// The directory at `path` in the root, with every missing one made, with this mode.
 pub fn directory(root: Fd, path: &[u8], mode: u32) -> Result<OwnedFd> {
+    directory_by(root, path, mode, LINKS)
+}
+
+fn directory_by(root: Fd, path: &[u8], mode: u32, links: u32) -> Result<OwnedFd> {
     let mut name = Name::new();
     let how = How { flags: libc::O_PATH | libc::O_DIRECTORY, mode: 0, resolve: IN_ROOT };
     // The whole path first: usually it is there.
@@ -38,11 +45,12 @@ pub fn directory(root: Fd, path: &[u8], mode: u32) -> Result<OwnedFd> {
     }
     let mut dir = file::openat2(root, c".", how)?;
     let mut missing = false;
-    let mut end = 0;
+    let mut start = 0;
     for component in path.split(|b| *b == b'/') {
-        end += component.len();
+        let end = start + component.len();
+        let (above, rest) = (path.get(..start).unwrap_or(b""), path.get(end..).unwrap_or(b""));
         let prefix = path.get(..end).unwrap_or(path);
-        end += 1;
+        start = end + 1;
         if component.is_empty() || component == b"." {
             continue;
         }
@@ -55,10 +63,40 @@ pub fn directory(root: Fd, path: &[u8], mode: u32) -> Result<OwnedFd> {
                 Err(e) if e.is(libc::ENOENT) => missing = true,
                 Err(e) => return Err(e),
             }
+            if let Some(path) = link_target(dir.fd(), name.set(component)?, above, rest, &mut Name::new())? {
+                let links = links.checked_sub(1).ok_or(Error::of(libc::SYS_openat2, libc::ELOOP))?;
+                return directory_by(root, path, mode, links);
+            }
         }
         dir = make_directory(dir.fd(), name.set(component)?, mode)?;
     }
     Ok(dir)
+}
+
+/// If `name` in a directory is a symbolic link to something that is missing: the path that it stands for, with what comes
+/// before and after it. The kernel follows links to what exists; what is missing is made where they lead to, inside the
+/// root like every path.
+fn link_target<'a>(
+    dir: Fd,
+    name: &CStr,
+    above: &[u8],
+    rest: &[u8],
+    path: &'a mut Name,
+) -> Result<Option<&'a [u8]>> {
+    let mut target = Name::new();
+    let length = match file::readlinkat(dir, name, &mut target.0) {
+        Err(e) if e.is(libc::EINVAL) || e.is(libc::ENOENT) => return Ok(None),
+        length => length?,
+    };
+    let target = target.0.get(..length).unwrap_or(b"");
+    let above = if target.starts_with(b"/") { b"" } else { above };
+    let mut filled = 0;
+    for part in [above, target, rest] {
+        let room = path.0.get_mut(filled..filled + part.len());
+        room.ok_or(Error::of(libc::SYS_openat2, libc::ENAMETOOLONG))?.copy_from_slice(part);
+        filled += part.len();
+    }
+    Ok(path.0.get(..filled))
 }
 
 /// The directory at `path` in the root.
@@ -101,19 +139,31 @@ pub fn real_directory(root: Fd, path: &[u8]) -> Result<OwnedFd> {
 
 /// What is at `path`, or an empty file made there, with every missing directory above it.
 pub fn file_or_new(root: Fd, path: &[u8]) -> Result<OwnedFd> {
+    file_by(root, path, LINKS)
+}
+
+fn file_by(root: Fd, path: &[u8], links: u32) -> Result<OwnedFd> {
     let mut name = Name::new();
     match file::open_path_in_root(root, name.set(path)?) {
         Err(e) if e.is(libc::ENOENT) => {}
         found => return found,
     }
-    let (parent, last) = split(path);
-    let parent = directory(root, parent, 0o755)?;
+    let (above, last) = split(path);
+    let parent = directory(root, above, 0o755)?;
     let last = name.set(last)?;
     match file::mknodat(parent.fd(), last, libc::S_IFREG | 0o644, 0) {
-        Err(e) if !e.is(libc::EEXIST) => return Err(e),
-        _ => {}
+        Err(e) if e.is(libc::EEXIST) => {}
+        Err(e) => return Err(e),
+        Ok(()) => return file::openat(parent.fd(), last, libc::O_PATH | libc::O_NOFOLLOW, 0),
     }
-    file::openat(parent.fd(), last, libc::O_PATH | libc::O_NOFOLLOW, 0)
+    let above = path.get(..=above.len()).unwrap_or(b"");
+    match link_target(parent.fd(), last, above, b"", &mut Name::new())? {
+        Some(path) => {
+            let links = links.checked_sub(1).ok_or(Error::of(libc::SYS_openat2, libc::ELOOP))?;
+            file_by(root, path, links)
+        }
+        None => file::openat(parent.fd(), last, libc::O_PATH | libc::O_NOFOLLOW, 0),
+    }
 }
 
 /// Where something is mounted: a directory or a file, made if it is missing.

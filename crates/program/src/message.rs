@@ -4,9 +4,11 @@
 //!   host side                         init                                  `orlop start`
 //!     │   ◀──── Reached(Begin) ─────────────────────────┤  Sync (only if the host side sets the OOM score)
 //!     ├──── one byte ─────────────────────────────────▶ │
-//!     │   ◀──── Console (+ the master's descriptor) ────┤  Console
 //!     │   ◀──── Reached(Hooks) ─────────────────────────┤  Sync
 //!     │ prestart, createRuntime, createContainer hooks  │
+//!     ├──── one byte ─────────────────────────────────▶ │
+//!     │   ◀──── Console (+ the master's descriptor) ────┤  Console (only with a terminal)
+//!     │ the terminal gets its size and mode             │
 //!     ├──── one byte ─────────────────────────────────▶ │
 //!     │   ◀──── SeccompListener ────────────────────────┤  Seccomp (only with SCMP_ACT_NOTIFY)
 //!     │ pidfd_getfd(2), and on to the agent             │

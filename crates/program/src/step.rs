@@ -133,6 +133,10 @@ steps! {
         real: bool,
         /// Where to keep the mount.
         keep: Option<Slot>,
+        /// The user namespace by which its ids are mapped.
+        id_map: Option<Slot>,
+        /// The directory that it covers, whose permissions are its own; there need not be one.
+        like: Option<Slot>,
     }
     /// Mounts what is elsewhere already: open_tree(2), mount_setattr(2), move_mount(2).
     15 Bind {
@@ -263,12 +267,15 @@ steps! {
     39 ReadonlyPath { path: Str<'a> }
     /// Hides a path, if it exists: a directory behind an empty one, anything else behind `/dev/null`.
     40 MaskPath { path: Str<'a> }
-    /// Changes the mount at a path: attributes that could not be there while it was being filled.
+    /// Changes the mount at a path: attributes that could not be there while it was being filled, or that are asked for by
+    /// `remount`.
     41 MountAttributes {
         /// Where.
         target: Str<'a>,
         /// `MOUNT_ATTR_…` to set.
         set: u64,
+        /// `MOUNT_ATTR_…` to clear.
+        clear: u64,
     }
     /// Opens a directory that is about to be mounted over, if it exists.
     44 OpenCovered {
@@ -283,12 +290,8 @@ steps! {
         from: Slot,
         /// Where the file system is mounted.
         target: Str<'a>,
-        /// With its permissions.
-        mode: bool,
         /// With its owner and group.
         owner: bool,
-        /// With a copy of everything in it.
-        content: bool,
     }
     /// Unmounts what is at a path, at once, even if it is in use: umount2(2), `MNT_DETACH`. The last name of the path is not
     /// followed if it is a symbolic link.

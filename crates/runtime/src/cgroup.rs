@@ -53,8 +53,8 @@ fn is_denied(e: &orlop_cgroups::Error) -> bool {
 
 /// Who may not make cgroups, and what in the config asks for one. The words are runc's.
 fn denied(plan: &CgroupPlan, e: &orlop_cgroups::Error) -> Error {
-    let settings = &plan.plan.settings;
-    let asked = if settings.is_empty() { "/linux/cgroupsPath".to_owned() } else { origins(settings.iter()) };
+    let asked =
+        if plan.plan.settings.is_empty() { "/linux/cgroupsPath".to_owned() } else { origins(plan, e) };
     Error::Cgroup {
         what: format!(
             "unable to apply cgroup configuration, permission denied: rootless needs no limits + no cgrouppath when no \
@@ -69,13 +69,22 @@ fn denied(plan: &CgroupPlan, e: &orlop_cgroups::Error) -> Error {
 
 /// What could not be done, with the settings that asked for it.
 fn of_setting(plan: &CgroupPlan, e: orlop_cgroups::Error) -> Error {
-    let orlop_cgroups::Error::NoController { missing, .. } = &e else { return e.into() };
-    let wanted = plan.plan.settings.iter().filter(|setting| missing.contains(setting.controller));
-    Error::Cgroup { what: format!("{} cannot be set: {e}", origins(wanted)), hint: None }
+    match &e {
+        orlop_cgroups::Error::NoController { .. } | orlop_cgroups::Error::NotDelegated { .. } => {
+            Error::Cgroup { what: format!("{} cannot be set: {e}", origins(plan, &e)), hint: None }
+        }
+        _ => e.into(),
+    }
 }
 
-/// The places in the config that ask for settings.
-fn origins<'a>(settings: impl Iterator<Item = &'a Setting>) -> String {
+/// The places in the config that ask for settings: those of the controllers that an error is about, or all.
+fn origins(plan: &CgroupPlan, e: &orlop_cgroups::Error) -> String {
+    let concerned = |setting: &&Setting| match e {
+        orlop_cgroups::Error::NoController { missing, .. }
+        | orlop_cgroups::Error::NotDelegated { missing, .. } => missing.contains(setting.controller),
+        _ => true,
+    };
+    let settings = plan.plan.settings.iter().filter(concerned);
     let mut places: Vec<String> = settings.map(|setting| setting.origin.to_string()).collect();
     places.dedup();
     places.join(", ")

@@ -28,9 +28,8 @@ impl Runtime {
         criu::check_root("checkpoint")?;
         let container = self.load(id)?;
         let status = container.status()?;
-        let process = match (&status, container.saved.process) {
-            (Status::Running | Status::Paused, Some(process)) => process,
-            _ => return Err(Error::WrongState { id: id.to_string(), action: Action::Checkpoint, status }),
+        let (Status::Running | Status::Paused, Some(process)) = (&status, container.saved.process) else {
+            return Err(Error::WrongState { id: id.to_string(), action: Action::Checkpoint, status });
         };
         let criu = Criu::find()?;
         let directories = Directories::open(&options.criu, true, LOG)?;

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use orlop_cgroups::Layout;
-use orlop_compile::{CgroupRights, Compiled, Diagnostics, Host, Mode, Options, Overlay};
+use orlop_compile::{CgroupRights, Compiled, Diagnostics, HookTime, Host, Mode, Options, Overlay};
 use orlop_spec::{NamespaceKind, Spec, Status};
 use orlop_sys::Fd;
 use orlop_sys::spawn::Child;
@@ -18,6 +18,7 @@ use crate::error::{Doing, Error, Result};
 use crate::held::Stdio;
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
+use crate::join::Inside;
 use crate::launch::{self, Event, Request, Session, Words};
 use crate::liveness::Process;
 use crate::notify::{self, Relay};
@@ -89,7 +90,12 @@ impl Runtime {
         console::check(order.has_terminal(), run.detach, order.options.console_socket.is_some())?;
         if run.detach {
             let made = make().map_err(|e| order.locate(e))?;
-            started(&made)?;
+            let started = started(&made).map_err(|e| {
+                // The first failure is what the caller hears.
+                self.delete(order.id, true).ok();
+                order.locate(e)
+            });
+            started?;
             let (pid, pidfd) = (made.child.pid, made.child.pidfd.into());
             made.relay.map_or(Ok(()), |relay| relay.run(&pidfd, pid))?;
             return Ok(0);
@@ -98,7 +104,7 @@ impl Runtime {
         let foreground = Foreground::new(!run.no_subreaper)?;
         let mut made = make().map_err(|e| order.locate(e))?;
         let proxy = made.console.take().and_then(Console::proxy);
-        let started = started(&made);
+        let started = started(&made).map_err(|e| order.locate(e));
         let (pid, pidfd) = (made.child.pid, OwnedFd::from(made.child.pidfd));
         let relayed = made.relay.map_or(Ok(()), |relay| relay.run_aside(&pidfd));
         let status = started.and(relayed).and_then(|()| foreground.wait(pid, &pidfd, proxy));
@@ -185,11 +191,12 @@ impl Runtime {
             state.status = Status::Created;
         }
         draft.dir().write_state(&state)?;
-        if order.owes_record(&compiled) && !compiled.launch.sync_hooks {
+        if order.owes_record(&compiled) && !compiled.launch.sync_hooks && !order.has_terminal() {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;
         }
-        let console = order.converse(&mut session, &compiled, &mut state, &draft, console.as_ref())?;
+        let console =
+            order.converse(&mut session, (&compiled, &host), &mut state, &draft, console.as_ref())?;
         let child = session.release()?;
         draft.keep();
         Ok(Made { child, console, state, relay })
@@ -307,7 +314,7 @@ impl Order<'_> {
     fn converse(
         &self,
         session: &mut Session<'_>,
-        compiled: &Compiled,
+        (compiled, host): (&Compiled, &Host),
         state: &mut StateFile,
         draft: &Draft,
         console_socket: Option<&OwnedFd>,
@@ -317,16 +324,22 @@ impl Order<'_> {
             match session.next()? {
                 Event::Hooks => {
                     delegate(compiled, session.pid(), draft)?;
-                    self.hooks_before_pivot(state, draft)?;
+                    self.hooks_before_pivot(host, state, draft)?;
+                    session.proceed()?;
+                    if self.owes_record(compiled) && !self.has_terminal() {
+                        session.proceed()?;
+                    }
+                }
+                Event::Console(master) => {
+                    match console_socket {
+                        Some(socket) => console::send_master(socket, &master)?,
+                        None => console = Some(Console::new(master, self.held.is_some())?),
+                    }
                     session.proceed()?;
                     if self.owes_record(compiled) {
                         session.proceed()?;
                     }
                 }
-                Event::Console(master) => match console_socket {
-                    Some(socket) => console::send_master(socket, &master)?,
-                    None => console = Some(Console::new(master, self.held.is_some())?),
-                },
                 Event::SeccompListener(number) => {
                     if let Some(agent) = &compiled.launch.seccomp_agent {
                         let told = ContainerState::new(state.clone(), Status::Creating).to_oci();
@@ -343,10 +356,11 @@ impl Order<'_> {
                 }
                 Event::Begin => session.proceed()?,
                 Event::Ready => {
-                    self.start_hooks(state, draft)?;
+                    self.start_hooks(host, state, draft)?;
                     session.proceed()?;
                 }
                 Event::Running => {
+                    tracing::debug!("init: closing the pipe to signal completion");
                     self.announce(state, session)?;
                     return Ok(console);
                 }
@@ -383,22 +397,24 @@ impl Order<'_> {
     }
 
     /// Hooks that are promised a container whose mounts are made and whose root is not yet switched.
-    fn hooks_before_pivot(&self, state: &StateFile, draft: &Draft) -> Result<()> {
+    fn hooks_before_pivot(&self, host: &Host, state: &StateFile, draft: &Draft) -> Result<()> {
         let (spec, bundle) = (&self.bundle.config.spec, &self.bundle.path);
         let told = ContainerState::new(state.clone(), Status::Creating).to_oci();
         let on_host = &mut hooks::on_host(Some(bundle));
         hooks::run(&spec.hooks.prestart, Kind::Prestart, &told, on_host)?;
         hooks::run(&spec.hooks.create_runtime, Kind::CreateRuntime, &told, on_host)?;
-        let inside = &mut join::hook_spawner(spec, state.process, draft.cgroup.as_ref());
-        hooks::run(&spec.hooks.create_container, Kind::CreateContainer, &told, inside)
+        let inside = Inside { spec, state, cgroup: draft.cgroup.as_ref(), host };
+        let spawn = &mut join::hook_spawner(inside, HookTime::Creating(&state.rootfs));
+        hooks::run(&spec.hooks.create_container, Kind::CreateContainer, &told, spawn)
     }
 
     /// Hooks that run in the container right before its program.
-    fn start_hooks(&self, state: &StateFile, draft: &Draft) -> Result<()> {
+    fn start_hooks(&self, host: &Host, state: &StateFile, draft: &Draft) -> Result<()> {
         let spec = &self.bundle.config.spec;
         let told = ContainerState::new(state.clone(), Status::Created).to_oci();
-        let inside = &mut join::hook_spawner(spec, state.process, draft.cgroup.as_ref());
-        hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told, inside)
+        let inside = Inside { spec, state, cgroup: draft.cgroup.as_ref(), host };
+        let spawn = &mut join::hook_spawner(inside, HookTime::Starting);
+        hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told, spawn)
     }
 
     /// The container runs; those who wait for that are told.

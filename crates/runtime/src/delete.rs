@@ -56,6 +56,14 @@ impl Runtime {
 }
 
 impl Container {
+    /// Ends the container, for a reason which is the error that the caller hears.
+    pub(crate) fn ended_by(&self, reason: Error) -> Error {
+        if let Err(e) = self.end_processes() {
+            tracing::warn!("{e}");
+        }
+        reason
+    }
+
     /// Kills whatever is left, and waits until it is gone.
     fn end_processes(&self) -> Result<()> {
         if let Some(cgroup) = self.cgroup()? {

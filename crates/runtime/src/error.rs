@@ -88,23 +88,19 @@ pub enum Error {
         answer: Answer,
     },
     /// Ids that the user may not map.
-    #[error("{file} does not grant {user} the ids {ids}{}, but {granted}{}", At(pointer), Detail(helper))]
+    #[error("{file} does not grant {missing}{}{}", At(pointer), Detail(detail))]
     NotGranted {
         /// `/etc/subuid` or `/etc/subgid`.
         file: &'static str,
-        /// The caller: "user ann (1000)".
-        user: String,
-        /// The first range that is not granted, with both ends.
-        ids: String,
-        /// What is granted, or "nothing".
-        granted: String,
+        /// Who asks, and for what: "user ann (1000) the ids 100000-165535".
+        missing: String,
         /// Where `config.json` asks for the ids.
         pointer: Option<String>,
-        /// The helper's own words.
-        helper: String,
+        /// What is granted, and the words of the helper that refused.
+        detail: String,
     },
     /// `config.json` (or a process document) cannot be used; every problem of it.
-    #[error("{}: {}", Line(&path.to_string_lossy()), Problems(problems))]
+    #[error("invalid configuration {}: {}", Line(&path.to_string_lossy()), Problems(problems))]
     Config {
         /// The file.
         path: PathBuf,
@@ -137,8 +133,18 @@ pub enum Error {
         /// What could help.
         hint: Option<Cow<'static, str>>,
     },
-    /// The container's program could not be executed.
+    /// The container's program cannot be found, or not be executed by this user.
     #[error("exec: {program:?}: {}{}", not_executable(program, *errno), At(pointer))]
+    NotFound {
+        /// The program, as the config names it.
+        program: String,
+        /// Why not, as errno(3).
+        errno: i32,
+        /// Where `config.json` names it.
+        pointer: Option<String>,
+    },
+    /// The container's program was found, but not executed: runc's words, which it says as the container's process.
+    #[error("exec {}: {}", Line(program), words(*errno))]
     Exec {
         /// The program, as the config names it.
         program: String,
@@ -148,8 +154,17 @@ pub enum Error {
         pointer: Option<String>,
     },
     /// A hook failed.
-    #[error("hook {pointer} ({}): {}{}", Line(path), Line(why), Detail(stderr))]
+    #[error(
+        "error running {kind} hook #{index}: {}: {}{} ({pointer})",
+        Line(path),
+        Line(why),
+        Detail(stderr)
+    )]
     Hook {
+        /// When it ran: `createRuntime`.
+        kind: &'static str,
+        /// Which of these hooks it is, from 0.
+        index: usize,
         /// Where `config.json` has it: `/hooks/createRuntime/0`.
         pointer: String,
         /// The program.
@@ -196,7 +211,7 @@ impl Error {
             Self::Config { .. } => "ORL-1201",
             Self::Kernel { .. } => "ORL-1301",
             Self::Step { .. } => "ORL-1302",
-            Self::Exec { .. } => "ORL-1303",
+            Self::NotFound { .. } | Self::Exec { .. } => "ORL-1303",
             Self::Hook { .. } => "ORL-1304",
             Self::Died { .. } => "ORL-1305",
             Self::Cgroup { .. } => "ORL-1401",
@@ -222,17 +237,17 @@ impl Error {
             Self::Kernel { hint, pointer, .. } | Self::Step { hint, pointer, .. } => {
                 advice(pointer.as_deref(), hint.as_deref())
             }
+            Self::NotFound { pointer, errno, .. } | Self::Exec { pointer, errno, .. } => {
+                advice(pointer.as_deref(), exec_hint(*errno))
+            }
             Self::NoUserNamespace { setting, .. } => {
                 let name = setting.split(' ').next().unwrap_or_default();
                 Some(format!("hint: the host's root can allow it: `sysctl {name}` shows it"))
             }
-            Self::NotGranted { file, ids, pointer, .. } => {
-                let hint = format!(
-                    "the host's root can grant them by a line USER:FIRST:COUNT in {file} that covers {ids}"
-                );
+            Self::NotGranted { file, pointer, .. } => {
+                let hint = format!("the host's root can grant them by a line USER:FIRST:COUNT in {file}");
                 advice(pointer.as_deref(), Some(&hint))
             }
-            Self::Exec { pointer, errno, .. } => advice(pointer.as_deref(), exec_hint(*errno)),
             Self::Hook { pointer, .. } => advice(Some(pointer), None),
             Self::Cgroup { hint, .. } => advice(None, hint.as_deref()),
             Self::Criu(e) => e.help(),
@@ -254,6 +269,7 @@ impl Error {
     pub fn at(mut self, place: impl Into<String>) -> Self {
         if let Self::Kernel { pointer, .. }
         | Self::Step { pointer, .. }
+        | Self::NotFound { pointer, .. }
         | Self::Exec { pointer, .. }
         | Self::Unsupported { pointer, .. } = &mut self
         {
@@ -289,6 +305,7 @@ impl Error {
     pub fn located_in(mut self, text: &str) -> Self {
         if let Self::Kernel { pointer: Some(pointer), .. }
         | Self::Step { pointer: Some(pointer), .. }
+        | Self::NotFound { pointer: Some(pointer), .. }
         | Self::Exec { pointer: Some(pointer), .. }
         | Self::NotGranted { pointer: Some(pointer), .. }
         | Self::Hook { pointer, .. } = &mut self
@@ -313,6 +330,11 @@ impl Error {
         }
     }
 
+    /// Whether this is what the container's own process says, rather than orlop: nobody else puts a name before it.
+    pub const fn is_the_containers(&self) -> bool {
+        matches!(self, Self::Exec { .. })
+    }
+
     /// Every problem of a config; none for other errors.
     pub fn problems(&self) -> &[Problem] {
         if let Self::Config { problems, .. } = self { problems } else { &[] }
@@ -324,7 +346,7 @@ impl Error {
             Self::Kernel { answer, .. }
             | Self::Step { answer, .. }
             | Self::NoUserNamespace { answer, .. } => Some(answer.errno),
-            Self::Exec { errno, .. } => Some(*errno),
+            Self::NotFound { errno, .. } | Self::Exec { errno, .. } => Some(*errno),
             _ => None,
         }
     }
@@ -457,11 +479,15 @@ mod tests {
         assert!(wrong(Action::Resume, Status::Running).contains("container not paused"));
         let exists = Error::Exists { id: "web".into() }.to_string();
         assert!(exists.contains("container with given ID already exists"), "{exists}");
-        let exec =
-            |program: &str, errno| Error::Exec { program: program.into(), errno, pointer: None }.to_string();
+        let exec = |program: &str, errno| {
+            Error::NotFound { program: program.into(), errno, pointer: None }.to_string()
+        };
         assert_eq!(exec("foo", libc::ENOENT), r#"exec: "foo": executable file not found in $PATH"#);
         assert_eq!(exec("/foo", libc::ENOENT), r#"exec: "/foo": no such file or directory"#);
         assert_eq!(exec("/etc", libc::EACCES), r#"exec: "/etc": permission denied"#);
+        let script =
+            Error::Exec { program: "/a".into(), errno: libc::ENOENT, pointer: Some("/process/args".into()) };
+        assert_eq!(script.to_string(), "exec /a: no such file or directory");
     }
 
     #[test]
@@ -489,7 +515,10 @@ mod tests {
             path: "config.json".into(),
             problems: vec![problem("/mounts/0", "no destination"), problem("", "no process")],
         };
-        assert_eq!(error.to_string(), "config.json: /mounts/0: no destination; no process");
+        assert_eq!(
+            error.to_string(),
+            "invalid configuration config.json: /mounts/0: no destination; no process"
+        );
         assert_eq!(error.help().as_deref(), Some("  /mounts/0: no destination\n  no process"));
     }
 }

@@ -154,10 +154,13 @@ fn converse(
     let mut console = None;
     loop {
         match session.next()? {
-            Event::Console(master) => match to.console_socket {
-                Some(socket) => console::send_master(socket, &master)?,
-                None => console = Some(Console::new(master, to.held.is_some())?),
-            },
+            Event::Console(master) => {
+                match to.console_socket {
+                    Some(socket) => console::send_master(socket, &master)?,
+                    None => console = Some(Console::new(master, to.held.is_some())?),
+                }
+                session.proceed()?;
+            }
             Event::SeccompListener(number) => {
                 if let Some(agent) = &compiled.launch.seccomp_agent {
                     let told = ContainerState::new(container.saved.clone(), container.status()?).to_oci();
@@ -167,6 +170,7 @@ fn converse(
             }
             Event::Begin | Event::Hooks | Event::Ready => session.proceed()?,
             Event::Running => {
+                tracing::debug!("setns_init: about to exec");
                 if let Some(path) = &to.options.pid_file {
                     files::write_pid(path, session.pid())?;
                 }
@@ -227,6 +231,8 @@ impl ExecArgs {
             for set in [&mut sets.bounding, &mut sets.effective, &mut sets.permitted] {
                 set.extend(self.caps.iter().cloned());
             }
+            // Ambient where the container has them inheritable itself (as with runc).
+            sets.ambient.extend(self.caps.iter().filter(|cap| sets.inheritable.contains(cap)).cloned());
         }
         process
     }

@@ -40,7 +40,7 @@ fn linux() -> LinuxFeatures {
             modes: Some(names(MemoryPolicyMode::KNOWN.iter().map(MemoryPolicyMode::as_str))),
             flags: Some(names(orlop_compile::memory_policy_flags())),
         }),
-        mount_extensions: Some(MountExtensions { idmap: Some(Enabled { enabled: no }) }),
+        mount_extensions: Some(MountExtensions { idmap: Some(Enabled { enabled: yes }) }),
         net_devices: Some(Enabled { enabled: no }),
     }
 }

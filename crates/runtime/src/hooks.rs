@@ -68,7 +68,7 @@ impl Kind {
 
     /// Whether a failure is only a warning, and the next hook runs all the same (`runtime.md#lifecycle`).
     const fn may_fail(self) -> bool {
-        matches!(self, Self::Poststart | Self::Poststop)
+        matches!(self, Self::Poststop)
     }
 }
 
@@ -91,7 +91,7 @@ pub type Spawn<'a> = &'a mut dyn FnMut(&Hook, Streams) -> Result<Child>;
 ///
 /// # Errors
 ///
-/// [`Error::Hook`], at the first that fails; failures of `poststart` and `poststop` hooks are logged instead.
+/// [`Error::Hook`], at the first that fails; failures of `poststop` hooks are logged instead.
 pub fn run(hooks: &[Hook], kind: Kind, state: &State, spawn: Spawn<'_>) -> Result<()> {
     if hooks.is_empty() {
         return Ok(());
@@ -167,6 +167,8 @@ impl Failure {
             Self::Itself { why, output } => (why, output),
         };
         Error::Hook {
+            kind: kind.name(),
+            index,
             pointer: format!("/hooks/{}/{index}", kind.name()),
             path: hook.path.clone(),
             why,

@@ -130,7 +130,13 @@ fn with_helper(pid: i32, helper: &Helper, mappings: &[IdMapping], origin: &Origi
     let asker = Asker::own();
     if let Some(Missing { index, ids, granted }) = granted::missing(mappings, own, &text, &asker) {
         let pointer = pointer.map(|pointer| format!("{pointer}/{index}"));
-        return Err(Error::NotGranted { file, user: asker.words(), ids, granted, pointer, helper: words });
+        let missing = format!("{} the ids {ids}", asker.words());
+        return Err(Error::NotGranted {
+            file,
+            missing,
+            pointer,
+            detail: format!("it grants {granted}: {words}"),
+        });
     }
     Err(Error::Step {
         step: format!("map ids with {program}"),

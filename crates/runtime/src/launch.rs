@@ -2,12 +2,14 @@
 //!
 //! | file | what |
 //! |---|---|
+//! | `launch/fill.rs` | what the program needs opened |
 //! | `launch/session.rs` | the conversation with init ([`orlop_program::message`] has its diagram) |
 //! | `launch/affinity.rs` | the CPUs that we run on meanwhile |
 //! | `launch/blame.rs` | a failing step, in words |
 
 mod affinity;
 mod blame;
+mod fill;
 mod session;
 
 use std::ffi::CString;
@@ -15,15 +17,15 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use orlop_cgroups::Cgroup;
-use orlop_compile::{Compiled, Fill, FillWith, Join, Launch, Origin, SchedulerAttributes};
+use orlop_compile::{Compiled, Join, Launch, Origin, SchedulerAttributes};
 use orlop_program::Slot;
-use orlop_sys::mount::Attributes;
 use orlop_sys::spawn::{self, Failure, Spawn};
-use orlop_sys::{Fd, cred, mount, process, sched};
+use orlop_sys::{Fd, cred, process, sched};
 
 use crate::error::{Doing, Error, Result};
 use crate::held::Stdio;
 use crate::{idmap, image};
+use fill::Filler;
 
 pub(crate) use blame::Words;
 pub(crate) use session::{Event, Session, hear, say_the_word};
@@ -65,8 +67,9 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let mut slots = vec![(Slot::HOST, theirs)];
     slots.extend(request.start.map(|listener| (Slot::START, listener)));
     slots.extend(request.pass);
+    let mut filler = Filler::new();
     for fill in &launch.fills {
-        slots.push((fill.slot, open(fill)?));
+        slots.push((fill.slot, filler.open(fill)?));
     }
     let numbers: Vec<(Slot, i32)> = slots.iter().map(|(slot, fd)| (*slot, Fd::of(fd).raw())).collect();
     let image = image::make(&request.compiled.program, &numbers)
@@ -94,7 +97,10 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         keep: &keep,
         stdio: request.stdio.map(|stdio| stdio.each().map(Fd::of)),
     };
+    // Milestones have runc's names, for those who know its debug log.
+    tracing::debug!(namespaces = launch.namespaces, joins = joins.len(), "nsexec container setup");
     let child = run(&spawn, request.compiled, request.cgroup, request.privileged)?;
+    tracing::debug!(pid = child.pid, "child process in init()");
     let mut session = Session::new(child, host, request.words);
     if let Some(value) = launch.oom_score_adj {
         // Exec wakes us before the new memory is in place; init's own word comes after.
@@ -196,14 +202,15 @@ fn explain(failure: Failure, compiled: &Compiled) -> Error {
             }
             None => kernel("join the container's namespaces".to_owned(), e),
         },
+        Failure::Call(e) if e.errno() == libc::EACCES && compiled.launch.cgroup.is_some() => {
+            let doing = "start the container process in its cgroup, into which only who may write to the cgroup.procs of the \
+                         nearest cgroup above both it and ours can move";
+            kernel(doing.to_owned(), e).at("/linux/cgroupsPath")
+        }
         Failure::Call(e) => {
             let error = kernel("start the container process".to_owned(), e);
             match e.errno() {
                 libc::EPERM => error.with_hint("new namespaces need root, or a user namespace in the config"),
-                libc::EACCES => error.with_hint(
-                    "to start in another cgroup, its cgroup.procs and that of the nearest cgroup above both it and the \
-                     caller's must be writable (cgroup-v2.rst, Delegation Containment)",
-                ),
                 libc::ENOSPC => error.with_hint("a limit in /proc/sys/user/max_*_namespaces is reached"),
                 libc::EBUSY => {
                     error.with_hint("the cgroup has children with controllers, so no process may be in it")
@@ -216,30 +223,6 @@ fn explain(failure: Failure, compiled: &Compiled) -> Error {
             orlop_sys::Error::of(libc::SYS_write, libc::EIO),
         ),
     }
-}
-
-/// Opens what a slot is filled with.
-fn open(fill: &Fill) -> Result<OwnedFd> {
-    match &fill.what {
-        FillWith::DetachedTree { path, recursive } => {
-            let doing = || format!("open {}", path.display());
-            let name = c_path(path).ok_or(nix::errno::Errno::EINVAL).doing(doing)?;
-            let tree = mount::clone_tree(Fd::CWD, &name, *recursive).doing(doing);
-            let tree = tree.map_err(|e| at(e, &fill.origin))?;
-            // The copy is made among the host's mounts, and is a peer of what is shared there.
-            let slave = Attributes { propagation: libc::MS_SLAVE, ..Attributes::default() };
-            mount::mount_setattr(tree.fd(), c"", true, &slave).doing(doing)?;
-            Ok(tree.into())
-        }
-        FillWith::Procfs => {
-            let proc = orlop_sys::file::openat(Fd::CWD, c"/proc", libc::O_PATH | libc::O_DIRECTORY, 0);
-            Ok(proc.doing(|| "open /proc".to_owned())?.into())
-        }
-    }
-}
-
-fn c_path(path: &std::path::Path) -> Option<CString> {
-    CString::new(std::os::unix::ffi::OsStrExt::as_bytes(path.as_os_str())).ok()
 }
 
 /// Opens a namespace to join. That it is of the right kind, setns(2) checks.

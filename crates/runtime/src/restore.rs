@@ -101,8 +101,8 @@ fn restore_options(
     if let Some(context) = &options.lsm_mount_context {
         opts.text(opt::LSM_MOUNT_CONTEXT, context);
     }
-    criu::streams::supply(&mut opts, &options.criu.image_path)?;
-    let inherit = criu::namespaces::supply_external(&mut opts, &compiled.launch.joins)?;
+    let mut inherit = criu::streams::supply(&mut opts, &options.criu.image_path)?;
+    inherit.extend(criu::namespaces::supply_external(&mut opts, &compiled.launch.joins)?);
     criu::mounts::supply_external(&mut opts, &criu::mounts::of(compiled));
     Ok((opts, inherit))
 }

@@ -2,6 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
+use orlop_compile::HookTime;
 use orlop_program::message::{Failed, MAX, Message};
 use orlop_spec::{Spec, Status};
 use orlop_sys::{Fd, process};
@@ -9,6 +10,7 @@ use orlop_sys::{Fd, process};
 use crate::error::{Action, Answer, Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
+use crate::join::Inside;
 use crate::notify::Relay;
 use crate::runtime::{Container, Runtime};
 use crate::state::ContainerState;
@@ -20,7 +22,7 @@ impl Runtime {
     /// # Errors
     ///
     /// [`Error::WrongState`]: it was started before, or has ended. [`Error::Exec`]: its program cannot be executed.
-    /// [`Error::Hook`]: a `startContainer` hook failed, which ends the container.
+    /// [`Error::Hook`]: a `startContainer` or `poststart` hook failed, which ends the container.
     pub fn start(&self, id: &ContainerId) -> Result<()> {
         let container = self.load(id)?;
         let status = container.status()?;
@@ -36,11 +38,14 @@ impl Runtime {
         let spec = &config.spec;
         let cgroup = container.cgroup()?;
         let told = |status| ContainerState::new(container.saved.clone(), status).to_oci();
-        let inside = &mut join::hook_spawner(spec, container.saved.process, cgroup.as_ref());
-        hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told(Status::Created), inside)?;
+        let host = self.facts(spec, None)?;
+        let inside = Inside { spec, state: &container.saved, cgroup: cgroup.as_ref(), host: &host };
+        let spawn = &mut join::hook_spawner(inside, HookTime::Starting);
+        hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told(Status::Created), spawn)?;
         container.let_go(&socket, spec)?;
         let on_host = &mut hooks::on_host(Some(&container.saved.bundle));
-        hooks::run(&spec.hooks.poststart, Kind::Poststart, &told(Status::Running), on_host)?;
+        hooks::run(&spec.hooks.poststart, Kind::Poststart, &told(Status::Running), on_host)
+            .map_err(|e| container.ended_by(e))?;
         let process = container.saved.process.map(|process| process.open()).transpose()?.flatten();
         match (relay, process) {
             (Some(relay), Some(process)) => {

@@ -70,7 +70,9 @@ impl<S: 'static> Jobs<S> {
             self.running += 1;
             if let Err(e) = started {
                 tracing::warn!("no thread, so everything else waits: {e}");
-                take(&shared).into_iter().for_each(|work| self.results.add(work()));
+                if let Some(work) = take(&shared) {
+                    self.results.add(work());
+                }
             }
         }
     }

@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
+use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::dup2_stdin;
 use orlop_runtime::log::{Format, Log};
 
@@ -36,6 +37,10 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<Vec<u8>> {
         // Standard error goes nowhere.
         std::panic::set_hook(Box::new(|why| tracing::error!("{why}")));
     }
+    // They would end us, and nobody means that; containers and hooks have no signal blocked. On SIGTERM we end, and the
+    // containers live on.
+    let harmless = [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
+    harmless.into_iter().collect::<SigSet>().thread_block().map_err(failed("block signals"))?;
     // The bundle may be taken away while we live.
     std::env::set_current_dir("/").map_err(failed("leave the bundle"))?;
     let events = std::env::var("TTRPC_ADDRESS").ok().filter(|address| !address.is_empty());

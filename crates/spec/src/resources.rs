@@ -206,7 +206,9 @@ pub struct ThrottleDevice {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct HugepageLimit {
-    /// The page size: a number, then `KB`, `MB` or `GB` (required).
+    /// The page size: a number, then `KB`, `MB` or `GB` (required). Programs in Go do not care for the case of names, and
+    /// some people neither.
+    #[serde(alias = "pagesize")]
     pub page_size: String,
     /// The limit in bytes (required).
     pub limit: u64,

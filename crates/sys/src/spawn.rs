@@ -26,6 +26,7 @@
 //! say comes through the gate.
 
 mod clone;
+mod holder;
 mod said;
 
 use crate::raw::{Error, Result, call};
@@ -35,6 +36,7 @@ use core::ffi::CStr;
 use core::mem::MaybeUninit;
 use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+pub use holder::Holder;
 use said::{NO_JOIN, Said};
 
 /// A namespace to join: its descriptor (or a pidfd), and its kind or kinds (`CLONE_NEW…`).

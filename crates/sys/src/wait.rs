@@ -29,6 +29,8 @@ impl fmt::Display for How {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Exited(status) => write!(f, "exit status {status}"),
+            // In the words of shells, and of runc: a system call filter did this.
+            Self::Killed(libc::SIGSYS) => f.write_str("killed by signal 31 (bad system call)"),
             Self::Killed(signal) => write!(f, "killed by signal {signal}"),
         }
     }

@@ -39,6 +39,8 @@ messages! {
     CloseIo { 1 id: String, 2 exec_id: String, 3 stdin: bool }
     /// Tell the size of a terminal.
     Resize { 1 id: String, 2 exec_id: String, 3 width: u32, 4 height: u32 }
+    /// Change the limits.
+    Update { 1 id: String, 2 resources: Option<Any> }
     /// The answer of Create and Start.
     Pid { 1 pid: u32 }
     /// The answer of Wait.

@@ -17,8 +17,8 @@ use crate::plan::Plan;
 impl Cgroup {
     /// Makes the container's cgroup in every hierarchy that the plan uses, and writes the plan into it.
     ///
-    /// Directories that exist are used. Controllers are enabled in the parents, but only those that the plan needs and that
-    /// are not enabled yet. If anything fails, all that was made or enabled is taken back.
+    /// Directories that exist are used. Controllers are enabled in the parents: those that the plan needs, and as many others
+    /// as can be had. If anything fails, all that was made or enabled is taken back.
     ///
     /// # Errors
     /// [`Error::NotEmpty`] and [`Error::Frozen`] where the cgroup exists and somebody uses it; [`Error::NoController`] where a parent
@@ -28,7 +28,10 @@ impl Cgroup {
         let location = path.locate(layout, needed_v1)?;
         let mut undo = Undo::default();
         let needed = Plan::controllers(&plan.settings, Hierarchy::V2);
-        let (v2, is_new) = descend(&location.v2, &mut undo, |dir, undo| enable(dir, needed, undo))?;
+        let (v2, is_new) = descend(&location.v2, &mut undo, |dir, undo| {
+            enable(dir, needed, undo)?;
+            enable_usual(dir, undo)
+        })?;
         check_usable(&v2)?;
         let mut v1 = Vec::new();
         for (controllers, place) in &location.v1 {
@@ -94,6 +97,20 @@ fn enable(dir: &Dir, needed: Controllers, undo: &mut Undo) -> Result<()> {
     }
 }
 
+/// What a container should have without asking, as with runc: its usage can be read, limits can be set later, and it can
+/// give its own cgroups the same. Where one cannot be had, nobody has asked for it.
+fn enable_usual(dir: &Dir, undo: &mut Undo) -> Result<()> {
+    const FILE: &str = "cgroup.subtree_control";
+    let available = Controllers::parse(&dir.read("cgroup.controllers")?);
+    let missing = available.without(Controllers::parse(&dir.read(FILE)?));
+    for controller in missing.iter() {
+        if dir.write(FILE, &format!("+{controller}")).is_ok() {
+            undo.enabled(dir, [controller].into_iter().collect())?;
+        }
+    }
+    Ok(())
+}
+
 /// Why controllers cannot be enabled: what the errno means (cgroup-v2.rst, "Enabling and Disabling").
 fn not_enabled(dir: &Dir, missing: Controllers, value: String, errno: Errno) -> Error {
     let path = dir.path().to_path_buf();
@@ -104,6 +121,9 @@ fn not_enabled(dir: &Dir, missing: Controllers, value: String, errno: Errno) -> 
         return Error::NoController { path, missing: absent, available };
     }
     let kind = text("cgroup.type").trim().to_owned();
+    if matches!(errno, Errno::EACCES | Errno::EPERM) {
+        return Error::NotDelegated { path, missing, errno };
+    }
     if errno == Errno::EOPNOTSUPP {
         return Error::NotADomain { path, kind, needed: missing };
     }
@@ -112,7 +132,6 @@ fn not_enabled(dir: &Dir, missing: Controllers, value: String, errno: Errno) -> 
             "this cgroup has processes of its own, and then cgroup v2 gives no controllers to its children; \
              choose a linux.cgroupsPath in a cgroup without processes"
         }
-        Errno::EACCES | Errno::EPERM => "run as root, or have this cgroup delegated to you",
         Errno::EROFS => "the cgroup file system is mounted read-only here",
         _ => "",
     };

@@ -4,9 +4,11 @@ use super::options::MOUNT_ATTR_NOSYMFOLLOW;
 use super::place::is_bind;
 use super::{Compiler, Entry, NOSYMFOLLOW_SINCE};
 use crate::Code;
-use crate::compiler::on_host;
-use crate::paths::clean;
+use crate::compiler::{bytes, on_host};
+use crate::paths::{clean, is_below};
+use libc::MOUNT_ATTR_RDONLY;
 use orlop_program::Step;
+use orlop_program::step::Source;
 use std::path::Path;
 
 impl Compiler<'_> {
@@ -18,17 +20,54 @@ impl Compiler<'_> {
                 .hint("the bundle's own directory is \".\"");
             return;
         }
-        for (key, _, option) in &entry.options.data {
-            let message = format!("{key:?} is an option of file systems; a bind mount has none of its own");
-            self.error(Code::MountOption, entry.option(*option), message);
-        }
+        self.refuse_data(entry);
+        self.warn_of_shared(entry);
         let source = on_host(self.bundle, &entry.mount.source);
         self.bind_path(entry, &source, recursive);
     }
 
+    /// Changes what is mounted already. The mount only: its file system may be the host's too.
+    pub(super) fn remount(&mut self, entry: &Entry<'_>) {
+        self.refuse_data(entry);
+        self.warn_of_shared(entry);
+        let options = &entry.options;
+        if self.id_map(entry).is_some() {
+            let message = "the ids of a mount that is there already cannot be mapped any more";
+            self.error(Code::MountIdMap, entry.pointer(), message)
+                .hint("give the mapping to the mount itself");
+        }
+        let (mut set, mut clear) = options.bind_attributes(true);
+        set = set & !options.clear_all | options.set_all;
+        clear |= options.clear_all;
+        if set & MOUNT_ATTR_RDONLY != 0 {
+            // Devices and mount points are still to be made in it.
+            set &= !MOUNT_ATTR_RDONLY;
+            self.read_only_later.push((entry.index, entry.target.to_string()));
+        }
+        if set | clear != 0 {
+            let step = Step::MountAttributes { target: entry.target.as_ref().into(), set, clear };
+            self.step(step, entry.pointer(), "The mount is there already, and only it is changed.");
+        }
+    }
+
+    fn refuse_data(&mut self, entry: &Entry<'_>) {
+        for (key, _, option) in &entry.options.data {
+            let why = "it would change the file system, and so every mount of it";
+            let message = format!("{key:?} is an option of file systems, not of a mount: {why}");
+            self.error(Code::MountOption, entry.option(*option), message);
+        }
+    }
+
     /// Mounts what is at a path of the host.
     pub(super) fn bind_path(&mut self, entry: &Entry<'_>, path: &Path, recursive: bool) {
-        let source = self.source(path, recursive, &entry.field("/mounts/{}/source"));
+        let asks = entry.field("/mounts/{}/source");
+        let source = match self.id_map(entry) {
+            // By the host side: it takes rights over the file system, and a process to make a user namespace.
+            Some(id_map) => self.tree(path, recursive, Some(id_map), &asks),
+            // Opened by init, when its turn comes: the host side would not see what was mounted there.
+            None if self.is_mounted_on(entry.index, path) => Source::Path(bytes(path).into()),
+            None => self.source(path, recursive, &asks),
+        };
         // The kernel locks attributes of mounts that come from a more privileged mount namespace.
         let may_be_locked = self.in_user_namespace() || !self.host.privileged;
         let (set, mut clear) = entry.options.bind_attributes(may_be_locked);
@@ -43,6 +82,17 @@ impl Compiler<'_> {
             entry.pointer(),
             "Mounted with its attributes in one move: it is never seen without them.",
         );
+    }
+
+    /// Whether a path of the host lies in the root, where mounts before this one are at, above or below it.
+    fn is_mounted_on(&self, index: usize, path: &Path) -> bool {
+        let Some(inside) = self.inside_root(path) else { return false };
+        let inside = clean(&inside);
+        self.spec.mounts.iter().take(index).any(|mount| {
+            let target = self.inside_root(Path::new(&mount.destination));
+            let target = clean(target.as_deref().unwrap_or(&mount.destination)).into_owned();
+            is_below(&inside, &target) || is_below(&target, &inside)
+        })
     }
 
     /// Whether the container's `/dev` is somebody else's, and to be left as it is.

@@ -19,17 +19,6 @@ const OF_NAMESPACE: [(&str, NamespaceKind); 4] = [
 ];
 
 impl Compiler<'_> {
-    /// Mounts a new file system of the type that the config names.
-    pub(super) fn file_system(&mut self, entry: &Entry<'_>) {
-        let fstype = entry.mount.kind.as_str();
-        if entry.options.flags & libc::MS_REMOUNT != 0 {
-            let message = "\"remount\" changes a mount that is there, but this one is new";
-            self.error(Code::MountOption, entry.field("/mounts/{}/options"), message)
-                .hint("give the options to the mount that is to be changed");
-        }
-        self.new_file_system(entry, fstype);
-    }
-
     /// Mounts a new file system of any type, with the options of an entry.
     pub(super) fn new_file_system(&mut self, entry: &Entry<'_>, fstype: &str) {
         self.check_namespace(entry, fstype);
@@ -52,6 +41,7 @@ impl Compiler<'_> {
             parts.push(origin);
         }
         let real = matches!(fstype, "proc" | "sysfs");
+        let (like, covered) = self.cover(entry, fstype);
         let step = Step::Mount {
             fstype: fstype.into(),
             options: List::from(options.as_slice()),
@@ -60,8 +50,9 @@ impl Compiler<'_> {
             target: if real { Cow::as_ref(&cleaned) } else { entry.target.as_ref() }.into(),
             real,
             keep: self.slot_of_proc(entry, fstype, read_only),
+            id_map: self.id_map_of_new(entry),
+            like,
         };
-        let covered = self.cover(entry, fstype);
         self.step_of_parts(step, entry.pointer(), why(fstype), parts);
         self.label_mount(fstype, &entry.target);
         if let Some(step) = covered {
@@ -76,11 +67,13 @@ impl Compiler<'_> {
 
     /// What a tmpfs takes over from the directory that it covers, as with runc: its permissions, unless there is an option
     /// for them, and everything with `tmpcopyup`.
-    fn cover<'e>(&mut self, entry: &'e Entry<'_>, fstype: &str) -> Option<Step<'e>> {
+    ///
+    /// The slot of the directory, if its permissions are wanted, and the step that takes over the rest.
+    fn cover<'e>(&mut self, entry: &'e Entry<'_>, fstype: &str) -> (Option<Slot>, Option<Step<'e>>) {
         let given = |key: &str| entry.options.data.iter().any(|(name, _, _)| *name == key);
         let content = entry.options.copy_up.is_some() && fstype == "tmpfs";
         if fstype != "tmpfs" || !content && given("mode") {
-            return None;
+            return (None, None);
         }
         let pointer = entry.pointer();
         let from = self.slot(&pointer);
@@ -88,7 +81,8 @@ impl Compiler<'_> {
         let why = "What is here is about to be covered, and still needed.";
         self.step(Step::OpenCovered { path: target, slot: from }, pointer, why);
         let owner = content && !given("uid") && !given("gid");
-        Some(Step::TakeOver { from, target, mode: !given("mode"), owner, content })
+        let rest = content.then_some(Step::TakeOver { from, target, owner });
+        ((!given("mode")).then_some(from), rest)
     }
 
     /// A procfs is kept if it can be written to and shows everything.
@@ -125,10 +119,32 @@ impl Compiler<'_> {
 
     /// Flags of mount(2) that have no counterpart in the calls that make mounts today.
     fn warn_of_ignored(&mut self, entry: &Entry<'_>) {
-        for (flag, name, why) in [
-            (libc::MS_SILENT, "silent", "what the kernel logs cannot be chosen"),
-            (libc::MS_I_VERSION, "iversion", "file systems that count changes of inodes always do"),
-        ] {
+        self.no_effect(
+            entry,
+            &[
+                (libc::MS_SILENT, "silent", "what the kernel logs cannot be chosen"),
+                (libc::MS_I_VERSION, "iversion", "file systems that count changes of inodes always do"),
+            ],
+        );
+    }
+
+    /// Flags of file systems, on what is a mount only.
+    pub(super) fn warn_of_shared(&mut self, entry: &Entry<'_>) {
+        const WHY: &str = "it would change the file system, and so every mount of it";
+        self.no_effect(
+            entry,
+            &[
+                (libc::MS_SYNCHRONOUS, "sync", WHY),
+                (libc::MS_DIRSYNC, "dirsync", WHY),
+                (libc::MS_MANDLOCK, "mand", WHY),
+                (libc::MS_LAZYTIME, "lazytime", WHY),
+            ],
+        );
+        self.warn_of_ignored(entry);
+    }
+
+    fn no_effect(&mut self, entry: &Entry<'_>, flags: &[(u64, &str, &str)]) {
+        for (flag, name, why) in flags {
             if entry.options.flags & flag != 0 {
                 let message = format!("the mount option {name:?} has no effect: {why}");
                 self.warn(Code::MountOptionIgnored, entry.field("/mounts/{}/options"), message);

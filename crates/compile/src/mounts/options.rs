@@ -1,5 +1,6 @@
 //! Mount options: what each name means (`config.md`, Linux mount options).
 
+use super::idmap::IdMapOption;
 use crate::root::propagation;
 use libc::{
     MOUNT_ATTR__ATIME, MOUNT_ATTR_NOATIME, MOUNT_ATTR_NODEV, MOUNT_ATTR_NODIRATIME, MOUNT_ATTR_NOEXEC,
@@ -26,11 +27,11 @@ enum Meaning {
     Propagation,
     /// The new file system begins with a copy of what it covers.
     CopyUp,
-    /// Is not built yet.
-    NotYet,
+    /// Ids are mapped, of every mount of the tree or of the one.
+    IdMap(bool),
 }
 
-use Meaning::{Clear, ClearAll, CopyUp, NotYet, Propagation, Set, SetAll};
+use Meaning::{Clear, ClearAll, CopyUp, IdMap, Propagation, Set, SetAll};
 
 /// Every option that is not left to the file system, sorted by name.
 const TABLE: &[(&str, Meaning)] = &[
@@ -42,7 +43,7 @@ const TABLE: &[(&str, Meaning)] = &[
     ("diratime", Clear(MS_NODIRATIME)),
     ("dirsync", Set(MS_DIRSYNC)),
     ("exec", Clear(MS_NOEXEC)),
-    ("idmap", NotYet),
+    ("idmap", IdMap(false)),
     ("iversion", Set(MS_I_VERSION)),
     ("lazytime", Set(MS_LAZYTIME)),
     ("loud", Clear(MS_SILENT)),
@@ -66,7 +67,7 @@ const TABLE: &[(&str, Meaning)] = &[
     ("relatime", Set(MS_RELATIME)),
     ("remount", Set(MS_REMOUNT)),
     ("rexec", ClearAll(MOUNT_ATTR_NOEXEC)),
-    ("ridmap", NotYet),
+    ("ridmap", IdMap(true)),
     ("rnoatime", SetAll(MOUNT_ATTR_NOATIME)),
     ("rnodev", SetAll(MOUNT_ATTR_NODEV)),
     ("rnodiratime", SetAll(MOUNT_ATTR_NODIRATIME)),
@@ -98,9 +99,9 @@ const TABLE: &[(&str, Meaning)] = &[
     ("unbindable", Propagation),
 ];
 
-/// Every option with a meaning of its own that works, sorted by name: what `features` lists.
+/// Every option with a meaning of its own, sorted by name: what `features` lists.
 pub fn known() -> impl Iterator<Item = &'static str> {
-    TABLE.iter().filter(|(_, meaning)| *meaning != NotYet).map(|(name, _)| *name)
+    TABLE.iter().map(|(name, _)| *name)
 }
 
 /// Flags of mount(2) that are attributes of a mount, but for those of access times.
@@ -146,8 +147,8 @@ pub(crate) struct MountOptions<'a> {
     pub(super) data: Vec<Datum<'a>>,
     /// The index of `tmpcopyup`, if it is there.
     pub(super) copy_up: Option<usize>,
-    /// Options that are not built yet, by index.
-    pub(super) not_yet: Vec<usize>,
+    /// Whether and how ids are mapped.
+    pub(super) id_map: Option<IdMapOption<'a>>,
 }
 
 impl<'a> MountOptions<'a> {
@@ -156,7 +157,13 @@ impl<'a> MountOptions<'a> {
         for (index, option) in options.iter().enumerate() {
             match TABLE.binary_search_by_key(&option.as_str(), |(name, _)| name) {
                 Ok(at) => parsed.apply(TABLE[at].1, option, index),
-                Err(_) => parsed.data.extend(split(option).map(|(key, value)| (key, value, index))),
+                Err(_) => match option.split_once('=') {
+                    Some((name @ ("idmap" | "ridmap"), text)) => {
+                        let recursive = name == "ridmap";
+                        parsed.id_map = Some(IdMapOption { recursive, text: Some(text), index });
+                    }
+                    _ => parsed.data.extend(split(option).map(|(key, value)| (key, value, index))),
+                },
             }
         }
         parsed
@@ -177,12 +184,10 @@ impl<'a> MountOptions<'a> {
                 self.set_all = self.set_all & !MOUNT_ATTR__ATIME | flag;
                 self.clear_all |= MOUNT_ATTR__ATIME;
             }
-            // That one of the values is not wanted does not say which one is: what is there stays.
+            // That one of the values is not wanted: then what is wanted before, or else the kernel's default, relatime.
             ClearAll(flag) if flag & !MOUNT_ATTR__ATIME == 0 => {
-                if self.set_all & MOUNT_ATTR__ATIME == flag {
-                    self.set_all &= !MOUNT_ATTR__ATIME;
-                    self.clear_all &= !MOUNT_ATTR__ATIME;
-                }
+                self.set_all &= !flag;
+                self.clear_all |= MOUNT_ATTR__ATIME;
             }
             SetAll(flag) => {
                 self.set_all |= flag;
@@ -197,7 +202,7 @@ impl<'a> MountOptions<'a> {
                     .extend(propagation(option).map(|(kind, recursive)| (kind, recursive, index)));
             }
             CopyUp => self.copy_up = Some(index),
-            NotYet => self.not_yet.push(index),
+            IdMap(recursive) => self.id_map = Some(IdMapOption { recursive, text: None, index }),
         }
     }
 
@@ -233,18 +238,21 @@ impl<'a> MountOptions<'a> {
     ///
     /// As with runc, a list that says anything about attributes says everything: what is not in it is cleared, unless
     /// `remount` is in it too. In another user namespace the kernel may have locked what the source had, so there only
-    /// what is explicitly unwanted is cleared. Access times stay as they are unless one is named.
+    /// what is explicitly unwanted is cleared. Access times stay as they are unless one is named; to one
+    /// that is unwanted the kernel's default is preferred, relatime.
     pub(super) fn bind_attributes(&self, may_be_locked: bool) -> (u64, u64) {
         let set = self.plain_attributes();
         let unwanted = ATTRIBUTES.iter().filter(|(flag, _)| self.cleared & flag != 0);
         let mut clear = unwanted.fold(0, |all, (_, attribute)| all | attribute);
         let says_anything = self.flags & !(MS_BIND | MS_REC | MS_REMOUNT) != 0 || self.cleared != 0;
-        if says_anything && !may_be_locked && self.flags & MS_REMOUNT == 0 {
-            // What is asked for the whole tree is not taken back for its top.
-            clear |= RESTRICTIONS & !set & !self.set_all;
+        if says_anything && self.flags & MS_REMOUNT == 0 {
+            // To follow no links is never locked.
+            let free = if may_be_locked { MOUNT_ATTR_NOSYMFOLLOW } else { RESTRICTIONS };
+            clear |= free & !set;
         }
         match self.access_times() {
             Some(access) => (set | access, clear | MOUNT_ATTR__ATIME),
+            None if self.cleared & (MS_NOATIME | MS_STRICTATIME) != 0 => (set, clear | MOUNT_ATTR__ATIME),
             None => (set, clear),
         }
     }
@@ -296,16 +304,14 @@ mod tests {
         noatime nodev nodiratime noexec noiversion nolazytime nomand norelatime nostrictatime nosuid nosymfollow \
         private ratime rbind rdev rdiratime relatime remount rexec rnoatime rnodiratime rnoexec rnorelatime \
         rnostrictatime rnosuid rnosymfollow ro rprivate rrelatime rro rrw rshared rslave rstrictatime rsuid \
-        rsymfollow runbindable rw shared silent slave strictatime suid symfollow sync unbindable rnodev";
+        rsymfollow runbindable rw shared silent slave strictatime suid symfollow sync tmpcopyup unbindable idmap \
+        ridmap rnodev";
 
     #[test]
     fn every_option_of_the_spec_is_known() {
         let known: Vec<_> = known().collect();
         for option in OF_THE_SPEC.split_whitespace() {
             assert!(known.contains(&option), "{option}");
-        }
-        for later in ["idmap", "ridmap"] {
-            assert_eq!(parse(&[later]).not_yet, [0]);
         }
     }
 
@@ -324,10 +330,15 @@ mod tests {
         assert_eq!((all.set_all, all.clear_all), (MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME));
         assert_eq!(
             parse(&["bind", "noatime"]).bind_attributes(true),
-            (MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME)
+            (MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME | MOUNT_ATTR_NOSYMFOLLOW)
         );
         let undone = parse(&["rnoatime", "ratime"]);
-        assert_eq!((undone.set_all, undone.clear_all), (0, 0));
+        assert_eq!((undone.set_all, undone.clear_all), (MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME));
+        let kept = parse(&["rstrictatime", "rnorelatime", "ratime"]);
+        assert_eq!((kept.set_all, kept.clear_all), (MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME));
+        let cleared = |option| parse(&["bind", option]).bind_attributes(true);
+        assert_eq!(cleared("atime"), (0, MOUNT_ATTR__ATIME | MOUNT_ATTR_NOSYMFOLLOW));
+        assert_eq!(cleared("norelatime"), (0, MOUNT_ATTR_NOSYMFOLLOW));
     }
 
     #[test]
@@ -335,11 +346,12 @@ mod tests {
         assert_eq!(parse(&["rbind", "rprivate"]).bind_attributes(false), (0, 0));
         let (set, clear) = parse(&["bind", "ro"]).bind_attributes(false);
         assert_eq!((set, clear), (MOUNT_ATTR_RDONLY, RESTRICTIONS & !MOUNT_ATTR_RDONLY));
-        assert_eq!(parse(&["bind", "ro"]).bind_attributes(true), (MOUNT_ATTR_RDONLY, 0));
-        assert_eq!(parse(&["bind", "exec"]).bind_attributes(true), (0, MOUNT_ATTR_NOEXEC));
+        assert_eq!(parse(&["bind", "ro"]).bind_attributes(true), (MOUNT_ATTR_RDONLY, MOUNT_ATTR_NOSYMFOLLOW));
+        assert_eq!(
+            parse(&["bind", "exec"]).bind_attributes(true),
+            (0, MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW)
+        );
         assert_eq!(parse(&["bind", "remount", "ro"]).bind_attributes(false), (MOUNT_ATTR_RDONLY, 0));
-        let (_, clear) = parse(&["bind", "nosuid", "rro"]).bind_attributes(false);
-        assert_eq!(clear & MOUNT_ATTR_RDONLY, 0);
     }
 
     #[test]

@@ -2,9 +2,11 @@
 
 use super::Compiler;
 use crate::Code;
+use crate::compiler::on_host;
 use crate::paths::{clean, is_below};
 use orlop_spec::{Mount, Pointer};
 use std::borrow::Cow;
+use std::path::Path;
 
 /// Files below `/proc` that may be mounted over: what lxcfs emulates, and two switches of distributions. The same as runc's.
 const IN_PROC: [&str; 10] = [
@@ -29,7 +31,11 @@ impl Compiler<'_> {
             self.error(Code::MountDestination, pointer, "the mount has no destination");
             return None;
         }
-        let target = if destination.starts_with('/') {
+        let target = if let Some(inside) = self.inside_root(Path::new(destination)) {
+            let message = format!("the destination {destination:?} is the host's path: {inside:?} is meant");
+            self.warn(Code::MountDestination, pointer.clone(), message);
+            Cow::Owned(inside)
+        } else if destination.starts_with('/') {
             Cow::Borrowed(destination)
         } else {
             let message = format!("the destination {destination:?} is not absolute; /{destination} is meant");
@@ -51,6 +57,13 @@ impl Compiler<'_> {
             return None;
         }
         Some(target)
+    }
+
+    /// Where a path of the host is in the container, if it lies below the root (as with runc).
+    pub(super) fn inside_root(&self, path: &Path) -> Option<String> {
+        let root = on_host(self.bundle, &self.spec.root.as_ref()?.path);
+        let inside = path.strip_prefix(&root).ok().filter(|_| root.parent().is_some())?;
+        Some(format!("/{}", inside.to_str()?))
     }
 }
 

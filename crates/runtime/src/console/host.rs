@@ -25,11 +25,15 @@ pub(super) struct Raw {
 
 impl Raw {
     /// Finds our terminal, as runc does: standard error, output or input, else the controlling terminal; `None` if there
-    /// is none. Puts it into raw mode: every key reaches the container, and every byte of the container us as it is.
-    pub(super) fn enter() -> Result<Option<Self>> {
+    /// is none. Puts it into raw mode: every key reaches the container, and every byte of the container us as it is. If
+    /// the container's output goes elsewhere, others write to it as they are used to.
+    pub(super) fn enter(output: bool) -> Result<Option<Self>> {
         let Some((terminal, before)) = find() else { return Ok(None) };
         let mut raw = before.clone();
         cfmakeraw(&mut raw);
+        if !output {
+            raw.output_flags = before.output_flags;
+        }
         tcsetattr(&terminal, SetArg::TCSANOW, &raw).doing(|| "put the terminal into raw mode".to_owned())?;
         Ok(Some(Self { terminal, before }))
     }

@@ -1,5 +1,6 @@
 //! Our side of a container's terminal while we wait in the foreground: keys go in, what is written comes out.
 
+use std::io::IsTerminal as _;
 use std::os::fd::{AsFd, OwnedFd};
 
 use nix::errno::Errno;
@@ -49,9 +50,10 @@ impl Proxy {
     pub fn new(master: OwnedFd) -> Result<Self> {
         let doing = || "take over the container's terminal".to_owned();
         fcntl(&master, FcntlArg::F_SETFL(OFlag::O_RDWR | OFlag::O_NONBLOCK)).doing(doing)?;
-        let host = Raw::enter()?;
-        if host.is_none() {
-            // Nobody looks: lines in a file or a pipe end without a carriage return.
+        let looked_at = std::io::stdout().is_terminal();
+        let host = Raw::enter(looked_at)?;
+        if !looked_at {
+            // Lines in a file or a pipe end without a carriage return.
             let mut mode = tcgetattr(&master).doing(doing)?;
             mode.output_flags.remove(OutputFlags::ONLCR);
             tcsetattr(&master, SetArg::TCSANOW, &mode).doing(doing)?;

@@ -80,10 +80,10 @@ impl CriuError {
                 "hint: checkpoint and restore are CRIU's work; install the package criu (3.16 or newer)"
                     .to_owned(),
             ),
-            Self::Failed { why, log: Some(log), lines } if !lines.is_empty() => {
+            Self::Failed { log: Some(log), lines, .. } if !lines.is_empty() => {
                 let shown: Vec<_> = lines.iter().map(|line| format!("  {}", Line(line))).collect();
                 let path = log.to_string_lossy();
-                Some(format!("{}; from {}:\n{}", Line(why), Line(&path), shown.join("\n")))
+                Some(format!("the errors in {}:\n{}", Line(&path), shown.join("\n")))
             }
             Self::TooOld { .. } | Self::Unable { .. } | Self::Images { .. } | Self::Failed { .. } => None,
         }

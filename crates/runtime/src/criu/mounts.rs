@@ -62,7 +62,7 @@ fn on_host(source: Source<'_>, compiled: &Compiled) -> Option<PathBuf> {
         Source::Tree(slot) => {
             compiled.launch.fills.iter().find(|fill| fill.slot == slot).and_then(|fill| match &fill.what {
                 FillWith::DetachedTree { path, .. } => Some(path.clone()),
-                FillWith::Procfs => None,
+                FillWith::Procfs | FillWith::UserNamespace(_) => None,
             })
         }
     }

@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use orlop_spec::Spec;
@@ -51,13 +51,11 @@ impl Directories {
 fn directory(path: &Path, make: bool) -> Result<File> {
     let bad = |e: std::io::Error| CriuError::Images { path: path.to_owned(), why: e.to_string() };
     if make {
-        // The images hold all of the container's memory.
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(bad)?;
+        // The images, which hold all of the container's memory, are their owner's alone. But a process that is restored in
+        // a user namespace looks for some in here.
+        DirBuilder::new().recursive(true).mode(0o711).create(path).map_err(bad)?;
     }
-    let opened = File::open(path).and_then(|file| match file.metadata()?.is_dir() {
-        true => Ok(file),
-        false => Err(std::io::ErrorKind::NotADirectory.into()),
-    });
+    let opened = File::options().read(true).custom_flags(libc::O_DIRECTORY).open(path);
     Ok(opened.map_err(bad)?)
 }
 

@@ -3,6 +3,8 @@
 //! `descriptors.json` in the directory of the images has one entry for each, as with runc and crun: the key under which
 //! CRIU knows what is outside.
 
+use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use super::{CriuError, Message, numbered, opt};
@@ -13,14 +15,16 @@ const FILE: &str = "descriptors.json";
 /// Standard input, output and error.
 const STANDARD: std::ops::Range<u32> = 0..3;
 
+/// Device numbers of pseudo-terminals, as Linux assigns them (`devices.txt`).
+const TERMINALS: std::ops::RangeInclusive<u32> = 136..=143;
+
 /// What our own are, for a container that gets them.
 pub(crate) fn ours() -> Vec<String> {
     let link = |number| std::fs::read_link(format!("/proc/self/fd/{number}")).unwrap_or_default();
     STANDARD.map(|number| link(number).to_string_lossy().into_owned()).collect()
 }
 
-/// For a dump. Pipes CRIU finds by itself; of files outside, which a pipe may have been replaced by in a shell that
-/// started the container, it has to be told.
+/// For a dump. Pipes CRIU finds by itself; of files and terminals outside it has to be told.
 ///
 /// # Errors
 ///
@@ -48,29 +52,40 @@ fn mounts_of(pid: i32) -> Result<Vec<u64>> {
     Ok(text.lines().filter_map(|line| line.split(' ').next()?.parse().ok()).collect())
 }
 
-/// CRIU's key for a regular file on a mount that the container does not have.
+/// CRIU's key for a regular file or a terminal on a mount that the container does not have.
 fn outside(pid: i32, number: u32, mounts: &[u64]) -> Option<String> {
-    let regular = std::fs::metadata(format!("/proc/{pid}/fd/{number}")).is_ok_and(|file| file.is_file());
+    let file = std::fs::metadata(format!("/proc/{pid}/fd/{number}")).ok()?;
     let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).ok()?;
-    let field = |name| info.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<u64>().ok());
-    let (mount, inode) = (field("mnt_id:")?, field("ino:")?);
-    (regular && !mounts.contains(&mount)).then(|| format!("file[{mount:x}:{inode:x}]"))
+    let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse::<u64>().ok())?;
+    if mounts.contains(&mount) {
+        return None;
+    }
+    if file.is_file() {
+        return Some(format!("file[{mount:x}:{:x}]", file.ino()));
+    }
+    let is_terminal = file.file_type().is_char_device() && TERMINALS.contains(&libc::major(file.rdev()));
+    is_terminal.then(|| format!("tty[{:x}:{:x}]", file.rdev(), file.dev()))
 }
 
-/// For restoring: what was outside is replaced by what we have under the same number. CRIU itself deals with the rest.
+/// For restoring: what was outside is replaced by what we have under the same number. CRIU inherits copies: it has uses
+/// of its own for the standard ones. It deals with the rest itself.
 ///
 /// # Errors
 ///
 /// [`CriuError::Images`]: this is no checkpoint of a container.
-pub(crate) fn supply(opts: &mut Message, images: &Path) -> Result<()> {
+pub(crate) fn supply(opts: &mut Message, images: &Path) -> Result<Vec<OwnedFd>> {
     let path = images.join(FILE);
     let bad = |why: String| CriuError::Images { path: path.clone(), why };
     let text = std::fs::read(&path).map_err(|e| bad(format!("this is no checkpoint of a container: {e}")))?;
     let keys: Vec<String> = serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))?;
-    for (number, key) in STANDARD.zip(&keys) {
-        if key.starts_with("pipe:") || key.starts_with("file[") {
-            opts.message(opt::INHERIT_FD, &numbered(key, number));
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    let mut inherit = Vec::new();
+    for (key, own) in keys.iter().zip([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]) {
+        if ["pipe:", "file[", "tty["].iter().any(|kind| key.starts_with(kind)) {
+            let copy = own.try_clone_to_owned().doing(|| format!("copy a descriptor for {key}"))?;
+            opts.message(opt::INHERIT_FD, &numbered(key, copy.as_raw_fd() as u32));
+            inherit.push(copy);
         }
     }
-    Ok(())
+    Ok(inherit)
 }

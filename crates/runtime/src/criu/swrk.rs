@@ -1,7 +1,7 @@
 //! The process `criu swrk`, and the conversation with it.
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -35,6 +35,8 @@ pub(crate) struct Swrk {
     child: Child,
     /// `None` once there is nothing more to say.
     socket: Option<OwnedFd>,
+    /// It has no processes of others to let go of, so it can be ended at any time.
+    expendable: bool,
 }
 
 /// What is done while CRIU waits, with the descriptor that came with the notification.
@@ -58,9 +60,9 @@ impl Swrk {
             });
             with_mounts(&mut command, mounts.collect::<Result<_>>()?);
         }
-        let numbers = setup.inherit.iter().chain([&theirs]).map(|fd| fd.as_raw_fd()).collect();
+        let numbers = setup.inherit.iter().chain([&theirs]).map(AsRawFd::as_raw_fd).collect();
         let child = with_descriptors(&mut command, numbers).spawn().doing(doing)?;
-        Ok(Self { child, socket: Some(ours) })
+        Ok(Self { child, socket: Some(ours), expendable: false })
     }
 
     /// Its process id.
@@ -84,6 +86,7 @@ impl Swrk {
     ///
     /// [`CriuError::Failed`], without the log; or what `on_notify` returns.
     pub(crate) fn perform(mut self, kind: Kind, opts: &Message, on_notify: OnNotify<'_>) -> Result<()> {
+        self.expendable = kind == Kind::Restore;
         self.send(&rpc::request(kind, Some(opts)))?;
         let mut trouble = None;
         let response = loop {
@@ -139,8 +142,11 @@ impl Swrk {
 
 impl Drop for Swrk {
     fn drop(&mut self) {
+        if self.socket.take().is_some() && self.expendable {
+            // Else it could wait for processes that have ended and are ours to wait for.
+            self.child.kill().ok();
+        }
         // It ends when nobody speaks with it any more, once it has let go of the processes that it had stopped.
-        self.socket = None;
         self.child.wait().ok();
     }
 }

@@ -33,22 +33,23 @@ fn the_first_failure_stops_and_names_pointer_status_and_output() {
     let mark = temporary.path().join("mark");
     let hooks = [sh("echo out; echo err >&2; exit 3"), sh(&format!("touch {}", mark.display()))];
     let error = run_all(&hooks, Kind::Prestart).unwrap_err();
-    assert_eq!(error.to_string(), "hook /hooks/prestart/0 (/bin/sh): exit status 3: out\\nerr");
+    assert_eq!(
+        error.to_string(),
+        "error running prestart hook #0: /bin/sh: exit status 3: out\\nerr (/hooks/prestart/0)"
+    );
     assert!(!mark.exists());
     let missing = Hook { path: "/no/such".into(), ..Hook::default() };
     let error = run_all(&[sh("true"), missing], Kind::CreateContainer).unwrap_err().to_string();
-    assert!(error.starts_with("hook /hooks/createContainer/1 (/no/such): "), "{error}");
+    assert!(error.starts_with("error running createContainer hook #1: /no/such: "), "{error}");
     assert!(error.contains("no such file or directory"), "{error}");
 }
 
 #[test]
-fn after_start_and_stop_failures_are_only_told() {
+fn after_the_end_failures_are_only_told() {
     let temporary = tempfile::tempdir().unwrap();
     let mark = temporary.path().join("mark");
-    for kind in [Kind::Poststart, Kind::Poststop] {
-        run_all(&[sh("exit 1"), sh(&format!("touch {}", mark.display()))], kind).unwrap();
-        std::fs::remove_file(&mark).unwrap();
-    }
+    run_all(&[sh("exit 1"), sh(&format!("touch {}", mark.display()))], Kind::Poststop).unwrap();
+    assert!(mark.exists());
 }
 
 #[test]

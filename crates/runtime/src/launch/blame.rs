@@ -5,8 +5,10 @@ use orlop_program::message::Failed;
 use orlop_program::step::{Source, Step};
 use orlop_program::{StepInfo, Steps, Str};
 
+use super::fill::id_map_hint;
 use crate::error::{Answer, Error};
 
+const MOUNT_SETATTR: u16 = libc::SYS_mount_setattr as u16;
 const DEADLINE: u32 = libc::SCHED_DEADLINE as u32;
 /// The words of runc.
 const NOT_WITH_SOME_CPUS: &str =
@@ -34,8 +36,11 @@ pub(crate) fn failed(failed: &Failed<'_>, words: &Words<'_>) -> Error {
     let errno = i32::from(failed.errno);
     let answer = Answer::from(orlop_sys::Error::new(failed.call, failed.errno));
     let pointer = info.and_then(|info| place(info, failed.part));
-    if let Some(Step::Locate { .. } | Step::Exec { .. }) = step {
-        return Error::Exec { program: words.program.to_owned(), errno, pointer };
+    let program = words.program.to_owned();
+    match step {
+        Some(Step::Locate { .. }) => return Error::NotFound { program, errno, pointer },
+        Some(Step::Exec { .. }) => return Error::Exec { program, errno, pointer },
+        _ => {}
     }
     let text = match step {
         Some(Step::Scheduler { policy: DEADLINE, .. }) if errno == libc::EPERM => NOT_WITH_SOME_CPUS.into(),
@@ -46,8 +51,11 @@ pub(crate) fn failed(failed: &Failed<'_>, words: &Words<'_>) -> Error {
         answer,
         pointer,
         // The kernel's messages begin with a level letter: "e tmpfs: Unknown parameter 'foo'".
-        detail: text.trim().trim_start_matches(['e', 'w', 'i']).trim().to_owned(),
-        hint: step.and_then(|step| hint(&step, errno)).map(Into::into),
+        detail: match text.trim().trim_start_matches(['e', 'w', 'i']).trim() {
+            "" => step.map_or("", |step| detail(&step, errno)).to_owned(),
+            said => said.to_owned(),
+        },
+        hint: step.and_then(|step| hint(&step, failed.call, errno)).map(Into::into),
     }
 }
 
@@ -152,24 +160,33 @@ const fn plain(step: &Step<'_>) -> &'static str {
     }
 }
 
+/// What the errno alone does not say; in runc's words.
+const fn detail(step: &Step<'_>, errno: i32) -> &'static str {
+    match (step, errno) {
+        (Step::Mount { real: true, .. }, libc::ENOTDIR | libc::ELOOP) => {
+            "it must be mounted on ordinary directory, not on a symbolic link"
+        }
+        _ => "",
+    }
+}
+
 /// What usually is the matter.
-fn hint(step: &Step<'_>, errno: i32) -> Option<&'static str> {
+fn hint(step: &Step<'_>, call: u16, errno: i32) -> Option<&'static str> {
     Some(match (step, errno) {
         (Step::BindRoot { .. } | Step::OverlayRoot { .. }, libc::ENOENT) => {
             "the bundle's root file system must exist; config.json names it in /root/path"
         }
         (Step::Bind { .. }, libc::ENOENT) => "the source of a bind mount must exist on the host",
+        (Step::MountAttributes { .. }, libc::EINVAL) => "there is nothing mounted at this place",
         (Step::Mount { .. }, libc::ENODEV) => {
             "the kernel has no such file system, or its module is not loaded"
-        }
-        (Step::Mount { real: true, .. }, libc::ENOTDIR | libc::ELOOP) => {
-            "procfs and sysfs are mounted on real directories only: a symbolic link there is refused"
         }
         (Step::Mount { fstype, .. }, libc::EPERM) if fstype.bytes() == b"proc" => {
             "a user namespace may mount a procfs only where a whole one is visible: in a container, engines cover parts of \
              /proc (docker: --security-opt systempaths=unconfined, podman: --security-opt unmask=ALL); or bind the caller's \
              /proc, without a pid namespace"
         }
+        (Step::Mount { id_map: Some(_), .. }, _) if call == MOUNT_SETATTR => return id_map_hint(errno),
         (Step::Mount { .. }, libc::EPERM) => {
             "in a user namespace only some file systems can be mounted, and sysfs only with a network namespace of its own"
         }

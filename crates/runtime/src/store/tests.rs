@@ -29,9 +29,9 @@ fn state(name: &str) -> StateFile {
             v1: vec![("pids".into(), "/sys/fs/cgroup/pids".into(), "/x".into())],
         },
         rootless: false,
-        terminal: true,
         descriptors: Vec::new(),
         own_clocks: false,
+        terminal: true,
     }
 }
 

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use orlop_runtime::{ContainerId, Error, ResourcesSource, Runtime};
+use orlop_runtime::{ContainerId, ResourcesSource, Runtime};
 use orlop_spec::ResourcesDocument;
 
 use super::{Phase, ProcessId, task, wrong_phase};
 use crate::messages::events::{TaskPaused, TaskResumed};
 use crate::messages::task::{CheckpointTaskRequest, UpdateTaskRequest};
 use crate::server::{Answer, Call, Server, empty};
-use crate::ttrpc::{Code, Failure};
+use crate::ttrpc::{Code, Failure, Result};
 
 impl Server {
     /// Freezes a container, or lets it go on.
@@ -33,7 +33,7 @@ impl Server {
                 (Ok(()), false) => server.publish(&TaskResumed { container_id: id }),
                 (Err(_), _) => {}
             }
-            server.answer(call, changed.map(|()| Vec::new()).map_err(Failure::from));
+            server.answer(call, changed.map(|()| Vec::new()));
         });
         Ok(None)
     }
@@ -48,14 +48,14 @@ impl Server {
         let resources = ResourcesSource::Args(Box::new(limits.spec));
         task.begin()?;
         let (runtime, container) = (Arc::clone(&task.runtime), task.id.clone());
-        let update = move || runtime.update(&container, &resources);
+        let update = move || runtime.update(&container, &resources).map_err(Failure::from);
         self.jobs.start(update, move |server: &mut Self, updated| {
             if let Ok(task) = super::task(&mut server.tasks, &request.id) {
                 task.busy = false;
                 // It may have directories that it did not have before.
                 task.cgroup = task.runtime.cgroup(&task.id).unwrap_or_default();
             }
-            server.answer(call, updated.map(|()| Vec::new()).map_err(Failure::from));
+            server.answer(call, updated.map(|()| Vec::new()));
         });
         Ok(None)
     }
@@ -74,6 +74,7 @@ impl Server {
     }
 }
 
-fn freeze(runtime: &Runtime, container: &ContainerId, pause: bool) -> Result<(), Error> {
-    if pause { runtime.pause(container) } else { runtime.resume(container) }
+fn freeze(runtime: &Runtime, container: &ContainerId, pause: bool) -> Result<()> {
+    let frozen = if pause { runtime.pause(container) } else { runtime.resume(container) };
+    frozen.map_err(Failure::from)
 }
