@@ -1,5 +1,6 @@
 //! The shim, with containerd's side played by the test.
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use orlop_protobuf::Message as _;
@@ -204,6 +205,61 @@ fn streams_go_to_a_file() {
     assert_eq!(lines, ["err", "out"]);
 }
 
+/// A logging program that writes down its arguments, and the output with its words.
+const LOGGER: &str = r#"#!/bin/sh
+echo "$CONTAINER_NAMESPACE $*" >"$2"
+exec 5>&-
+sed 's/^/out /' <&3 >>"$2"
+sed 's/^/err /' <&4 >>"$2"
+echo end >>"$2"
+"#;
+
+#[test]
+fn streams_go_to_a_program() {
+    let mut stage = Stage::new(Container::sh("echo one; echo two >&2"));
+    let (program, log) = (stage.path("logger"), stage.path("log"));
+    fs::write(&program, LOGGER).unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let address = format!("binary://{}?to={}", program.display(), log.display());
+    let request = Create { stdout: address.clone(), stderr: address, ..stage.request() };
+    stage.client.call::<Pid>("Create", &request).unwrap();
+    stage.start();
+    let first = stage.which();
+    stage.wait(&first);
+    stage.delete(&first);
+    let text = orlop_tests::events::when_file(&log, |text| text.ends_with("end\n"));
+    assert_eq!(text, format!("state to {}\nout one\nerr two\nend\n", log.display()));
+
+    // One that never says that it is ready, though it has to, and one that others may write to.
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    let strict = Create { stdout: format!("binary-v2://{}", program.display()), ..stage.request() };
+    assert_eq!(stage.refused("Create", &strict), UNKNOWN);
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o777)).unwrap();
+    assert_eq!(stage.refused("Create", &strict), INVALID);
+}
+
+#[test]
+fn many_processes_leave_nothing_in_the_shim() {
+    let mut stage = Stage::new(Container::lasting());
+    stage.create();
+    stage.start();
+    let descriptors =
+        |stage: &Stage| fs::read_dir(format!("/proc/{}/fd", stage.shim.process.pid())).unwrap().count();
+    let before = descriptors(&stage);
+    let log = format!("file://{}", stage.text("log"));
+    for number in 0..50 {
+        let exec_id = format!("x{number}");
+        let exec = Exec { exec_id: exec_id.clone(), stdout: log.clone(), ..Exec::default() };
+        stage.add(exec, &["sh", "-c", &format!("echo {number}; exit {number}")]);
+        let added = stage.added(&exec_id);
+        stage.client.call::<Pid>("Start", &added).unwrap();
+        assert_eq!(stage.wait(&added), number);
+        assert_eq!(stage.delete(&added), number);
+    }
+    assert_eq!(descriptors(&stage), before);
+    assert_eq!(fs::read_to_string(stage.path("log")).unwrap().lines().count(), 50);
+}
+
 #[test]
 fn a_terminal_has_the_size_that_was_told() {
     let mut container = Container::sh("read x; stty size");
@@ -357,7 +413,7 @@ fn what_cannot_be_created_leaves_nothing_and_its_id_free() {
     let options = Some(Any { type_url: "containerd.runc.v1.Options".into(), value: other.encode() });
     let request = Create { options, ..stage.request() };
     assert_eq!(stage.refused("Create", &request), INVALID);
-    let request = Create { stdout: "binary:///bin/logger".into(), ..stage.request() };
+    let request = Create { stdout: "tcp://127.0.0.1:1".into(), ..stage.request() };
     assert_eq!(stage.refused("Create", &request), INVALID);
     let request = Create { stdout: stage.text("no-fifo"), ..stage.request() };
     assert_eq!(stage.refused("Create", &request), UNKNOWN);

@@ -3,9 +3,11 @@
 //! | file | what |
 //! |---|---|
 //! | `stdio/place.rs` | what containerd names: FIFOs and files |
+//! | `stdio/logger.rs` | programs that take output |
 //! | `stdio/copy.rs` | bytes from one to the other, never waiting and with bounded memory |
 
 mod copy;
+mod logger;
 mod place;
 
 use std::fs::File;
@@ -16,6 +18,8 @@ use nix::unistd::{Gid, Uid, fchown, pipe2};
 use orlop_runtime::Stdio;
 
 pub(crate) use copy::{Copy, State};
+pub(crate) use logger::Logger;
+use logger::Pipes;
 use place::{Input, Place};
 
 use crate::ttrpc::{Code, Failure, Result};
@@ -29,6 +33,15 @@ pub(crate) struct Addresses {
     pub(crate) terminal: bool,
 }
 
+/// Whose streams they are.
+#[derive(Clone, Debug)]
+pub(crate) struct Whose {
+    pub(crate) container: String,
+    pub(crate) namespace: String,
+    /// User and group that get the pipes.
+    pub(crate) owner: (u32, u32),
+}
+
 /// Streams that are open, and not copied yet.
 #[derive(Debug, Default)]
 pub(crate) struct Streams {
@@ -38,50 +51,96 @@ pub(crate) struct Streams {
     pub(crate) outputs: Vec<Copy>,
     /// The other writer of the FIFO that is its input: while it is open, the input does not end.
     pub(crate) holder: Option<OwnedFd>,
+    /// The program that takes the output.
+    pub(crate) logger: Option<Logger>,
     /// For a terminal, which comes later: what is read into it, and where it is written.
     waiting: (Option<OwnedFd>, Option<OwnedFd>),
 }
 
 impl Addresses {
-    /// Opens everything. `owner` gets the pipes.
+    /// Opens everything.
     ///
     /// # Errors
     ///
     /// A place that is not there, or of a kind that is refused.
-    pub(crate) fn open(&self, owner: (u32, u32)) -> Result<(Stdio, Streams)> {
+    pub(crate) fn open(&self, whose: &Whose) -> Result<(Stdio, Streams)> {
         let mut streams = Streams::default();
         let stdin = Input::open(&self.stdin)?;
-        let stdout = Place::parse(&self.stdout)?.open()?;
+        let stdout = Place::parse(&self.stdout)?;
+        if let Place::Logger(program) = stdout {
+            let (pipes, logger) = program.start(&whose.container, &whose.namespace)?;
+            streams.logger = Some(logger);
+            return self.connect(stdin, Ends::Pipes(pipes), streams, whose);
+        }
+        let stderr = if self.terminal { None } else { Place::parse(&self.stderr)?.open()? };
+        self.connect(stdin, Ends::Places(stdout.open()?, stderr), streams, whose)
+    }
+
+    fn connect(
+        &self,
+        stdin: Option<Input>,
+        ends: Ends,
+        mut streams: Streams,
+        whose: &Whose,
+    ) -> Result<(Stdio, Streams)> {
         if self.terminal {
             let (reader, holder) = stdin.map(|input| (input.reader, input.holder)).unzip();
             streams.holder = holder;
-            streams.waiting = (reader, stdout);
+            let place = match ends {
+                Ends::Places(place, _) => place,
+                Ends::Pipes(pipes) => Some(pipes.stdout),
+            };
+            place.as_ref().map_or(Ok(()), not_blocking)?;
+            streams.waiting = (reader, place);
             return Ok((Stdio { stdin: null(false)?, stdout: null(true)?, stderr: null(true)? }, streams));
         }
-        let stderr = Place::parse(&self.stderr)?.open()?;
         let stdin = match stdin {
             None => null(false)?,
             Some(input) => {
-                let (theirs, ours) = pipe(owner)?;
+                let (theirs, ours) = pipe(whose.owner)?;
                 not_blocking(&ours)?;
                 streams.input = Some(Copy::new(input.reader, ours));
                 streams.holder = Some(input.holder);
                 theirs
             }
         };
-        let mut output = |place: Option<OwnedFd>| {
-            let Some(place) = place else { return null(true) };
-            let (ours, theirs) = pipe(owner)?;
-            not_blocking(&ours)?;
-            streams.outputs.push(Copy::new(ours, place));
-            Ok(theirs)
+        let (stdout, stderr) = match ends {
+            // Nothing is left to do for us.
+            Ends::Pipes(pipes) => (pipes.stdout, pipes.stderr),
+            Ends::Places(stdout, stderr) => {
+                (streams.output(stdout, whose.owner)?, streams.output(stderr, whose.owner)?)
+            }
         };
-        let (stdout, stderr) = (output(stdout)?, output(stderr)?);
         Ok((Stdio { stdin, stdout, stderr }, streams))
     }
 }
 
+/// Where output goes.
+enum Ends {
+    /// Copied to places, or nowhere.
+    Places(Option<OwnedFd>, Option<OwnedFd>),
+    /// Into pipes that a program reads.
+    Pipes(Pipes),
+}
+
 impl Streams {
+    /// The process's end of a pipe that is copied to a place.
+    fn output(&mut self, place: Option<OwnedFd>, owner: (u32, u32)) -> Result<OwnedFd> {
+        let Some(place) = place else { return null(true) };
+        let (ours, theirs) = pipe(owner)?;
+        not_blocking(&ours)?;
+        self.outputs.push(Copy::new(ours, place));
+        Ok(theirs)
+    }
+
+    /// There is no process to have them.
+    pub(crate) fn give_up(self, stdio: Stdio) {
+        drop(stdio);
+        if let Some(logger) = self.logger {
+            logger.finish();
+        }
+    }
+
     /// The terminal is there.
     pub(crate) fn connect(&mut self, master: &OwnedFd) -> Result<()> {
         not_blocking(master)?;

@@ -35,7 +35,7 @@ use orlop_sys::terminal::set_size;
 use crate::reactor::Token;
 use crate::server::Call;
 use crate::settings::TaskOptions;
-use crate::stdio::{Addresses, Streams};
+use crate::stdio::{Addresses, Logger, Streams};
 use crate::ttrpc::{Code, Failure, Result};
 pub(crate) use streams::Flow;
 
@@ -108,6 +108,7 @@ pub(crate) struct Process {
     terminal: Option<OwnedFd>,
     /// The other writer of its input's FIFO.
     holder: Option<OwnedFd>,
+    logger: Option<Logger>,
     /// Its copies, as the server numbers them.
     input: Option<u64>,
     outputs: Vec<u64>,
@@ -136,6 +137,7 @@ impl Process {
             ended: None,
             terminal: None,
             holder: None,
+            logger: None,
             input: None,
             outputs: Vec::new(),
             waiting: Vec::new(),
@@ -163,6 +165,7 @@ impl Process {
                 tracing::warn!("send signal {signal} to process {}: {e}", self.pid);
             }
         }
+        self.logger = streams.logger.take();
         self.pidfd = Some((held.pidfd, None));
         streams
     }

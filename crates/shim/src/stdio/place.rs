@@ -5,7 +5,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use crate::stdio::failed;
+use super::failed;
+use super::logger::Program;
 use crate::ttrpc::{Code, Failure, Result};
 
 /// Where output goes.
@@ -16,6 +17,8 @@ pub(super) enum Place {
     Path(PathBuf),
     /// A file that is appended to, and made if it is not there: `file:///path`.
     File(PathBuf),
+    /// A program: `binary:///path`.
+    Logger(Program),
 }
 
 impl Place {
@@ -34,15 +37,16 @@ impl Place {
             "fifo" => Ok(Self::Path(path.to_owned())),
             "file" if rest.contains('?') => Err(refused("a file takes no parameters")),
             "file" => Ok(Self::File(path.to_owned())),
-            "binary" | "binary-v2" => Err(refused("logging programs are not supported yet")),
-            _ => Err(refused("neither a FIFO nor file://")),
+            "binary" | "binary-v2" => Ok(Self::Logger(Program::parse(rest, scheme == "binary-v2"))),
+            _ => Err(refused("neither a FIFO, file:// nor binary://")),
         }
     }
 
     /// Opens it, so that writing never waits.
     pub(super) fn open(&self) -> Result<Option<OwnedFd>> {
         match self {
-            Self::Nowhere => Ok(None),
+            // Programs are started once for both streams, by who opens them.
+            Self::Nowhere | Self::Logger(_) => Ok(None),
             Self::Path(path) => open_path(path).map(Some),
             Self::File(path) => {
                 let doing = || format!("open {}", path.display());
@@ -102,7 +106,7 @@ impl Input {
         let path = match Place::parse(address)? {
             Place::Nowhere => return Ok(None),
             Place::Path(path) => path,
-            Place::File(_) => {
+            Place::File(_) | Place::Logger(_) => {
                 let why = format!("stream {address:?}: input comes from a FIFO");
                 return Err(Failure::new(Code::InvalidArgument, why));
             }
@@ -137,11 +141,10 @@ mod tests {
     fn others_are_refused() {
         for address in [
             "x",
+            "binary://x",
             "file://x",
             "file:///a/../b",
             "file:///x?a=b",
-            "binary:///bin/logger?id=x",
-            "binary-v2:///x",
             "tcp://1.2.3.4",
             "streaming+unix:///x",
             "://",

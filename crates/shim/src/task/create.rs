@@ -13,7 +13,7 @@ use crate::messages::task::{CreateTaskRequest, CreateTaskResponse, StartRequest,
 use crate::rootfs;
 use crate::server::{Answer, Call, Server, done};
 use crate::settings::TaskOptions;
-use crate::stdio::{Addresses, Streams};
+use crate::stdio::{Addresses, Streams, Whose};
 use crate::ttrpc::{Code, Failure, Result};
 
 /// What a job needs to make a container.
@@ -24,6 +24,7 @@ struct Making {
     mounts: Vec<Mount>,
     options: TaskOptions,
     addresses: Addresses,
+    whose: Whose,
 }
 
 impl Server {
@@ -47,6 +48,7 @@ impl Server {
             mounts: request.rootfs.clone(),
             options: options.clone(),
             addresses: addresses.clone(),
+            whose: self.whose(&request.id, &options),
         };
         let task = Task {
             id: making.id.clone(),
@@ -141,6 +143,12 @@ impl Server {
         self.conclude(id);
     }
 
+    /// Whose streams are opened.
+    pub(super) fn whose(&self, container: &str, options: &TaskOptions) -> Whose {
+        let (container, namespace) = (container.to_owned(), self.namespace.clone());
+        Whose { container, namespace, owner: options.io_owner }
+    }
+
     /// Follows the process with its pidfd from now on.
     pub(crate) fn watch_process(&mut self, id: &ProcessId) {
         let Ok(process) = process(&mut self.tasks, id) else { return };
@@ -172,7 +180,7 @@ impl Making {
     }
 
     fn launch(&self) -> Result<(Held, Streams)> {
-        let (stdio, mut streams) = self.addresses.open(self.options.io_owner)?;
+        let (stdio, mut streams) = self.addresses.open(&self.whose)?;
         let options = CreateOptions {
             bundle: self.bundle.clone(),
             pid_file: Some(self.bundle.join("init.pid")),
@@ -180,7 +188,13 @@ impl Making {
             no_new_keyring: self.options.no_new_keyring,
             ..CreateOptions::default()
         };
-        let held = self.runtime.create_held(&self.id, &options, &stdio)?;
+        let held = match self.runtime.create_held(&self.id, &options, &stdio) {
+            Ok(held) => held,
+            Err(e) => {
+                streams.give_up(stdio);
+                return Err(e.into());
+            }
+        };
         if let Some(master) = &held.terminal
             && let Err(failure) = streams.connect(master)
         {

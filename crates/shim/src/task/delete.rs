@@ -90,6 +90,11 @@ impl Server {
         for flow in flows.collect::<Vec<_>>() {
             self.drop_flow(flow);
         }
+        let logger = super::process(&mut self.tasks, id).ok().and_then(|process| process.logger.take());
+        if let Some(logger) = logger {
+            // Nobody waits for that.
+            self.jobs.start(move || logger.finish(), |_: &mut Self, ()| {});
+        }
         if id.is_first() { self.delete_container(call, id) } else { self.delete_added(call, id) }
     }
 

@@ -9,7 +9,7 @@ use super::{Exit, Phase, Process, ProcessId, process, task, wrong_phase};
 use crate::messages::events::{TaskExecAdded, TaskExecStarted};
 use crate::messages::task::{ExecProcessRequest, StartResponse};
 use crate::server::{Answer, Call, Server, done, empty};
-use crate::stdio::{Addresses, Streams};
+use crate::stdio::{Addresses, Streams, Whose};
 use crate::ttrpc::{Code, Failure, Result};
 
 impl Server {
@@ -34,7 +34,8 @@ impl Server {
 
     pub(super) fn start_added(&mut self, call: Call, id: ProcessId) -> Answer {
         let task = task(&mut self.tasks, &id.container)?;
-        let (runtime, container, owner) = (Arc::clone(&task.runtime), task.id.clone(), task.options.io_owner);
+        let (runtime, container, options) =
+            (Arc::clone(&task.runtime), task.id.clone(), task.options.clone());
         let phase = &task.init.phase;
         // A paused container would freeze it before it has said that it runs.
         let refused = match phase {
@@ -55,7 +56,8 @@ impl Server {
             }
         };
         let addresses = process.addresses.clone();
-        let launch = move || launch(&runtime, &container, spec, &addresses, owner);
+        let whose = self.whose(&id.container, &options);
+        let launch = move || launch(&runtime, &container, spec, &addresses, &whose);
         self.jobs.start(launch, move |server: &mut Self, launched| server.started_added(call, &id, launched));
         Ok(None)
     }
@@ -99,9 +101,9 @@ fn launch(
     container: &ContainerId,
     spec: Vec<u8>,
     addresses: &Addresses,
-    owner: (u32, u32),
+    whose: &Whose,
 ) -> Result<(Held, Streams)> {
-    let (stdio, mut streams) = addresses.open(owner)?;
+    let (stdio, mut streams) = addresses.open(whose)?;
     let options = ExecOptions {
         process: ProcessSource::Text(spec),
         pid_file: None,
@@ -111,7 +113,13 @@ fn launch(
         ignore_paused: false,
         cgroup: Vec::new(),
     };
-    let held = runtime.exec_held(container, &options, &stdio)?;
+    let held = match runtime.exec_held(container, &options, &stdio) {
+        Ok(held) => held,
+        Err(e) => {
+            streams.give_up(stdio);
+            return Err(e.into());
+        }
+    };
     if let Some(master) = &held.terminal {
         streams.connect(master)?;
     }
