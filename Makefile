@@ -18,7 +18,7 @@ try: ## install what is missing, build, and run a container that shows its isola
 
 test: ## install what is missing and run every test; ends with a summary
 	@hack/setup.sh build test vm
-	@hack/test.sh unit host vm
+	@hack/test.sh unit host vm systemd
 
 test-unit: ## the crates' own tests: no root, no binary needed
 	@hack/test.sh unit
@@ -27,7 +27,7 @@ test-host: ## the integration tests on this machine, as root
 	@hack/test.sh host
 
 test-vm: ## the integration tests in the test VM: pure cgroup v2, every capability
-	@hack/test.sh vm
+	@hack/test.sh vm systemd
 
 conformance: ## runc's own test suite with orlop, and with runc beside it; takes hours, hack/conformance has options
 	@hack/setup.sh conformance build vm

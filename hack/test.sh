@@ -4,6 +4,7 @@
 #   unit   the crates' own tests
 #   host   the integration tests on this machine
 #   vm     the same integration tests in the test VM
+#   systemd  those about systemd, in a test VM that it has booted
 #
 # ORLOP names the runtime under test (default bin/orlop, built first); VM_KERNEL the guest's kernel.
 set -uo pipefail
@@ -23,15 +24,24 @@ stage_host() {
     cargo test -p orlop-tests --locked --no-fail-fast --tests
 }
 
-# Builds outside, since the guest is ten times slower; one boot for all tests.
 stage_vm() {
+    in_vm '.target.name != "systemd"'
+}
+
+stage_systemd() {
+    in_vm '.target.name == "systemd"' -S
+}
+
+# in_vm WHICH [OPTION...]   builds outside, since the guest is ten times slower; one boot for all tests.
+in_vm() {
     needs_root || return
-    local kernel=${VM_KERNEL:-6.12} programs
+    local kernel=${VM_KERNEL:-6.12} which=$1 programs
+    shift
     hack/vm/kernel "$kernel" || return
     programs=$(cargo test -p orlop-tests --locked --no-run --tests --message-format=json |
-        jq -r 'select(.executable != null and .profile.test and .target.kind == ["test"]).executable') || return
+        jq -r "select(.executable != null and .profile.test and .target.kind == [\"test\"] and $which).executable") || return
     # shellcheck disable=SC2086 # a list of paths without spaces
-    hack/vm/vm -k "$kernel" -t 3000 -m 3072 -e ORLOP -e ORLOP_PATIENCE=8 -e TEST_FILTER -- \
+    hack/vm/vm -k "$kernel" "$@" -t 3000 -m 3072 -e ORLOP -e ORLOP_PATIENCE=8 -e TEST_FILTER -- \
         hack/vm/run-tests $programs
 }
 
@@ -65,17 +75,17 @@ run_stage() {
     ORLOP_SKIPS=$skips "stage_$stage" </dev/null 2>&1 | tee "$log"
     rc=${PIPESTATUS[0]}
     # The guest sees this machine's files under a throw-away overlay: its skips come through the log.
-    [ "$stage" != vm ] || grep -h '^SKIP ' "$log" >"$skips"
+    [[ $stage != vm && $stage != systemd ]] || grep -h '^SKIP ' "$log" >"$skips"
     read -r passed failed skipped < <(count "$log" "$skips")
     # A stage that broke before its tests could run is a failure too, and must not look like "0 failed".
     [ "$rc" = 0 ] || [ "$failed" != 0 ] || failed=1
     total_passed=$((total_passed + passed)) total_failed=$((total_failed + failed)) total_skipped=$((total_skipped + skipped))
-    summary+=("$(printf '%-5s %4d passed, %d failed, %d skipped, %d s' "$stage" "$passed" "$failed" "$skipped" $((SECONDS - started)))")
+    summary+=("$(printf '%-7s %4d passed, %d failed, %d skipped, %d s' "$stage" "$passed" "$failed" "$skipped" $((SECONDS - started)))")
 }
 
 total_passed=0 total_failed=0 total_skipped=0 summary=()
-[ $# -gt 0 ] || set -- unit host vm
-if [[ " $* " == *" host "* || " $* " == *" vm "* ]]; then
+[ $# -gt 0 ] || set -- unit host vm systemd
+if [[ " $* " =~ " host "|" vm "|" systemd " ]]; then
     make_binary || { echo "0 passed, 1 failed (the build)" && exit 1; }
     make_criu
 fi

@@ -43,3 +43,10 @@ impl Agent {
         text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 }
+
+impl Drop for Agent {
+    /// Nobody finds the socket any more, however long its last descriptor lives.
+    fn drop(&mut self) {
+        fs::remove_file(&self.socket).ok();
+    }
+}

@@ -11,6 +11,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::command::patience;
 use crate::{Bundle, Fifo, Invocation, Output, ProcessHandle, Running, ledger, runtime};
 
 /// A container with an id, a bundle and a state root of its own.
@@ -23,6 +24,7 @@ pub struct Container {
     /// The container's bundle.
     pub bundle: Bundle,
     home: TempDir,
+    globals: Vec<String>,
     init: RefCell<Option<ProcessHandle>>,
     // Processes of `exec --detach`: ours to reap, and until then the first process cannot end.
     detached: RefCell<Vec<Rc<ProcessHandle>>>,
@@ -41,7 +43,7 @@ impl Container {
         for directory in ["io", "state"] {
             fs::create_dir(home.path().join(directory)).expect("a new directory");
         }
-        Self { id, bundle, home, init: RefCell::new(None), detached: RefCell::default() }
+        Self { id, bundle, home, globals: vec![], init: RefCell::new(None), detached: RefCell::default() }
     }
 
     /// A container that will run a shell script.
@@ -65,6 +67,12 @@ impl Container {
     #[track_caller]
     pub fn push(&mut self, pointer: &str, value: impl Into<Value>) -> &mut Self {
         self.bundle.push(pointer, value);
+        self
+    }
+
+    /// Adds an option before the command, for all commands.
+    pub fn global(&mut self, option: &str) -> &mut Self {
+        self.globals.push(option.to_owned());
         self
     }
 
@@ -93,8 +101,11 @@ impl Container {
         // The variable ties every process that the runtime starts to this container, for the ledger.
         Invocation::new(runtime::binary(), &self.io())
             .env("ORLOP_TEST", &self.id)
+            // A slow machine is not a silent one.
+            .env("ORLOP_DBUS_TIMEOUT", patience().as_secs().to_string())
             .arg("--root")
             .arg(self.state_root())
+            .args(&self.globals)
     }
 
     /// A command of the runtime on this container: `COMMAND FLAGS… ID`.

@@ -92,9 +92,15 @@ impl ConsoleSocket {
     /// Receives the master's side of the container's terminal.
     #[track_caller]
     pub fn receive(&self) -> Terminal {
-        assert!(readable(&self.listener, patience()), "nobody connects to the console socket");
+        Terminal { master: self.receive_descriptor(), said: String::new() }
+    }
+
+    /// Receives a descriptor, whatever it is: others are sent over such sockets too.
+    #[track_caller]
+    pub fn receive_descriptor(&self) -> OwnedFd {
+        assert!(readable(&self.listener, patience()), "nobody connects to the socket");
         let (stream, _) = self.listener.accept().expect("a connection");
-        assert!(readable(&stream, patience()), "nothing comes through the console socket");
+        assert!(readable(&stream, patience()), "nothing comes through the socket");
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut name = [0; 4096];
@@ -105,7 +111,7 @@ impl ConsoleSocket {
             _ => None,
         });
         let received: Vec<OwnedFd> = fds.by_ref().flatten().collect();
-        let [master]: [OwnedFd; 1] = received.try_into().expect("exactly one descriptor");
-        Terminal { master, said: String::new() }
+        let [only]: [OwnedFd; 1] = received.try_into().expect("exactly one descriptor");
+        only
     }
 }

@@ -150,6 +150,10 @@ fn a_bind_mount_can_show_what_was_mounted_in_the_container_before() {
         let source = container.home().join("source");
         fs::create_dir(&source).expect("a new directory");
         fs::write(source.join("file"), "words\n").expect("a new file");
+        // In another user namespace nothing can be made in a root that is the host's.
+        for directory in ["first/below", "copy"] {
+            fs::create_dir_all(container.bundle.rootfs().join(directory)).expect("our own directory");
+        }
         // Destinations may be given as the host's paths, too.
         let root = container.bundle.rootfs().to_string_lossy().into_owned();
         for (from, to) in [

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `cgroup/create.rs` | making the directories, enabling controllers, refusing a cgroup in use |
 //! | `cgroup/below.rs` | cgroups that the container made below its own |
+//! | `cgroup/adopt.rs` | taking over a cgroup that systemd has made |
 //! | `cgroup/undo.rs` | taking a half-made cgroup back |
 //! | `cgroup/write.rs` | writing settings |
 //! | `cgroup/update.rs` | changing limits, and taking a failed change back |
@@ -14,6 +15,7 @@
 //! | `cgroup/kill.rs` | killing all, waiting until it is empty |
 //! | `cgroup/remove.rs` | removing it with all that the container made below it |
 
+mod adopt;
 mod below;
 mod create;
 mod delegate;

@@ -43,8 +43,7 @@ pub enum PathProblem {
     TooLong(String),
     /// It has the form `slice:prefix:name` of the systemd driver.
     #[error(
-        "cgroupsPath {slice}:{prefix}:{name} is meant for the systemd cgroup driver, which is not supported yet; \
-         configure the engine for the cgroupfs driver, or use a path such as /{prefix}/{name}"
+        "cgroupsPath {slice}:{prefix}:{name} is meant for the systemd cgroup driver, and --systemd-cgroup is not given"
     )]
     Systemd {
         /// The slice unit, such as `system.slice`; empty for the default.
@@ -96,6 +95,11 @@ impl CgroupPath {
 
     fn below(&self, own: &Path) -> PathBuf {
         if self.absolute { self.inner.clone() } else { own.join(&self.inner) }
+    }
+
+    /// The path without a leading slash.
+    pub fn inner(&self) -> &Path {
+        &self.inner
     }
 
     /// The last component: the name of the container's own directory.

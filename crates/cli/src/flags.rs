@@ -28,11 +28,12 @@ pub(crate) fn id() -> Arg {
     Arg::new("id").value_name("ID").required(true).help("The container")
 }
 
-/// `--pid-file`, `--console-socket`, `--preserve-fds` and `--detach`, which whatever starts a process takes.
-pub(crate) fn process() -> [Arg; 3] {
+/// `--pid-file`, `--console-socket`, `--pidfd-socket` and `--preserve-fds`, which whatever starts a process takes.
+pub(crate) fn process() -> [Arg; 4] {
     [
         pid_file(),
         console_socket(),
+        path("pidfd-socket", "SOCKET", "Send a pidfd of the process to the Unix socket SOCKET"),
         option(
             "preserve-fds",
             "N",
@@ -102,6 +103,7 @@ pub(crate) fn get_create(arguments: &ArgMatches) -> CreateOptions {
         config: get(arguments, "config").cloned(),
         pid_file: get(arguments, "pid-file").cloned(),
         console_socket: get(arguments, "console-socket").cloned(),
+        pidfd_socket: get(arguments, "pidfd-socket").cloned(),
         no_pivot: arguments.get_flag("no-pivot"),
         no_new_keyring: arguments.get_flag("no-new-keyring"),
         preserve_fds: get(arguments, "preserve-fds").copied().unwrap_or_default(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches};
 use orlop_runtime::log::{Destination, Format, Log, Verbosity};
-use orlop_runtime::{CgroupManager, Error, Result, Runtime, Settings};
+use orlop_runtime::{CgroupManager, Result, Runtime, Settings};
 
 use crate::flags::{get, option, path, switch};
 
@@ -33,7 +33,11 @@ pub(crate) fn options() -> [Arg; 8] {
             .hide_possible_values(true)
             .default_value("warning"),
         switch("debug", "The same as --log-level debug"),
-        switch("systemd-cgroup", "Let systemd make cgroups; the same as --cgroup-manager systemd"),
+        switch(
+            "systemd-cgroup",
+            "Let systemd make cgroups, waiting ORLOP_DBUS_TIMEOUT seconds for each answer [default: 10]; \
+             the same as --cgroup-manager systemd",
+        ),
         option("rootless", "BOOL", "Do without a cgroup where the caller may make none: true, false or auto")
             .value_parser(["auto", "true", "false"])
             .hide_possible_values(true)
@@ -78,11 +82,6 @@ impl Globals {
 
     /// The runtime that they describe.
     pub(crate) fn runtime(&self) -> Result<Runtime> {
-        if self.settings.cgroup_manager == CgroupManager::Systemd {
-            return Err(Error::unsupported(
-                "the systemd cgroup manager (--systemd-cgroup, --cgroup-manager systemd)",
-            ));
-        }
         Runtime::new(self.settings.clone())
     }
 }

@@ -69,18 +69,6 @@ fn bad_usage_is_status_1() {
 }
 
 #[test]
-fn what_is_not_built_yet_is_refused_by_name() {
-    for (arguments, name) in [
-        (&["--systemd-cgroup", "state", "web"][..], "systemd cgroup manager"),
-        (&["--cgroup-manager", "systemd", "list"], "systemd cgroup manager"),
-    ] {
-        let (status, _, err) = on_empty_store(arguments);
-        assert_ne!(status, 0, "{arguments:?}");
-        assert!(err.contains(name) && err.contains("not supported yet"), "{arguments:?}: {err}");
-    }
-}
-
-#[test]
 fn errors_go_to_the_log_once_and_to_standard_error() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log.json");

@@ -62,7 +62,7 @@ impl<'a> Compiler<'a> {
     /// A filter as instructions of the kernel, in base64; it takes the place of `linux.seccomp`.
     pub(crate) fn raw_filter(&mut self) -> Option<Vec<u8>> {
         let (text, pointer) = self.annotation(BPF_DATA)?;
-        let program = base64(text).filter(|program| !program.is_empty() && program.len() % 8 == 0);
+        let program = base64(text).filter(|program| !program.is_empty() && program.len().is_multiple_of(8));
         if program.is_none() {
             let message = "not the base64 of BPF instructions, which are of eight bytes each";
             self.error(Code::Annotation, pointer, message);
@@ -85,7 +85,7 @@ impl<'a> Compiler<'a> {
 /// Decodes base64 (RFC 4648, section 4), with its padding.
 fn base64(text: &str) -> Option<Vec<u8>> {
     let digits = text.trim_end_matches('=');
-    if text.len() % 4 != 0 || text.len() - digits.len() > 2 {
+    if !text.len().is_multiple_of(4) || text.len() - digits.len() > 2 {
         return None;
     }
     let mut bytes = Vec::with_capacity(text.len() / 4 * 3);

@@ -12,20 +12,22 @@ use std::path::PathBuf;
 impl Compiler<'_> {
     /// Plans the container's control group.
     pub(crate) fn cgroup(&mut self, options: &Options<'_>) {
-        if options.systemd_cgroup {
-            self.error_of_command(
-                Code::NotBuiltYet,
-                "cgroups made by systemd are not supported yet by orlop",
-            )
-            .hint("configure the engine for the cgroupfs driver");
-        }
         if options.no_cgroup {
             return self.without_cgroup();
         }
-        let path = self.cgroup_path(options.systemd_cgroup);
+        let scope = if options.systemd_cgroup { self.scope() } else { None };
+        let path = match &scope {
+            Some(scope) => self.scope_path(scope),
+            None if options.systemd_cgroup => None,
+            None => {
+                self.without_systemd();
+                self.cgroup_path()
+            }
+        };
         let plan = self.cgroup_plan();
         if let (Some(path), Some(plan)) = (path, plan) {
-            let asked = !self.linux.cgroups_path.is_empty() || !plan.settings.is_empty();
+            let asked =
+                options.systemd_cgroup || !self.linux.cgroups_path.is_empty() || !plan.settings.is_empty();
             let rights = self.host.cgroup_rights;
             let best_effort = rights == CgroupRights::Forgiven && !asked;
             if rights == CgroupRights::None && !asked {
@@ -37,7 +39,7 @@ impl Compiler<'_> {
                     .hint("mount -t cgroup2 none /sys/fs/cgroup/unified");
             }
             let owner = self.cgroup_owner();
-            self.launch.cgroup = Some(CgroupPlan { path, plan, owner, best_effort });
+            self.launch.cgroup = Some(CgroupPlan { path, plan, owner, best_effort, scope });
         }
     }
 
@@ -58,18 +60,20 @@ impl Compiler<'_> {
         }
     }
 
-    fn cgroup_path(&mut self, systemd: bool) -> Option<CgroupPath> {
+    fn cgroup_path(&mut self) -> Option<CgroupPath> {
         match CgroupPath::new(Some(&self.linux.cgroups_path), self.id) {
             Ok(path) => Some(path),
-            // The id has been refused already, or systemd has.
+            // The id has been refused already.
             Err(_) if self.linux.cgroups_path.is_empty() => None,
-            Err(PathProblem::Systemd { .. }) if systemd => None,
             Err(problem) => {
                 let code = match problem {
-                    PathProblem::Systemd { .. } => Code::NotBuiltYet,
+                    PathProblem::Systemd { .. } => Code::SystemdPath,
                     _ => Code::Cgroup,
                 };
-                self.error(code, Pointer::new("/linux/cgroupsPath"), problem.to_string());
+                let diagnostic = self.error(code, Pointer::new("/linux/cgroupsPath"), problem.to_string());
+                if let PathProblem::Systemd { prefix, name, .. } = problem {
+                    diagnostic.hint(format!("add --systemd-cgroup, or use a path such as /{prefix}/{name}"));
+                }
                 None
             }
         }

@@ -46,6 +46,8 @@ codes! {
     208 IdUnmapped "id that the user namespace does not have"
     209 Rootless "not possible without privileges"
     210 TimeOffset "offset of a clock"
+    220 NetDevice "name of a network device"
+    221 NetDeviceTwice "two network devices of one name"
 
     301 MountDestination "where something is mounted"
     302 MountType "type of a mount"
@@ -92,8 +94,16 @@ codes! {
 
     901 Cgroup "control group"
     902 CgroupIgnored "limit without effect"
+    903 Rdt "shares of caches and memory bandwidth"
+    904 RdtGroup "class of service"
+    905 RdtSchema "line of schemata"
     910 Annotation "annotation"
     911 AnnotationIgnored "annotation without effect"
+    915 SystemdHost "host on which systemd cannot be asked for a cgroup"
+    916 SystemdPath "path of a cgroup in the form of the systemd driver"
+    917 SystemdProperty "property of a unit"
+    918 SystemdSubgroup "cgroup below a unit's"
+    919 SystemdFallback "cgroup for when systemd does not answer"
 }
 
 impl fmt::Display for Code {

@@ -149,7 +149,7 @@ impl<'a> Compiler<'a> {
     /// A bind mount's source: by its path where init may reach it, else as a tree that the host side takes hold of. In
     /// another user namespace, init is nobody to the host's directories.
     pub(crate) fn source<'p>(&mut self, path: &'p Path, recursive: bool, asks: &Pointer) -> Source<'p> {
-        if !self.joined && !(self.host.privileged && self.in_user_namespace()) {
+        if !(self.joined || self.host.privileged && self.in_user_namespace()) {
             return Source::Path(bytes(path).into());
         }
         self.tree(path, recursive, None, asks)

@@ -29,7 +29,9 @@ impl Compiler<'_> {
         // Who is in which namespace decides about nearly everything below.
         self.namespaces();
         self.mappings();
+        self.net_devices();
         self.cgroup(options);
+        self.intel_rdt();
         self.annotations();
 
         if let Some(process) = self.spec.process.as_ref().filter(|_| self.in_user_namespace()) {

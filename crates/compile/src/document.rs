@@ -2,7 +2,7 @@
 
 use crate::Code;
 use crate::compiler::Compiler;
-use orlop_spec::{Pointer, Process};
+use orlop_spec::Pointer;
 
 /// The minor version of the specification that this is written for.
 const MINOR: u64 = 3;
@@ -16,12 +16,12 @@ impl Compiler<'_> {
             self.not_yet(Pointer::new("/vm"), "running in a virtual machine");
         }
         match &self.spec.process {
-            Some(process) => self.unsupported_process(process),
+            Some(process) => self.check_process_labels(process),
             None => self
                 .error(Code::ProcessMissing, Pointer::new("/process"), "there is no process to run")
                 .hint("a config without a process describes a container that cannot be started"),
         }
-        self.unsupported_linux();
+        self.check_mount_label();
     }
 
     fn version(&mut self) {
@@ -62,24 +62,6 @@ impl Compiler<'_> {
             let message = format!("a container's id has at most 255 characters, this one {}", id.len());
             self.error_of_command(Code::ContainerId, message);
         }
-    }
-
-    /// What a process may ask for and does not get yet.
-    pub(crate) fn unsupported_process(&mut self, process: &Process) {
-        self.check_process_labels(process);
-    }
-
-    fn unsupported_linux(&mut self) {
-        let linux = self.linux;
-        for (asked, pointer, what) in [
-            (!linux.net_devices.is_empty(), "/linux/netDevices", "moving network devices"),
-            (linux.intel_rdt.is_some(), "/linux/intelRdt", "Intel Resource Director Technology"),
-        ] {
-            if asked {
-                self.not_yet(Pointer::new(pointer), what);
-            }
-        }
-        self.check_mount_label();
     }
 }
 

@@ -34,7 +34,7 @@ pub fn compile_exec(
 
 impl Compiler<'_> {
     fn added_process(&mut self, process: &Process, options: &ExecOptions<'_>) {
-        self.unsupported_process(process);
+        self.check_process_labels(process);
         self.launch.become_root = self.in_user_namespace();
         // The container's own score, if it has none (as with runc).
         let scored = if process.oom_score_adj.is_some() { Some(process) } else { self.spec.process.as_ref() };

@@ -1,6 +1,7 @@
 //! What the compiler must know of the machine: facts, gathered by the host side, never asked for here.
 
 use orlop_cgroups::Layout;
+use std::path::PathBuf;
 
 /// What is known of the caller's rights over cgroups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +36,8 @@ pub struct Host {
     pub selinux: bool,
     /// AppArmor is enabled.
     pub apparmor: bool,
+    /// Where a resctrl file system is mounted; asked only if the config has a use for it.
+    pub resctrl: Option<PathBuf>,
     /// There is a `/proc/kcore`.
     pub kcore: bool,
     /// The kernel's version: major, minor.

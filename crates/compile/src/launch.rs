@@ -4,6 +4,7 @@ use crate::{Diagnostic, Origin};
 use orlop_cgroups::{CgroupPath, Plan};
 use orlop_program::{Built, Slot};
 use orlop_spec::{IdMapping, NamespaceKind, Pointer};
+use orlop_systemd::{Property, ScopeName, Which};
 use std::path::PathBuf;
 
 /// A container or process that can be launched.
@@ -50,6 +51,10 @@ pub struct Launch {
     /// What to write to the new process's `oom_score_adj` once it runs init, which then waits for a word, because in another
     /// user namespace init may not lower it.
     pub oom_score_adj: Option<i32>,
+    /// Devices of the host's network that become the container's.
+    pub net_devices: Vec<NetDevice>,
+    /// The group of processes that share caches and memory bandwidth.
+    pub rdt: Option<RdtPlan>,
     /// The CPUs, one bit for each, that whoever launches the process runs on meanwhile.
     pub initial_cpus: Option<Vec<u8>>,
     /// The scheduling policy to set on the new process, because in another user namespace init may not raise it.
@@ -61,6 +66,34 @@ pub struct Launch {
     /// Who decides about system calls that the filter leaves to an agent. Init then tells the number of the notification
     /// descriptor.
     pub seccomp_agent: Option<SeccompAgent>,
+}
+
+/// A network device that moves into the container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetDevice {
+    /// Its name on the host.
+    pub name: String,
+    /// Its name in the container, in which `%d` stands for a number of the kernel's choice.
+    pub new_name: String,
+    /// Who asks for it.
+    pub origin: Origin,
+}
+
+/// The container's group in the resctrl tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RdtPlan {
+    /// Where the tree is mounted.
+    pub tree: PathBuf,
+    /// The class of service (`closID`); `/` is the tree itself, and none is one of the container's own.
+    pub group: Option<String>,
+    /// The container's id.
+    pub container: String,
+    /// Lines for `schemata` that a class that exists must have already.
+    pub compared: Vec<String>,
+    /// Further lines, written after them.
+    pub schemata: Vec<String>,
+    /// With a group of its own that counts.
+    pub monitoring: bool,
 }
 
 /// The attributes of sched_setattr(2).
@@ -175,7 +208,7 @@ pub enum UserNamespace {
 /// The container's control group.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CgroupPlan {
-    /// Where it is.
+    /// Where it is; with a scope, where it will most likely be.
     pub path: CgroupPath,
     /// What to write to it, and which devices may be used in it.
     pub plan: Plan,
@@ -184,4 +217,21 @@ pub struct CgroupPlan {
     /// Nothing in the config asks for it, and the caller may have no right to make one: then the container stays in the
     /// caller's.
     pub best_effort: bool,
+    /// systemd makes it, as that of a scope unit.
+    pub scope: Option<ScopePlan>,
+}
+
+/// A scope unit to ask systemd for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScopePlan {
+    /// Which systemd.
+    pub which: Which,
+    /// The unit and its slice.
+    pub name: ScopeName,
+    /// Properties that annotations ask for, besides those that limits become.
+    pub properties: Vec<Property>,
+    /// The path of the container's cgroup below the scope's; empty for the scope's own.
+    pub below: PathBuf,
+    /// The plain cgroup to make instead if systemd does not answer. Without it, that is an error.
+    pub fallback: Option<CgroupPath>,
 }

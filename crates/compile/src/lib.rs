@@ -26,8 +26,10 @@
 //! | `limits.rs`, `capabilities.rs`, `identity.rs`, `seccomp.rs` | what the process may use and do, and who it is |
 //! | `scheduling.rs`, `memory_policy.rs` | policy, I/O priority, CPUs; NUMA nodes, execution domain |
 //! | `labels.rs` | `AppArmor` profiles, `SELinux` labels |
+//! | `netdevices.rs` | network devices that move into the container |
 //! | `environment.rs` | environment, working directory, the file to execute |
-//! | `hooks.rs`, `cgroup.rs` | hooks, control group |
+//! | `hooks.rs`, `rdt.rs` | hooks, shares of caches |
+//! | `cgroup.rs`, `systemd.rs` | control group: a plain one, or a unit's |
 //! | `annotations.rs` | annotations with a meaning |
 //! | `update.rs`, `update/merge.rs` | new limits for a container that runs |
 #![forbid(unsafe_code)]
@@ -54,14 +56,17 @@ mod mappings;
 mod memory_policy;
 mod mounts;
 mod namespaces;
+mod netdevices;
 mod numbers;
 mod options;
 mod paths;
 mod process;
+mod rdt;
 mod root;
 mod scheduling;
 mod seccomp;
 mod sysctl;
+mod systemd;
 mod terminal;
 mod time;
 mod update;
@@ -76,9 +81,10 @@ pub use exec::compile_exec;
 pub use hooks::compile_hook;
 pub use host::{CgroupRights, Host};
 pub use launch::{
-    CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, MountIdMap, SchedulerAttributes,
-    SeccompAgent, UserNamespace,
+    CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, MountIdMap, NetDevice, RdtPlan,
+    SchedulerAttributes, ScopePlan, SeccompAgent, UserNamespace,
 };
+pub use limits::rlimit_name;
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, HookOptions, HookTime, Mode, Options, Overlay};

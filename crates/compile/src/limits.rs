@@ -68,6 +68,12 @@ impl Compiler<'_> {
     }
 }
 
+/// The name of a resource by its number, for messages.
+pub fn rlimit_name(resource: u32) -> &'static str {
+    let known = RlimitKind::KNOWN.iter().find(|kind| number(kind) == Some(resource));
+    known.map_or("a resource limit", |kind| kind.as_str())
+}
+
 /// The number of a resource.
 #[allow(clippy::unnecessary_cast)] // C libraries disagree about the type
 fn number(kind: &RlimitKind) -> Option<u32> {

@@ -71,7 +71,6 @@ impl Compiler<'_> {
     fn wait_for_start(&mut self, end: &End) {
         const START: Origin = Origin::Spec("runtime.md, start");
         let start_hooks = end.container && !self.spec.hooks.start_container.is_empty();
-        let asks_agent = end.container && self.launch.seccomp_agent.is_some();
         if end.wait {
             self.sync(
                 Point::Ready,
@@ -82,10 +81,6 @@ impl Compiler<'_> {
         } else if start_hooks {
             let why = "Hooks run before the program does.";
             self.sync(Point::Ready, Pointer::new("/hooks/startContainer"), why);
-        } else if asks_agent {
-            // The word for `AwaitWord` is there from the beginning, and a filter's wait for its agent would take it.
-            let why = "Who hears from the program can find the container's state.";
-            self.sync(Point::Ready, START, why);
         } else if end.container {
             let why = "Who hears from the program can find the container's state.";
             self.step(Step::AwaitWord {}, START, why);

@@ -31,15 +31,6 @@ fn the_document() {
 }
 
 #[test]
-fn what_is_not_built_yet() {
-    all_are_found(&[
-        (&[("/linux/netDevices", json!({"eth0": {}}))], &["NotBuiltYet /linux/netDevices"]),
-        (&[("/linux/intelRdt", json!({"closID": "a"}))], &["NotBuiltYet /linux/intelRdt"]),
-        (&[("/linux/cgroupsPath", json!("a.slice:b:c"))], &["NotBuiltYet /linux/cgroupsPath"]),
-    ]);
-}
-
-#[test]
 fn namespaces() {
     all_are_found(&[
         (&[("/linux/namespaces/-", json!({"type": "moon"}))], &["NamespaceUnknown /linux/namespaces/5/type"]),

@@ -4,7 +4,7 @@
 mod common;
 
 use common::findings::{all_are_found, check, config};
-use common::{create, options, root};
+use common::{create, options, root, user};
 use orlop_compile::{ExecOptions, Host, SeccompAgent, compile_exec};
 use orlop_program::Step;
 use orlop_spec::Process;
@@ -146,4 +146,99 @@ fn an_added_process_has_its_containers_labels_unless_it_has_its_own() {
     has(&own, "AppArmorProfile { profile: \"unconfined\" }");
     has(&own, "ExecLabel { label: \"x:y:z\" }");
     has(&own, "KeyLabel { label: Some(\"x:y:z\") }");
+}
+
+#[test]
+fn network_devices() {
+    let devices = |value: Value| ("/linux/netDevices", value);
+    let named = |name: &str| devices(json!({ "eth0": {"name": name} }));
+    let name = "NetDevice /linux/netDevices/eth0/name";
+    all_are_found(&[
+        (
+            &[devices(
+                json!({"eth0": {}, "eth1": {"name": "ctr_eth1"}, "eth2": {"name": "eth%d"}, "eth3": {"name": "eth%d"}}),
+            )],
+            &[],
+        ),
+        // Two may change their names with each other.
+        (&[devices(json!({"eth0": {"name": "eth1"}, "eth1": {"name": "eth0"}}))], &[]),
+        (&[named("a23456789012345")], &[]),
+        (&[named("a234567890123456")], &[name]),
+        (&[named("..")], &[name]),
+        (&[named("a/b")], &[name]),
+        (&[named("a:1")], &[name]),
+        (&[named("a b")], &[name]),
+        (&[named("a\tb")], &[name]),
+        (&[named("a\0b")], &[name]),
+        (&[named("a%s")], &[name]),
+        (&[named("a%d%d")], &[name]),
+        (&[devices(json!({"": {}}))], &["NetDevice /linux/netDevices/"]),
+        (&[devices(json!({"eth0 ": {"name": "x"}}))], &["NetDevice /linux/netDevices/eth0 "]),
+        (&[named("lo")], &["NetDeviceTwice /linux/netDevices/eth0"]),
+        (
+            &[devices(json!({"eth0": {"name": "x"}, "eth1": {"name": "x"}}))],
+            &["NetDeviceTwice /linux/netDevices/eth1"],
+        ),
+        (
+            &[devices(json!({"eth0": {}})), ("/linux/namespaces", json!([{"type": "mount"}]))],
+            &["NamespaceMissing /linux/netDevices"],
+        ),
+    ]);
+    let rootless = [
+        devices(json!({"eth0": {}})),
+        ("/linux/namespaces/-", json!({"type": "user"})),
+        ("/linux/uidMappings", json!([{"containerID": 0, "hostID": 1000, "size": 1}])),
+        ("/linux/gidMappings", json!([{"containerID": 0, "hostID": 1000, "size": 1}])),
+    ];
+    check(&user(), &options(), &rootless, &["Rootless /linux/netDevices"]);
+    check(&root(), &options(), &rootless, &[]);
+}
+
+#[test]
+fn devices_move_into_a_joined_namespace_only_if_it_is_not_the_hosts() {
+    let path = ("/linux/namespaces/2", json!({"type": "network", "path": "/run/netns/x"}));
+    let compiled = create(&config(&[path, ("/linux/netDevices", json!({"eth0": {}}))]), &root()).unwrap();
+    let place = compiled.launch.joins[0]
+        .must_differ
+        .as_ref()
+        .and_then(|origin| origin.pointer().map(ToString::to_string));
+    assert_eq!(place.as_deref(), Some("/linux/netDevices"));
+    assert_eq!(compiled.launch.net_devices[0].new_name, "eth0");
+}
+
+#[test]
+fn shares_of_caches() {
+    let rdt = |value: Value| [("/linux/intelRdt", value)];
+    check(&root(), &options(), &rdt(json!({})), &["Rdt /linux/intelRdt"]);
+    let with = Host { resctrl: Some("/sys/fs/resctrl".into()), ..root() };
+    let places: [(Value, &[&str]); 14] = [
+        (json!({}), &[]),
+        (json!({"closID": "/"}), &[]),
+        (json!({"closID": "gold", "enableMonitoring": true, "schemata": ["L3:0=f", "L2:0=f"]}), &[]),
+        (
+            json!({"enableCMT": true, "enableMBM": true}),
+            &["warn Deprecated /linux/intelRdt/enableCMT", "warn Deprecated /linux/intelRdt/enableMBM"],
+        ),
+        (json!({"closID": "a/b"}), &["RdtGroup /linux/intelRdt/closID"]),
+        (json!({"closID": ".."}), &["RdtGroup /linux/intelRdt/closID"]),
+        (json!({"closID": "/a"}), &["RdtGroup /linux/intelRdt/closID"]),
+        (json!({"closID": "a\nb"}), &["RdtGroup /linux/intelRdt/closID"]),
+        (json!({"closID": "a\0b"}), &["RdtGroup /linux/intelRdt/closID"]),
+        (json!({"l3CacheSchema": "L3:0=f\nMB:0=1"}), &["RdtSchema /linux/intelRdt/l3CacheSchema"]),
+        (json!({"l3CacheSchema": "L3CODE:0=f"}), &["warn RdtSchema /linux/intelRdt/l3CacheSchema"]),
+        (json!({"memBwSchema": "L3:0=f"}), &["RdtSchema /linux/intelRdt/memBwSchema"]),
+        (json!({"memBwSchema": "MB:0=20\n"}), &["RdtSchema /linux/intelRdt/memBwSchema"]),
+        (json!({"schemata": ["L2:0=f", "L3:0=f\n"]}), &["RdtSchema /linux/intelRdt/schemata/1"]),
+    ];
+    for (value, expected) in places {
+        check(&with, &options(), &rdt(value), expected);
+    }
+    let spec =
+        config(&rdt(json!({"l3CacheSchema": "L3:0=f", "memBwSchema": "MB:0=20", "schemata": ["L2:0=1"]})));
+    let plan = create(&spec, &with).unwrap().launch.rdt.unwrap();
+    assert_eq!(
+        (plan.compared, plan.schemata),
+        (vec!["L3:0=f".into(), "MB:0=20".into()], vec!["L2:0=1".to_owned()])
+    );
+    assert_eq!((plan.group, plan.container.as_str()), (None, "c1"));
 }

@@ -194,7 +194,6 @@ fn the_command() {
         check(&root(), &Options { id, ..options() }, &[], &["ContainerId"]);
     }
     check(&root(), &Options { id: &"x".repeat(256), ..options() }, &[], &["ContainerId"]);
-    check(&root(), &Options { systemd_cgroup: true, ..options() }, &[], &["NotBuiltYet"]);
     let limits =
         json!({ "memory": { "limit": 1 << 20 }, "pids": { "limit": -1 }, "devices": [{ "allow": false }] });
     check(

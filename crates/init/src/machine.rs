@@ -188,7 +188,7 @@ impl<'a> Machine<'a> {
     /// Lets go of what was leaked to us at once, as a created container may wait for long; and of our own with exec.
     fn close_from(&self, first: u32) -> Outcome {
         let own = self.slots.iter().flatten().chain(&self.empty_dir).map(OwnedFd::fd);
-        file::close_unknown(first, own)?;
+        file::close_unknown(first, &own)?;
         Ok(file::close_on_exec_from(first)?)
     }
 

@@ -10,20 +10,20 @@
 //!     │   ◀──── Console (+ the master's descriptor) ────┤  Console (only with a terminal)
 //!     │ the terminal gets its size and mode             │
 //!     ├──── one byte ─────────────────────────────────▶ │
-//!     │   ◀──── SeccompListener ────────────────────────┤  Seccomp (only with SCMP_ACT_NOTIFY)
-//!     │ pidfd_getfd(2), and on to the agent             │
-//!     ├──── one byte ─────────────────────────────────▶ │
 //!     │   ◀──── Reached(Ready) ─────────────────────────┤  Sync (create only)
 //!     │ state becomes "created"                         │
 //!     ├──── one byte ─────────────────────────────────▶ │
 //!                                                       │  AwaitStart  ◀──────── connect ────┤
 //!                                                       │                 startContainer hooks│
 //!                                                       │ ◀───────────────────── one byte ────┤
+//!                                                       │  Seccomp ────────── SeccompListener ▶│
+//!                                                       │         pidfd_getfd(2), to the agent│
+//!                                                       │ ◀───────────────────── one byte ────┤
 //!                                                       │  Exec ─────── Executing, then EOF ─▶│
 //! ```
-//! With `noNewPrivileges` the filter is loaded right before exec, so that it is `orlop start` who hears of its listener.
+//! There is a `SeccompListener` only with `SCMP_ACT_NOTIFY`.
 //!
-//! With `run` there is no `AwaitStart`: `Executing` and the end of file go to the host side, and before exec init waits
+//! With `run` there is no `AwaitStart`: all that follows goes to the host side, and before exec init waits
 //! for one more byte that says that the state is written down (`AwaitWord`). At any time a failing step says `Failed`
 //! instead, and init ends. An end of file without `Executing` before it means that init was killed.
 //!

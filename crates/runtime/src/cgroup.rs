@@ -1,10 +1,59 @@
-//! The container's cgroup: made before the container, removed after it.
+//! The container's cgroup: made before the container, or by systemd around its first process; removed after it.
+
+use std::borrow::Cow;
 
 use nix::errno::Errno;
 use orlop_cgroups::{Cgroup, Hierarchy, Layout, Location, Plan, Setting};
 use orlop_compile::CgroupPlan;
 
 use crate::error::{Error, Result};
+use crate::scope::Scope;
+use crate::state::CgroupPaths;
+
+/// Who makes the cgroup.
+pub(crate) enum Maker<'a> {
+    /// We do, before the launch.
+    Us(Cow<'a, CgroupPlan>),
+    /// systemd does, while the process waits.
+    Systemd(Scope<'a>),
+}
+
+impl<'a> Maker<'a> {
+    /// Finds out, and asks nobody for anything yet: if systemd is to make it but does not answer, a plain cgroup is made if
+    /// the config declares where.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Systemd`]: it does not answer.
+    pub(crate) fn choose(plan: &'a CgroupPlan) -> Result<Self> {
+        let Some(scope) = &plan.scope else { return Ok(Self::Us(Cow::Borrowed(plan))) };
+        match (Scope::new(plan, scope), &scope.fallback) {
+            (Err(Error::Systemd(e)), Some(path)) if e.is_absence() => {
+                tracing::warn!(
+                    "systemd: {e}; a plain cgroup is made instead, /{}, as an annotation of the config allows",
+                    path.inner().display()
+                );
+                Ok(Self::Us(Cow::Owned(CgroupPlan { path: path.clone(), scope: None, ..plan.clone() })))
+            }
+            (scope, _) => scope.map(Self::Systemd),
+        }
+    }
+
+    /// What to save of the cgroup before it exists.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cgroup`]: no cgroup2 file system is mounted.
+    pub(crate) fn paths(&self, layout: &Layout) -> Result<CgroupPaths> {
+        let (plan, unit) = match self {
+            Self::Us(plan) => (&**plan, None),
+            // Where it will be in the end, systemd decides; this is where it usually is.
+            Self::Systemd(scope) => (scope.plan(), Some(scope.unit())),
+        };
+        let paths = locate(plan, layout)?.as_ref().map(CgroupPaths::of).unwrap_or_default();
+        Ok(CgroupPaths { unit, ..paths })
+    }
+}
 
 /// Where the cgroup will be, to be saved before it exists: a command that is killed leaves nothing that `delete` does not
 /// find.
@@ -12,7 +61,7 @@ use crate::error::{Error, Result};
 /// # Errors
 ///
 /// [`Error::Cgroup`]: no cgroup2 file system is mounted.
-pub(crate) fn locate(plan: &CgroupPlan, layout: &Layout) -> Result<Option<Location>> {
+fn locate(plan: &CgroupPlan, layout: &Layout) -> Result<Option<Location>> {
     let controllers = Plan::controllers(&plan.plan.settings, Hierarchy::V1);
     match plan.path.locate(layout, controllers) {
         Ok(location) => Ok(Some(location)),

@@ -12,6 +12,7 @@ use orlop_sys::Fd;
 use orlop_sys::spawn::Child;
 
 use crate::bundle::Bundle;
+use crate::cgroup::Maker;
 use crate::console::{self, Console};
 use crate::draft::Draft;
 use crate::error::{Doing, Error, Result};
@@ -19,14 +20,16 @@ use crate::held::Stdio;
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
 use crate::join::Inside;
-use crate::launch::{self, Event, Request, Session, Words};
+use crate::launch::{self, Event, Home, Request, Session, Words};
 use crate::liveness::Process;
 use crate::notify::{self, Relay};
 use crate::options::{CgroupManager, CreateOptions, RunOptions};
+use crate::pidfd_socket::PidfdSocket;
+use crate::rdt::RdtGroup;
 use crate::runtime::Runtime;
-use crate::state::{CgroupPaths, ContainerState, StateFile, now};
+use crate::state::{ContainerState, StateFile, now};
 use crate::wait::Foreground;
-use crate::{agent, cgroup, criu, files, join, log, socket, userns};
+use crate::{agent, criu, files, join, log, socket, userns};
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -156,29 +159,39 @@ impl Runtime {
         let layout = self.layout()?;
         let console = order.options.console_socket.as_deref();
         let console = console.map(console::connect_console_socket).transpose()?;
+        let pidfd_socket = order.options.pidfd_socket.as_deref().map(PidfdSocket::connect).transpose()?;
         let scratch = self.store.root().join(order.id.as_str());
         let mut compiled = order.compile(&host, &scratch)?;
-        let mut draft = Draft::new(self.store.claim(order.id)?);
+        let draft = Draft::new(self.store.claim(order.id)?);
         log::findings(&compiled.warnings);
-        let mut state = self.first_state(order, &compiled, layout)?;
+        let plan = compiled.launch.cgroup.clone();
+        let maker = plan.as_ref().map(Maker::choose).transpose()?;
+        let mut state = self.first_state(order, &compiled, maker.as_ref(), layout)?;
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
-        if let Some(plan) = &compiled.launch.cgroup {
-            draft.cgroup = cgroup::create(plan, layout, self.is_rootless())?;
-            if draft.cgroup.is_none() {
-                // Without a cgroup of its own, the container sees none either.
-                host.cgroup_rights = CgroupRights::None;
-                compiled = order.compile(&host, &scratch)?;
-                state.cgroups = CgroupPaths::default();
-                order.warn_of_strays();
+        let around = match &maker {
+            Some(Maker::Systemd(scope)) => Some(|pid| draft.start_scope(scope, layout, pid)),
+            Some(Maker::Us(plan)) => {
+                draft.make_cgroup(plan, layout, self.is_rootless())?;
+                if draft.cgroup().is_none() {
+                    // Without a cgroup of its own, the container sees none either.
+                    host.cgroup_rights = CgroupRights::None;
+                    compiled = order.compile(&host, &scratch)?;
+                    order.warn_of_strays();
+                }
+                None
             }
+            None => None,
+        };
+        if let Some((group, plan)) = state.rdt.as_ref().zip(compiled.launch.rdt.as_ref()) {
+            draft.make_rdt(group, plan)?;
         }
         let relay = order.prepare_notify(&draft)?;
         let start = (order.mode == Mode::Create).then(|| draft.dir().listen_start()).transpose()?;
         let mut session = launch::launch(Request {
             compiled: &compiled,
-            cgroup: draft.cgroup.as_ref(),
-            cgroup_dir: None,
+            home: around.as_ref().map_or(Home::Cgroup(draft.cgroup(), None), |around| Home::Around(around)),
+            rdt: draft.rdt(),
             start,
             join: None,
             pass: Vec::new(),
@@ -187,11 +200,13 @@ impl Runtime {
             words: Words::new(&compiled, order.args()),
         })?;
         state.process = Some(Process::of(session.pid())?);
+        state.cgroups = draft.cgroup_paths();
         if order.mode == Mode::Run {
             state.status = Status::Created;
         }
         draft.dir().write_state(&state)?;
-        if order.owes_record(&compiled) && !compiled.launch.sync_hooks && !order.has_terminal() {
+        pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pid()))?;
+        if order.owes_record() && !compiled.launch.sync_hooks && !order.has_terminal() {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;
         }
@@ -206,11 +221,11 @@ impl Runtime {
         &self,
         order: &Order<'_>,
         compiled: &Compiled,
+        maker: Option<&Maker<'_>>,
         layout: &Layout,
     ) -> Result<StateFile> {
         let spec = &order.bundle.config.spec;
-        let plan = compiled.launch.cgroup.as_ref();
-        let location = plan.map(|plan| cgroup::locate(plan, layout)).transpose()?.flatten();
+        let cgroups = maker.map(|maker| maker.paths(layout)).transpose()?.unwrap_or_default();
         Ok(StateFile {
             format: StateFile::FORMAT,
             oci_version: spec.oci_version.clone(),
@@ -222,7 +237,8 @@ impl Runtime {
             created: now(),
             owner: nix::unistd::getuid().as_raw(),
             annotations: spec.annotations.clone(),
-            cgroups: location.as_ref().map(CgroupPaths::of).unwrap_or_default(),
+            rdt: compiled.launch.rdt.as_ref().map(RdtGroup::locate),
+            cgroups,
             rootless: self.is_rootless(),
             terminal: order.has_terminal(),
             descriptors: if order.has_terminal() { Vec::new() } else { criu::streams::ours() },
@@ -234,7 +250,7 @@ impl Runtime {
 /// Moves the container's process into the cgroup below the container's own that an annotation asks for.
 fn delegate(compiled: &Compiled, pid: i32, draft: &Draft) -> Result<()> {
     let Some((path, pointer)) = &compiled.launch.delegate else { return Ok(()) };
-    let cgroup = draft.cgroup.as_ref().ok_or_else(|| {
+    let cgroup = draft.cgroup().ok_or_else(|| {
         Error::usage(format!("{pointer}: there is no cgroup of the container's own to delegate a part of"))
     })?;
     let owner = compiled.launch.cgroup.as_ref().and_then(|plan| plan.owner);
@@ -257,7 +273,7 @@ pub(crate) fn compile(
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
         listen_fds: files::listen_fds(),
-        systemd_cgroup: false,
+        systemd_cgroup: cgroups == CgroupManager::Systemd,
         no_cgroup: cgroups == CgroupManager::Disabled,
         root_override,
         filter: None,
@@ -292,9 +308,8 @@ impl Order<'_> {
     }
 
     /// Whether init asks for nothing but a word before exec: that the state is written down (`Step::AwaitWord`).
-    fn owes_record(&self, compiled: &Compiled) -> bool {
-        let waits_for_more = compiled.launch.seccomp_agent.is_some();
-        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty() && !waits_for_more
+    fn owes_record(&self) -> bool {
+        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty()
     }
 
     fn args(&self) -> &[String] {
@@ -326,7 +341,7 @@ impl Order<'_> {
                     delegate(compiled, session.pid(), draft)?;
                     self.hooks_before_pivot(host, state, draft)?;
                     session.proceed()?;
-                    if self.owes_record(compiled) && !self.has_terminal() {
+                    if self.owes_record() && !self.has_terminal() {
                         session.proceed()?;
                     }
                 }
@@ -336,13 +351,13 @@ impl Order<'_> {
                         None => console = Some(Console::new(master, self.held.is_some())?),
                     }
                     session.proceed()?;
-                    if self.owes_record(compiled) {
+                    if self.owes_record() {
                         session.proceed()?;
                     }
                 }
                 Event::SeccompListener(number) => {
                     if let Some(agent) = &compiled.launch.seccomp_agent {
-                        let told = ContainerState::new(state.clone(), Status::Creating).to_oci();
+                        let told = ContainerState::new(state.clone(), state.status.clone()).to_oci();
                         agent::hand_over(agent, number, session.pidfd(), session.pid(), told)?;
                     }
                     session.proceed()?;
@@ -403,7 +418,7 @@ impl Order<'_> {
         let on_host = &mut hooks::on_host(Some(bundle));
         hooks::run(&spec.hooks.prestart, Kind::Prestart, &told, on_host)?;
         hooks::run(&spec.hooks.create_runtime, Kind::CreateRuntime, &told, on_host)?;
-        let inside = Inside { spec, state, cgroup: draft.cgroup.as_ref(), host };
+        let inside = Inside { spec, state, cgroup: draft.cgroup(), host };
         let spawn = &mut join::hook_spawner(inside, HookTime::Creating(&state.rootfs));
         hooks::run(&spec.hooks.create_container, Kind::CreateContainer, &told, spawn)
     }
@@ -412,7 +427,7 @@ impl Order<'_> {
     fn start_hooks(&self, host: &Host, state: &StateFile, draft: &Draft) -> Result<()> {
         let spec = &self.bundle.config.spec;
         let told = ContainerState::new(state.clone(), Status::Created).to_oci();
-        let inside = Inside { spec, state, cgroup: draft.cgroup.as_ref(), host };
+        let inside = Inside { spec, state, cgroup: draft.cgroup(), host };
         let spawn = &mut join::hook_spawner(inside, HookTime::Starting);
         hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told, spawn)
     }

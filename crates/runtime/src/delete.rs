@@ -35,8 +35,14 @@ impl Runtime {
             return Err(Error::WrongState { id: id.to_string(), action: Action::Delete, status });
         }
         container.end_processes()?;
+        if let Some(unit) = &container.saved.cgroups.unit {
+            unit.stop()?;
+        }
         if let Some(location) = container.saved.cgroups.location() {
             Cgroup::remove_at(&location)?;
+        }
+        if let Some(group) = &container.saved.rdt {
+            group.remove()?;
         }
         // The config goes with the state directory, and is needed once more.
         let hooks = container.config().map(|config| config.spec.hooks.poststop);

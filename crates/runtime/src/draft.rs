@@ -1,9 +1,16 @@
 //! A container in the making: what has to be taken back if making it fails.
 
+use std::cell::OnceCell;
 use std::time::Duration;
 
-use orlop_cgroups::Cgroup;
+use orlop_cgroups::{Cgroup, Layout};
+use orlop_compile::{CgroupPlan, RdtPlan};
 
+use crate::cgroup;
+use crate::error::Result;
+use crate::rdt::RdtGroup;
+use crate::scope::Scope;
+use crate::state::{CgroupPaths, Unit};
 use crate::store::StateDir;
 
 /// How long the processes of a failed container may take to die. They have been killed; only the kernel can be slow.
@@ -15,17 +22,72 @@ const DEATH: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Draft {
     dir: StateDir,
-    pub(crate) cgroup: Option<Cgroup>,
+    cgroup: OnceCell<Cgroup>,
+    /// The unit that systemd has made the cgroup for.
+    unit: OnceCell<Unit>,
+    rdt: OnceCell<RdtGroup>,
     kept: bool,
 }
 
 impl Draft {
     pub(crate) const fn new(dir: StateDir) -> Self {
-        Self { dir, cgroup: None, kept: false }
+        Self { dir, cgroup: OnceCell::new(), unit: OnceCell::new(), rdt: OnceCell::new(), kept: false }
     }
 
     pub(crate) const fn dir(&self) -> &StateDir {
         &self.dir
+    }
+
+    /// Its cgroup, once it is made; there may be none.
+    pub(crate) fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.get()
+    }
+
+    /// Makes the cgroup; there is none afterwards if the caller has no right to and the config does not insist.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cgroup`](crate::Error::Cgroup).
+    pub(crate) fn make_cgroup(&self, plan: &CgroupPlan, layout: &Layout, rootless: bool) -> Result<()> {
+        if let Some(cgroup) = cgroup::create(plan, layout, rootless)? {
+            self.cgroup.get_or_init(|| cgroup);
+        }
+        Ok(())
+    }
+
+    /// Has systemd make the cgroup around a process.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Systemd`](crate::Error::Systemd), [`Error::Cgroup`](crate::Error::Cgroup).
+    pub(crate) fn start_scope(&self, scope: &Scope<'_>, layout: &Layout, pid: i32) -> Result<()> {
+        scope.start(pid)?;
+        self.unit.get_or_init(|| scope.unit());
+        let cgroup = scope.adopt(pid, layout)?;
+        self.cgroup.get_or_init(|| cgroup);
+        Ok(())
+    }
+
+    /// Its share of caches, once it is made; there may be none.
+    pub(crate) fn rdt(&self) -> Option<&RdtGroup> {
+        self.rdt.get()
+    }
+
+    /// Makes the group of its share of caches.
+    ///
+    /// # Errors
+    ///
+    /// As [`RdtGroup::create`].
+    pub(crate) fn make_rdt(&self, group: &RdtGroup, plan: &RdtPlan) -> Result<()> {
+        group.create(plan)?;
+        self.rdt.get_or_init(|| group.clone());
+        Ok(())
+    }
+
+    /// What to save of the cgroup.
+    pub(crate) fn cgroup_paths(&self) -> CgroupPaths {
+        let paths = self.cgroup().map(|cgroup| CgroupPaths::of(cgroup.location())).unwrap_or_default();
+        CgroupPaths { unit: self.unit.get().cloned(), ..paths }
     }
 
     /// The container is made.
@@ -40,12 +102,18 @@ impl Drop for Draft {
             return;
         }
         // The first failure is on its way to the caller; one while taking back can only be logged.
-        if let Some(cgroup) = &self.cgroup {
+        if let Some(cgroup) = self.cgroup() {
             let removed =
                 cgroup.kill().and_then(|()| cgroup.wait_empty(DEATH)).and_then(|()| cgroup.remove());
             if let Err(e) = removed {
                 tracing::warn!("the cgroup of a container that could not be made: {e}");
             }
+        }
+        if let Some(Err(e)) = self.unit.get().map(Unit::stop) {
+            tracing::warn!("the unit of a container that could not be made: {e}");
+        }
+        if let Some(Err(e)) = self.rdt().map(RdtGroup::remove) {
+            tracing::warn!("the resctrl group of a container that could not be made: {e}");
         }
         if let Err(e) = self.dir.remove() {
             tracing::warn!("the state of a container that could not be made: {e}");

@@ -14,9 +14,11 @@ use orlop_spec::Status;
 
 use crate::criu::CriuError;
 
+mod action;
 mod text;
 
-use text::{At, Detail, Problems, advice, exec_hint, not_executable, words};
+pub use action::Action;
+use text::{At, Detail, HookName, Problems, advice, exec_hint, not_executable, systemd_hint, words};
 pub use text::{Line, Problem};
 
 /// The result of everything that this crate does.
@@ -155,16 +157,13 @@ pub enum Error {
     },
     /// A hook failed.
     #[error(
-        "error running {kind} hook #{index}: {}: {}{} ({pointer})",
+        "error running {}: {}: {}{} ({pointer})",
+        HookName(pointer),
         Line(path),
         Line(why),
         Detail(stderr)
     )]
     Hook {
-        /// When it ran: `createRuntime`.
-        kind: &'static str,
-        /// Which of these hooks it is, from 0.
-        index: usize,
         /// Where `config.json` has it: `/hooks/createRuntime/0`.
         pointer: String,
         /// The program.
@@ -193,6 +192,9 @@ pub enum Error {
         /// What could help.
         hint: Option<Cow<'static, str>>,
     },
+    /// systemd, asked for a unit, did not do it.
+    #[error("systemd: {}", Line(&.0.to_string()))]
+    Systemd(#[from] orlop_systemd::Error),
 }
 
 impl Error {
@@ -215,6 +217,12 @@ impl Error {
             Self::Hook { .. } => "ORL-1304",
             Self::Died { .. } => "ORL-1305",
             Self::Cgroup { .. } => "ORL-1401",
+            Self::Systemd(orlop_systemd::Error::Unreachable { .. }) => "ORL-1410",
+            Self::Systemd(orlop_systemd::Error::Silent { .. }) => "ORL-1411",
+            Self::Systemd(orlop_systemd::Error::Refused { .. }) => "ORL-1412",
+            Self::Systemd(orlop_systemd::Error::Job { .. }) => "ORL-1413",
+            Self::Systemd(orlop_systemd::Error::Garbled { .. }) => "ORL-1414",
+            Self::Systemd(orlop_systemd::Error::Lost { .. }) => "ORL-1415",
             Self::Criu(e) => e.code(),
         }
     }
@@ -250,6 +258,7 @@ impl Error {
             }
             Self::Hook { pointer, .. } => advice(Some(pointer), None),
             Self::Cgroup { hint, .. } => advice(None, hint.as_deref()),
+            Self::Systemd(e) => advice(None, systemd_hint(e)),
             Self::Criu(e) => e.help(),
             Self::Usage { .. } | Self::WrongState { .. } | Self::State { .. } | Self::Died { .. } => None,
         }
@@ -290,10 +299,12 @@ impl Error {
         };
         match &mut self {
             Self::Config { problems, .. } => {
-                problems.iter_mut().for_each(|problem| strip(&mut problem.pointer))
+                for problem in problems {
+                    strip(&mut problem.pointer);
+                }
             }
             Self::Kernel { pointer: Some(pointer), .. } | Self::Step { pointer: Some(pointer), .. } => {
-                strip(pointer)
+                strip(pointer);
             }
             _ => {}
         }
@@ -359,56 +370,6 @@ impl Error {
     /// Something that is not built yet.
     pub fn unsupported(what: impl Into<String>) -> Self {
         Self::Unsupported { what: what.into(), pointer: None }
-    }
-}
-
-/// What a container can be asked to do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// `start`.
-    Start,
-    /// `exec`.
-    Exec,
-    /// `kill`.
-    Kill,
-    /// `delete` without force.
-    Delete,
-    /// `pause`.
-    Pause,
-    /// `resume`.
-    Resume,
-    /// `update`.
-    Update,
-    /// `events`.
-    Events,
-    /// `checkpoint`.
-    Checkpoint,
-    /// `mounts`.
-    Mount,
-}
-
-impl Action {
-    /// Why it cannot be done to a container in this state, in the words that engines know from runc.
-    fn refusal(self, id: &str, status: &Status) -> String {
-        match (self, status) {
-            (Self::Start, Status::Running) => format!("cannot start an already running container: {id:?}"),
-            (Self::Start, Status::Stopped) => format!("cannot start a container that has stopped: {id:?}"),
-            (Self::Start, Status::Paused) => format!("cannot start a paused container: {id:?}"),
-            (Self::Start, _) => format!("cannot start a container in the {status} state: {id:?}"),
-            (Self::Exec, Status::Stopped) => format!("cannot exec in a stopped container: {id:?}"),
-            (Self::Exec, Status::Paused) => {
-                format!("cannot exec in a paused container (use --ignore-paused to override): {id:?}")
-            }
-            (Self::Exec, _) => format!("cannot exec in a {status} container: {id:?}"),
-            (Self::Kill | Self::Update | Self::Events, _) => {
-                format!("container not running: {id:?} is {status}")
-            }
-            (Self::Mount, _) => format!("cannot change mounts of a {status} container: {id:?}"),
-            (Self::Delete, _) => format!("cannot delete container {id} that is not stopped: {status}"),
-            (Self::Pause, _) => format!("container not running or created: {id:?} is {status}"),
-            (Self::Resume, _) => format!("container not paused: {id:?} is {status}"),
-            (Self::Checkpoint, _) => format!("container cannot be checkpointed in {status} state: {id:?}"),
-        }
     }
 }
 

@@ -13,8 +13,9 @@ use crate::console::{self, Console};
 use crate::error::{Action, Doing, Error, Result};
 use crate::held::{Held, Stdio};
 use crate::id::ContainerId;
-use crate::launch::{self, Event, Request, Session, Words};
+use crate::launch::{self, Event, Home, Request, Session, Words};
 use crate::options::{ExecArgs, ExecOptions, ProcessSource};
+use crate::pidfd_socket::PidfdSocket;
 use crate::runtime::{Container, Runtime};
 use crate::state::ContainerState;
 use crate::wait::Foreground;
@@ -44,9 +45,11 @@ impl Runtime {
         let console_socket = options.console_socket.as_deref();
         console::check(process.terminal, options.detach, console_socket.is_some())?;
         let console_socket = console_socket.map(console::connect_console_socket).transpose()?;
+        let pidfd_socket = options.pidfd_socket.as_deref().map(PidfdSocket::connect).transpose()?;
         let foreground = if options.detach { None } else { Some(Foreground::new(false)?) };
         let to = To { options, console_socket: console_socket.as_ref(), held: None };
         let (child, console) = self.added(&container, &config, &process, &to)?;
+        pidfd_socket.map_or(Ok(()), |socket| socket.send(child.pid))?;
         let Some(foreground) = foreground else { return Ok(0) };
         foreground.wait(child.pid, &child.pidfd.into(), console.and_then(Console::proxy))
     }
@@ -107,17 +110,16 @@ impl Runtime {
             (Some(below), _) => Some(container.own_cgroup()?.below(below).map_err(not_added)?),
             (None, cgroup) => cgroup,
         };
-        // The container has left its cgroup, and somebody has removed it.
         let moved = cgroup.is_none() && container.saved.cgroups.v2.is_some();
         let mut kinds = join::namespaces(&config.spec);
         if container.saved.own_clocks {
             kinds |= libc::CLONE_NEWTIME;
         }
         let words = Words::new(&compiled, &process.args);
-        let request = |dir| Request {
+        let request = |home| Request {
             compiled: &compiled,
-            cgroup: cgroup.as_ref(),
-            cgroup_dir: dir,
+            home,
+            rdt: container.saved.rdt.as_ref(),
             start: None,
             join: Some((&init, kinds)),
             pass: Vec::new(),
@@ -125,13 +127,18 @@ impl Runtime {
             privileged: host.privileged,
             words,
         };
-        let dir = moved.then(|| container.cgroup_of_init()).transpose()?;
-        let session = match launch::launch(request(dir)) {
+        // The container has left its cgroup, and somebody has removed it.
+        let home = if moved {
+            Home::Below(container.cgroup_of_init()?)
+        } else {
+            Home::Cgroup(cgroup.as_ref(), container.saved.cgroups.unit.as_ref())
+        };
+        let session = match launch::launch(request(home)) {
             Err(e) if e.errno() == Some(libc::EBUSY) && below.is_some() => Err(not_added(e)),
             // The container has cgroups of its own below: then no process may be beside them (cgroup-v2.rst, "No
             // Internal Process Constraint"), and a new one goes where the container's first process is.
             Err(e) if e.errno() == Some(libc::EBUSY) && cgroup.is_some() => {
-                launch::launch(request(Some(container.cgroup_of_init()?)))
+                launch::launch(request(Home::Below(container.cgroup_of_init()?)))
             }
             launched => launched,
         }?;

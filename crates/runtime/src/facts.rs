@@ -1,6 +1,6 @@
 //! Facts about the host that the compiler asks for, gathered once for each command.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid};
 use orlop_compile::{CgroupRights, Host};
@@ -38,6 +38,7 @@ impl Runtime {
             bounding,
             selinux: (labels_mounts || asks(|p| &p.selinux_label)) && has_selinux(),
             apparmor: asks(|p| &p.apparmor_profile) && has_apparmor(),
+            resctrl: spec.linux.as_ref().and_then(|linux| linux.intel_rdt.as_ref()).and_then(|_| resctrl()),
             kcore: exists("/proc/kcore"),
             kernel: kernel_version()?,
             cgroups: self.layout()?.clone(),
@@ -55,6 +56,13 @@ pub(crate) fn has_selinux() -> bool {
 pub(crate) fn has_apparmor() -> bool {
     let enabled = || std::fs::read("/sys/module/apparmor/parameters/enabled").unwrap_or_default();
     Path::new("/sys/kernel/security/apparmor").exists() && enabled().starts_with(b"Y")
+}
+
+/// Where the resctrl file system is mounted (proc_pid_mountinfo(5)).
+pub(crate) fn resctrl() -> Option<PathBuf> {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let of_resctrl = |line: &&str| line.split_once(" - ").is_some_and(|(_, fs)| fs.starts_with("resctrl "));
+    mounts.lines().find(of_resctrl)?.split(' ').nth(4).map(PathBuf::from)
 }
 
 /// The bounding set, and the number of the last capability that the kernel knows.

@@ -9,6 +9,9 @@ use orlop_spec::{Features, MemoryPolicyMode, NamespaceKind};
 
 use crate::hooks::Kind;
 
+/// Whoever may set these chooses filters, files, cgroups, properties of units, and how CRIU works.
+const ANNOTATIONS: [&str; 4] = ["org.criu.config", "org.systemd.property.", "run.oci.", "run.orlop."];
+
 /// The features of this version.
 pub fn features() -> Features {
     let annotations = [
@@ -22,26 +25,27 @@ pub fn features() -> Features {
         mount_options: Some(names(orlop_compile::known_mount_options())),
         linux: Some(linux()),
         annotations: annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
-        potentially_unsafe_config_annotations: Some(Vec::new()),
+        potentially_unsafe_config_annotations: Some(names(ANNOTATIONS)),
     }
 }
 
 fn linux() -> LinuxFeatures {
-    let (yes, no) = (Some(true), Some(false));
+    let yes = Some(true);
+    let enabled = |value| Some(Enabled { enabled: Some(value) });
     LinuxFeatures {
         namespaces: Some(names(NamespaceKind::KNOWN.iter().map(NamespaceKind::as_str))),
         capabilities: Some(names(orlop_compile::KNOWN_CAPABILITIES)),
-        cgroup: Some(CgroupFeatures { v1: yes, v2: yes, systemd: no, systemd_user: no, rdma: no }),
+        cgroup: Some(CgroupFeatures { v1: yes, v2: yes, systemd: yes, systemd_user: yes, rdma: yes }),
         seccomp: Some(seccomp()),
-        apparmor: Some(Enabled { enabled: no }),
-        selinux: Some(Enabled { enabled: no }),
-        intel_rdt: Some(IntelRdtFeatures { enabled: no, schemata: no, monitoring: no }),
+        apparmor: enabled(true),
+        selinux: enabled(true),
+        intel_rdt: Some(IntelRdtFeatures { enabled: yes, schemata: yes, monitoring: yes }),
         memory_policy: Some(MemoryPolicyFeatures {
             modes: Some(names(MemoryPolicyMode::KNOWN.iter().map(MemoryPolicyMode::as_str))),
             flags: Some(names(orlop_compile::memory_policy_flags())),
         }),
-        mount_extensions: Some(MountExtensions { idmap: Some(Enabled { enabled: yes }) }),
-        net_devices: Some(Enabled { enabled: no }),
+        mount_extensions: Some(MountExtensions { idmap: enabled(true) }),
+        net_devices: enabled(true),
     }
 }
 
@@ -52,19 +56,24 @@ fn seccomp() -> SeccompFeatures {
         operators: Some(names(OPERATORS)),
         archs: Some(Arch::all().map(|arch| format!("SCMP_ARCH_{}", arch.name())).collect()),
         known_flags: Some(names(FLAGS)),
-        // Which of them the kernel takes is not asked.
-        supported_flags: None,
+        supported_flags: Some(names(FLAGS.iter().filter(|name| is_supported(name)))),
     }
 }
 
-/// All but `SCMP_ACT_NOTIFY`, which is not built yet.
-const ACTIONS: [&str; 7] = [
+/// Whether this kernel takes a flag.
+fn is_supported(name: &str) -> bool {
+    orlop_seccomp::flag(name).is_some_and(|flag| orlop_sys::seccomp::has_flags(flag.into()))
+}
+
+const ACTIONS: [&str; 9] = [
     "SCMP_ACT_ALLOW",
     "SCMP_ACT_ERRNO",
     "SCMP_ACT_KILL",
     "SCMP_ACT_KILL_PROCESS",
     "SCMP_ACT_KILL_THREAD",
     "SCMP_ACT_LOG",
+    "SCMP_ACT_NOTIFY",
+    "SCMP_ACT_TRACE",
     "SCMP_ACT_TRAP",
 ];
 
@@ -78,8 +87,12 @@ const OPERATORS: [&str; 7] = [
     "SCMP_CMP_NE",
 ];
 
-const FLAGS: [&str; 3] =
-    ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC"];
+const FLAGS: [&str; 4] = [
+    "SECCOMP_FILTER_FLAG_LOG",
+    "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
+    "SECCOMP_FILTER_FLAG_TSYNC",
+    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
+];
 
 fn names<'a>(all: impl IntoIterator<Item = &'a (impl AsRef<str> + ?Sized + 'a)>) -> Vec<String> {
     all.into_iter().map(|name| name.as_ref().to_owned()).collect()
@@ -102,7 +115,8 @@ mod tests {
     fn what_is_listed_for_seccomp_compiles() {
         for action in ACTIONS {
             works(&format!(
-                r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{{"names":["mkdir"],"action":"{action}"}}]}}"#
+                r#"{{"defaultAction":"SCMP_ACT_ERRNO","listenerPath":"{}","syscalls":[{{"names":["mkdir"],"action":"{action}"}}]}}"#,
+                if action == "SCMP_ACT_NOTIFY" { "/run/agent" } else { "" }
             ));
         }
         for op in OPERATORS {
@@ -112,8 +126,19 @@ mod tests {
             ));
         }
         for flag in FLAGS {
-            works(&format!(r#"{{"defaultAction":"SCMP_ACT_ALLOW","flags":["{flag}"]}}"#));
+            works(&format!(
+                r#"{{"defaultAction":"SCMP_ACT_ALLOW","flags":["{flag}"],"listenerPath":"/run/agent",
+                "syscalls":[{{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}}]}}"#
+            ));
         }
+    }
+
+    #[test]
+    fn flags_that_this_kernel_takes_are_among_those_known() {
+        // All but the newest are older than the oldest kernel that orlop runs on.
+        let supported = seccomp().supported_flags.unwrap();
+        assert!(FLAGS[..3].iter().all(|flag| supported.iter().any(|s| s == flag)), "{supported:?}");
+        assert!(!is_supported("SECCOMP_FILTER_FLAG_OF_TOMORROW") && !orlop_sys::seccomp::has_flags(1 << 31));
     }
 
     #[test]

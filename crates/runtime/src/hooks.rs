@@ -167,8 +167,6 @@ impl Failure {
             Self::Itself { why, output } => (why, output),
         };
         Error::Hook {
-            kind: kind.name(),
-            index,
             pointer: format!("/hooks/{}/{index}", kind.name()),
             path: hook.path.clone(),
             why,

@@ -12,7 +12,7 @@ use crate::agent;
 use crate::bundle::refused;
 use crate::error::{Doing, Error, Result};
 use crate::hooks::Streams;
-use crate::launch::{self, Event, Request, Words};
+use crate::launch::{self, Event, Home, Request, Words};
 use crate::state::{ContainerState, StateFile};
 
 /// Standard input, output and error of a hook.
@@ -69,8 +69,8 @@ pub(crate) fn hook_spawner<'a>(
         let args = [hook.path.clone()];
         let mut session = launch::launch(Request {
             compiled: &compiled,
-            cgroup: inside.cgroup,
-            cgroup_dir: None,
+            home: Home::Cgroup(inside.cgroup, inside.state.cgroups.unit.as_ref()),
+            rdt: None,
             start: None,
             join: Some((&init, namespaces(inside.spec))),
             pass: STREAMS.into_iter().zip([streams.stdin, streams.stdout, streams.stderr]).collect(),

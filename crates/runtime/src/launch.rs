@@ -13,18 +13,20 @@ mod fill;
 mod session;
 
 use std::ffi::CString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use orlop_cgroups::Cgroup;
-use orlop_compile::{Compiled, Join, Launch, Origin, SchedulerAttributes};
+use orlop_compile::{Compiled, Join, Launch, Origin, SchedulerAttributes, rlimit_name};
 use orlop_program::Slot;
 use orlop_sys::spawn::{self, Failure, Spawn};
 use orlop_sys::{Fd, cred, process, sched};
 
 use crate::error::{Doing, Error, Result};
 use crate::held::Stdio;
-use crate::{idmap, image};
+use crate::rdt::RdtGroup;
+use crate::state::Unit;
+use crate::{idmap, image, netdev};
 use fill::Filler;
 
 pub(crate) use blame::Words;
@@ -34,10 +36,10 @@ pub(crate) use session::{Event, Session, hear, say_the_word};
 pub(crate) struct Request<'a> {
     /// The program.
     pub(crate) compiled: &'a Compiled,
-    /// Where to start it.
-    pub(crate) cgroup: Option<&'a Cgroup>,
-    /// A cgroup directory to start it in instead of the cgroup's own.
-    pub(crate) cgroup_dir: Option<OwnedFd>,
+    /// The cgroup to start it in.
+    pub(crate) home: Home<'a>,
+    /// Which share of caches it has.
+    pub(crate) rdt: Option<&'a RdtGroup>,
     /// The socket at which a created container waits.
     pub(crate) start: Option<OwnedFd>,
     /// The process whose namespaces to join, and which (`CLONE_NEW…`).
@@ -50,6 +52,38 @@ pub(crate) struct Request<'a> {
     pub(crate) privileged: bool,
     /// The words for what fails.
     pub(crate) words: Words<'a>,
+}
+
+/// Which cgroup a process is started in.
+pub(crate) enum Home<'a> {
+    /// This one, or the caller's if there is none. If the caller may not put processes there, the unit that systemd has made
+    /// it for says who may.
+    Cgroup(Option<&'a Cgroup>, Option<&'a Unit>),
+    /// A directory below the container's own cgroup.
+    Below(OwnedFd),
+    /// One that is made around the process while it waits.
+    Around(&'a dyn Fn(i32) -> Result<()>),
+}
+
+impl<'a> Home<'a> {
+    /// The directory to be born in.
+    fn directory(&self) -> Option<Fd> {
+        match self {
+            Self::Cgroup(cgroup, _) => cgroup.map(|cgroup| Fd::from(cgroup.fd())),
+            Self::Below(directory) => Some(Fd::of(directory)),
+            Self::Around(_) => None,
+        }
+    }
+
+    /// What has to be done while the process waits, if anything.
+    fn around(&self) -> Option<&'a dyn Fn(i32) -> Result<()>> {
+        if let Self::Around(around) = self { Some(*around) } else { None }
+    }
+
+    /// The cgroup with version 1 hierarchies, in which nobody can be born.
+    fn with_v1(&self) -> Option<&'a Cgroup> {
+        if let Self::Cgroup(cgroup, _) = self { cgroup.filter(|c| !c.location().v1.is_empty()) } else { None }
+    }
 }
 
 /// Starts init; it begins with the program at once.
@@ -86,20 +120,35 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let number = CString::new(image.fd().raw().to_string()).unwrap_or_default();
     let mut keep: Vec<Fd> = slots.iter().map(|(_, fd)| Fd::of(fd)).collect();
     keep.push(image.fd());
-    let cgroup = request.cgroup_dir.as_ref().map(AsFd::as_fd).or_else(|| request.cgroup.map(Cgroup::fd));
     let spawn = Spawn {
         namespaces: launch.namespaces,
         joins: &joins,
-        cgroup: cgroup.map(Fd::from),
+        cgroup: request.home.directory(),
         become_root: launch.become_root,
         exe: image.fd(),
         argv: &[c"orlop-init", &number],
         keep: &keep,
         stdio: request.stdio.map(|stdio| stdio.each().map(Fd::of)),
     };
+    let of_network = |(join, _): &(&Join, &OwnedFd)| join.flag == libc::CLONE_NEWNET;
+    let network = launch.joins.iter().zip(&namespaces).find(of_network).map(|(_, namespace)| namespace);
+    let before = Before {
+        compiled: request.compiled,
+        home: &request.home,
+        rdt: request.rdt,
+        privileged: request.privileged,
+        network,
+    };
     // Milestones have runc's names, for those who know its debug log.
     tracing::debug!(namespaces = launch.namespaces, joins = joins.len(), "nsexec container setup");
-    let child = run(&spawn, request.compiled, request.cgroup, request.privileged)?;
+    let child = match (before.run(&spawn), &request.home) {
+        // A user's own systemd may where the user may not: it asks the host's.
+        (Err(e), Home::Cgroup(Some(cgroup), Some(unit))) if e.errno() == Some(libc::EACCES) => {
+            let attach = |pid| unit.attach(pid, cgroup);
+            Before { home: &Home::Around(&attach), ..before }.run(&Spawn { cgroup: None, ..spawn })
+        }
+        (child, _) => child,
+    }?;
     tracing::debug!(pid = child.pid, "child process in init()");
     let mut session = Session::new(child, host, request.words);
     if let Some(value) = launch.oom_score_adj {
@@ -110,48 +159,68 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     Ok(session)
 }
 
-/// Starts init, and does to the new process what only the host side can do before init runs.
-fn run(
-    spawn: &Spawn<'_>,
-    compiled: &Compiled,
-    cgroup: Option<&Cgroup>,
+/// What only the host side can do to the new process, before init runs.
+struct Before<'a> {
+    compiled: &'a Compiled,
+    home: &'a Home<'a>,
+    rdt: Option<&'a RdtGroup>,
     privileged: bool,
-) -> Result<spawn::Child> {
-    let launch = &compiled.launch;
-    let v1 = cgroup.is_some_and(|c| !c.location().v1.is_empty());
-    let compare = launch.joined_id_maps.is_some();
-    let raise = !launch.raise_limits.is_empty() || launch.scheduler.is_some() || launch.io_priority.is_some();
-    let wait = launch.id_maps.is_some() || compare || v1 || raise;
-    // The new process may be among the container's before it has left our memory: those must not look into it, nor take its
-    // descriptors (CVE-2016-9962). Only an unprivileged caller who is about to write id maps needs to own the process's
-    // files in /proc; then its user namespace is new, and nobody else has rights over it.
-    cred::set_dumpable(launch.id_maps.is_some() && !privileged)
-        .doing(|| "keep others from looking into this process".to_owned())?;
-    let _ours = launch.initial_cpus.as_deref().map(affinity::Borrowed::new).transpose()?;
-    let mut trouble = None;
-    let mut before = |pid: i32| {
-        prepare(pid, compiled, cgroup).map_err(|e| {
-            trouble = Some(e);
-        })
-    };
-    let started = spawn.run(if wait { Some(&mut before) } else { None });
-    started.map_err(|failure| trouble.unwrap_or_else(|| explain(failure, compiled)))
+    /// The network namespace that it joins, if it does.
+    network: Option<&'a OwnedFd>,
 }
 
-/// While the new process waits.
-fn prepare(pid: i32, compiled: &Compiled, cgroup: Option<&Cgroup>) -> Result<()> {
-    let launch = &compiled.launch;
-    if let Some(cgroup) = cgroup {
-        cgroup.attach_v1(pid)?;
+impl Before<'_> {
+    /// Starts init, and does it.
+    fn run(&self, spawn: &Spawn<'_>) -> Result<spawn::Child> {
+        let launch = &self.compiled.launch;
+        // The new process may be among the container's before it has left our memory: those must not look into it, nor take
+        // its descriptors (CVE-2016-9962). Only an unprivileged caller who is about to write id maps needs to own the
+        // process's files in /proc; then its user namespace is new, and nobody else has rights over it.
+        cred::set_dumpable(launch.id_maps.is_some() && !self.privileged)
+            .doing(|| "keep others from looking into this process".to_owned())?;
+        let _ours = launch.initial_cpus.as_deref().map(affinity::Borrowed::new).transpose()?;
+        let mut trouble = None;
+        let mut before = |pid: i32| {
+            self.prepare(pid).map_err(|e| {
+                trouble = Some(e);
+            })
+        };
+        let started = spawn.run(if self.is_needed() { Some(&mut before) } else { None });
+        started.map_err(|failure| trouble.unwrap_or_else(|| explain(failure, self.compiled)))
     }
-    for (resource, hard) in &launch.raise_limits {
-        process::set_limit(pid, *resource, *hard, *hard)
-            .doing(|| format!("raise hard limit {resource} to {hard}"))
-            .map_err(|e| e.at("/process/rlimits").with_hint("raising a hard limit needs CAP_SYS_RESOURCE"))?;
+
+    /// Whether the new process has to wait for us.
+    fn is_needed(&self) -> bool {
+        let launch = &self.compiled.launch;
+        launch.id_maps.is_some()
+            || launch.joined_id_maps.is_some()
+            || self.home.with_v1().is_some()
+            || self.home.around().is_some()
+            || self.rdt.is_some()
+            || !launch.raise_limits.is_empty()
+            || launch.scheduler.is_some()
+            || launch.io_priority.is_some()
+            || !launch.net_devices.is_empty()
     }
-    schedule(pid, launch)?;
-    launch.joined_id_maps.as_ref().map_or(Ok(()), |maps| idmap::compare(pid, maps))?;
-    launch.id_maps.as_ref().map_or(Ok(()), |maps| idmap::write(pid, maps))
+
+    /// While the new process waits.
+    fn prepare(&self, pid: i32) -> Result<()> {
+        let launch = &self.compiled.launch;
+        self.home.with_v1().map_or(Ok(()), |cgroup| cgroup.attach_v1(pid))?;
+        self.home.around().map_or(Ok(()), |around| around(pid))?;
+        self.rdt.map_or(Ok(()), |group| group.attach(pid))?;
+        for (resource, hard) in &launch.raise_limits {
+            process::set_limit(pid, *resource, *hard, *hard)
+                .doing(|| format!("raise the hard limit of {} to {hard}", rlimit_name(*resource)))
+                .map_err(|e| {
+                    e.at("/process/rlimits").with_hint("raising a hard limit needs CAP_SYS_RESOURCE")
+                })?;
+        }
+        schedule(pid, launch)?;
+        launch.joined_id_maps.as_ref().map_or(Ok(()), |maps| idmap::compare(pid, maps))?;
+        launch.id_maps.as_ref().map_or(Ok(()), |maps| idmap::write(pid, maps))?;
+        netdev::move_all(&launch.net_devices, pid, self.network)
+    }
 }
 
 /// What init may not do itself in another user namespace.

@@ -11,7 +11,7 @@ use orlop_spec::{Document, Mount, MountsDocument, Status};
 use crate::bundle::{refused, unreadable};
 use crate::error::{Action, Error, Result};
 use crate::id::ContainerId;
-use crate::launch::{self, Event, Request, Words};
+use crate::launch::{self, Event, Home, Request, Words};
 use crate::runtime::{Container, Runtime};
 use crate::{files, join, log};
 
@@ -78,8 +78,8 @@ impl Container {
         let cgroup = self.cgroup()?;
         let mut session = launch::launch(Request {
             compiled,
-            cgroup: cgroup.as_ref(),
-            cgroup_dir: None,
+            home: Home::Cgroup(cgroup.as_ref(), self.saved.cgroups.unit.as_ref()),
+            rdt: None,
             start: None,
             join: Some((&init, join::namespaces(&config.spec))),
             pass: Vec::new(),

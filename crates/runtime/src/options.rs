@@ -41,6 +41,8 @@ pub struct CreateOptions {
     pub pid_file: Option<PathBuf>,
     /// A listening Unix socket that is sent the master end of the container's terminal.
     pub console_socket: Option<PathBuf>,
+    /// A listening Unix socket that is sent a pidfd of the container's process.
+    pub pidfd_socket: Option<PathBuf>,
     /// Do not use `pivot_root(2)`: needed where the root file system is the initial ramfs.
     pub no_pivot: bool,
     /// Keep the caller's session keyring.
@@ -69,6 +71,8 @@ pub struct ExecOptions {
     pub pid_file: Option<PathBuf>,
     /// A listening Unix socket that is sent the master end of its terminal.
     pub console_socket: Option<PathBuf>,
+    /// A listening Unix socket that is sent a pidfd of it.
+    pub pidfd_socket: Option<PathBuf>,
     /// Return once it runs.
     pub detach: bool,
     /// How many descriptors from 3 on it inherits.

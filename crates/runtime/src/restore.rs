@@ -8,6 +8,7 @@ use orlop_spec::{NamespaceKind, Status};
 use orlop_sys::process::pidfd_open;
 use orlop_sys::spawn::Child;
 
+use crate::cgroup::Maker;
 use crate::console::{self, Console};
 use crate::create::{Made, Order};
 use crate::criu::{self, Criu, Directories, Kind, Message, Notify, Setup, Swrk, opt};
@@ -16,10 +17,10 @@ use crate::error::{Doing, Error, Result};
 use crate::hooks::{self, Kind as HookKind};
 use crate::id::ContainerId;
 use crate::liveness::Process;
-use crate::options::{CreateOptions, RestoreOptions, RunOptions};
+use crate::log;
+use crate::options::{CgroupManager, CreateOptions, RestoreOptions, RunOptions};
 use crate::runtime::Runtime;
 use crate::state::{ContainerState, StateFile};
-use crate::{cgroup, log};
 
 /// As runc and crun name it: engines keep it.
 const LOG: &str = "restore.log";
@@ -44,6 +45,9 @@ impl Runtime {
                 "restore --no-pivot: CRIU has no other way than pivot_root(2), which",
             ));
         }
+        if self.settings.cgroup_manager == CgroupManager::Systemd {
+            return Err(Error::unsupported("restore --systemd-cgroup, into a cgroup made by systemd,"));
+        }
         let order = self.order(id, create, Mode::Run)?;
         self.run_with(&order, run, || self.remake(&order, options), |_| Ok(()))
     }
@@ -58,13 +62,14 @@ impl Runtime {
         let directories = Directories::open(&options.criu, false, LOG)?;
         let (mut opts, inherit) = restore_options(order, options, &compiled, (&criu, &directories))?;
 
-        let mut draft = Draft::new(self.store.claim(order.id)?);
+        let draft = Draft::new(self.store.claim(order.id)?);
         log::findings(&compiled.warnings);
-        let state = self.first_state(order, &compiled, layout)?;
+        let maker = compiled.launch.cgroup.as_ref().map(Maker::choose).transpose()?;
+        let state = self.first_state(order, &compiled, maker.as_ref(), layout)?;
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
         if let Some(plan) = &compiled.launch.cgroup {
-            draft.cgroup = cgroup::create(plan, layout, self.is_rootless())?;
+            draft.make_cgroup(plan, layout, self.is_rootless())?;
         }
         make_places(order, &compiled, &state.rootfs)?;
         let mut remade =
@@ -116,7 +121,7 @@ fn make_places(order: &Order<'_>, compiled: &Compiled, rootfs: &Path) -> Result<
 
 /// CRIU goes into the container's cgroup, and what it makes is born there.
 fn enter(swrk: &Swrk, draft: &Draft, opts: &mut Message) -> Result<()> {
-    if let Some(cgroup) = &draft.cgroup {
+    if let Some(cgroup) = draft.cgroup() {
         cgroup.attach(swrk.pid())?;
     }
     criu::roots(opts, swrk.pid())

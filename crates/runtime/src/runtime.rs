@@ -8,7 +8,7 @@ use orlop_spec::{Document, Status};
 use crate::error::{Error, Result};
 use crate::id::ContainerId;
 use crate::liveness;
-use crate::options::{CgroupManager, Settings};
+use crate::options::Settings;
 use crate::state::StateFile;
 use crate::store::{StateDir, Store};
 
@@ -28,11 +28,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`]: the systemd cgroup manager, which is not built yet. [`Error::Usage`]: no usable root.
+    /// [`Error::Usage`]: no usable root.
     pub fn new(settings: Settings) -> Result<Self> {
-        if settings.cgroup_manager == CgroupManager::Systemd {
-            return Err(Error::unsupported("the systemd cgroup manager"));
-        }
         let store = Store::open(settings.root.as_deref())?;
         Ok(Self { store, settings, layout: OnceLock::new() })
     }

@@ -9,6 +9,7 @@ use orlop_spec::Status;
 use serde::{Deserialize, Serialize};
 
 use crate::liveness::Process;
+use crate::rdt::RdtGroup;
 
 /// The content of `state.json` in a state directory.
 ///
@@ -41,6 +42,9 @@ pub struct StateFile {
     /// Its cgroups.
     #[serde(default)]
     pub cgroups: CgroupPaths,
+    /// Its share of caches and memory bandwidth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rdt: Option<RdtGroup>,
     /// Whether it was made without the rights of the host's root.
     #[serde(default)]
     pub rootless: bool,
@@ -70,6 +74,18 @@ pub struct CgroupPaths {
     /// In cgroup v1 hierarchies, with their controllers as `cgroup.controllers` writes them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub v1: Vec<(String, PathBuf, PathBuf)>,
+    /// The unit that systemd has made them for; absent if we have made them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unit: Option<Unit>,
+}
+
+/// A unit of systemd.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unit {
+    /// Its name.
+    pub name: String,
+    /// It is one of the user's own systemd.
+    pub user: bool,
 }
 
 impl CgroupPaths {
@@ -79,6 +95,7 @@ impl CgroupPaths {
         Self {
             v2: Some((location.v2.mount.clone(), location.v2.inner.clone())),
             v1: v1.map(|(used, at)| (used.to_string(), at.mount.clone(), at.inner.clone())).collect(),
+            unit: None,
         }
     }
 
@@ -228,6 +245,7 @@ mod tests {
             owner: 0,
             annotations: BTreeMap::new(),
             cgroups: CgroupPaths::default(),
+            rdt: None,
             rootless: false,
             terminal: false,
             descriptors: Vec::new(),

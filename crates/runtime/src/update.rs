@@ -40,9 +40,12 @@ impl Runtime {
 
     fn apply(&self, mut container: Container, config: &Document, update: &Update) -> Result<()> {
         let mut cgroup = container.own_cgroup()?;
-        cgroup.update(self.layout()?, &update.settings)?;
+        let mut settings = update.settings.clone();
+        container.tell_unit(&mut settings, update.devices.as_ref())?;
+        cgroup.update(self.layout()?, &settings)?;
         // Controllers of version 1 that were not in use so far have made the cgroup larger.
-        let paths = CgroupPaths::of(cgroup.location());
+        let unit = container.saved.cgroups.unit.clone();
+        let paths = CgroupPaths { unit, ..CgroupPaths::of(cgroup.location()) };
         if paths != container.saved.cgroups {
             container.saved.cgroups = paths;
             container.dir.write_state(&container.saved)?;

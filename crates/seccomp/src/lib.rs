@@ -36,5 +36,6 @@ pub use bpf::{Insn, MAX_INSNS};
 pub use compile::{Filter, Options, compile};
 pub use diagnostic::{Diagnostic, Place, Problem};
 pub use disassemble::{disassemble, disassemble_program};
+pub use profile::flag;
 pub use simulate::{Outcome, SeccompData, simulate};
 pub use verify::{Malformed, Verified, verify};

@@ -45,6 +45,13 @@ const FLAGS: [(&str, u32); 4] = [
     ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", FLAG_WAIT_KILLABLE_RECV),
 ];
 
+/// The flags that seccomp(2) must know for a profile to have this one.
+pub fn flag(name: &str) -> Option<u32> {
+    let (_, flag) = FLAGS.into_iter().find(|flag| flag.0 == name)?;
+    // It is one of filters with an agent only.
+    Some(if flag == FLAG_WAIT_KILLABLE_RECV { flag | FLAG_NEW_LISTENER } else { flag })
+}
+
 /// Collects while reading.
 struct Reader<'a> {
     options: &'a Options,

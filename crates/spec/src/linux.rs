@@ -169,6 +169,12 @@ pub struct IntelRdt {
     /// Whether the container gets a monitoring group.
     #[serde(skip_serializing_if = "absent")]
     pub enable_monitoring: bool,
+    /// What was half of `enableMonitoring` before version 1.3.
+    #[serde(rename = "enableCMT", skip_serializing_if = "absent")]
+    pub enable_cmt: bool,
+    /// What was the other half.
+    #[serde(rename = "enableMBM", skip_serializing_if = "absent")]
+    pub enable_mbm: bool,
 }
 
 /// A NUMA memory policy, as for `set_mempolicy(2)` (`config-linux.md#memory-policy`).

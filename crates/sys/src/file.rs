@@ -244,7 +244,7 @@ pub fn close_on_exec_from(first: u32) -> Result<()> {
 /// Closes every descriptor from `first` on that is not among `keep`
 /// ([close_range(2)](https://man7.org/linux/man-pages/man2/close_range.2.html), Linux 5.9): those that nobody here knows of,
 /// since whoever started us leaked them.
-pub fn close_unknown(first: u32, keep: impl Iterator<Item = Fd> + Clone) -> Result<()> {
+pub fn close_unknown(first: u32, keep: &(impl Iterator<Item = Fd> + Clone)) -> Result<()> {
     let mut from = first;
     loop {
         let next = keep.clone().filter_map(|fd| u32::try_from(fd.raw()).ok()).filter(|fd| *fd >= from).min();

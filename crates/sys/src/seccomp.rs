@@ -1,4 +1,4 @@
-//! Loading a seccomp filter.
+//! Loading a seccomp filter, and asking what the kernel takes.
 
 use crate::OwnedFd;
 use crate::raw::{Error, Result, call};
@@ -24,4 +24,13 @@ pub fn set_filter(instructions: &[u8], flags: u64) -> Result<Option<OwnedFd>> {
     let ret = unsafe { call(libc::SYS_seccomp, args) }?;
     let listener = flags & u64::from(libc::SECCOMP_FILTER_FLAG_NEW_LISTENER as u32) != 0;
     Ok(listener.then(|| OwnedFd::made(ret)))
+}
+
+/// Whether the kernel knows these flags (`SECCOMP_FILTER_FLAG_…`): seccomp(2) without a filter is `EINVAL` if it does not,
+/// `EFAULT` if it does.
+pub fn has_flags(flags: u64) -> bool {
+    // SAFETY: there is no filter to be read, which the kernel notices, so nothing is loaded.
+    let answer =
+        unsafe { call(libc::SYS_seccomp, [libc::SECCOMP_SET_MODE_FILTER as usize, flags as usize, 0]) };
+    answer.is_err_and(|e| e.is(libc::EFAULT))
 }

@@ -59,7 +59,7 @@ impl Cgroup {
 
 /// Walks from the mount point down to a place and makes what is missing. `prepare` sees every directory on the way, but
 /// not the last. The flag says whether the last one was made.
-fn descend(
+pub(super) fn descend(
     place: &Place,
     undo: &mut Undo,
     mut prepare: impl FnMut(&Dir, &mut Undo) -> Result<()>,
@@ -79,7 +79,7 @@ fn descend(
 }
 
 /// Enables those of `needed` that are not enabled yet for the children of `dir`.
-fn enable(dir: &Dir, needed: Controllers, undo: &mut Undo) -> Result<()> {
+pub(super) fn enable(dir: &Dir, needed: Controllers, undo: &mut Undo) -> Result<()> {
     const FILE: &str = "cgroup.subtree_control";
     let needed: Controllers = needed.iter().filter(|c| *c != Controller::Core).collect();
     if needed.is_empty() {

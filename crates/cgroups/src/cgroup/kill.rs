@@ -68,12 +68,16 @@ impl Cgroup {
         Ok(())
     }
 
-    /// Waits until no live process is left in the cgroup and below it. Zombies do not count.
+    /// Waits until no live process is left in the cgroup and below it. Zombies do not count, and in a cgroup that somebody has
+    /// removed meanwhile, as systemd does with an empty one, there is nobody.
     ///
     /// # Errors
     /// [`Error::EmptyTimeout`] names those that are left.
     pub fn wait_empty(&self, deadline: Duration) -> Result<()> {
-        let events = Events::open(&self.v2)?;
+        let events = match Events::open(&self.v2) {
+            Err(_) if self.v2.is_removed() => return Ok(()),
+            opened => opened?,
+        };
         if events.wait(Instant::now() + deadline, |state| !state.populated)? {
             return Ok(());
         }

@@ -1,15 +1,15 @@
 //! The policy as a program. The kernel runs it at every open(2) and mknod(2) of a device node; 1 allows, 0 is `EPERM`.
 
-use orlop_spec::DeviceRule;
+use orlop_spec::{DeviceRule, DeviceRuleKind};
 use orlop_sys::bpf::Insn;
 
-use super::policy::{Access, Match, Policy, Refused};
+use super::policy::{Access, Kind, Match, Policy, Refused};
 
 /// A device filter, compiled and ready to be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeviceProgram {
     instructions: Vec<Insn>,
-    allows_all: bool,
+    policy: Policy,
 }
 
 // Registers. The kernel passes struct bpf_cgroup_dev_ctx { u32 access_type, major, minor } in r1.
@@ -51,8 +51,7 @@ impl DeviceProgram {
             exception(&mut instructions, *which, *access, policy.default_allow);
         }
         end(&mut instructions, policy.default_allow);
-        let allows_all = policy.default_allow && policy.exceptions.is_empty();
-        Ok(Self { instructions, allows_all })
+        Ok(Self { instructions, policy })
     }
 
     /// The program that allows every access, for a runtime in a user namespace: it may not load programs, and device nodes
@@ -60,12 +59,25 @@ impl DeviceProgram {
     pub fn unrestricted() -> Self {
         let mut instructions = Vec::new();
         end(&mut instructions, true);
-        Self { instructions, allows_all: true }
+        let policy = Policy { default_allow: true, ..Policy::default() };
+        Self { instructions, policy }
     }
 
     /// Whether the program allows every access, so that a new cgroup does not need it.
     pub fn allows_all(&self) -> bool {
-        self.allows_all
+        self.policy.default_allow && self.policy.exceptions.is_empty()
+    }
+
+    /// The devices that it allows, if it denies all others: rules that only allow, of which each is about one kind.
+    pub fn allowed(&self) -> Option<Vec<DeviceRule>> {
+        let rule = |(which, access): (&Match, &Access)| DeviceRule {
+            allow: true,
+            kind: if which.kind == Kind::Block { DeviceRuleKind::Block } else { DeviceRuleKind::Char },
+            major: which.major.map(Into::into),
+            minor: which.minor.map(Into::into),
+            access: access.to_string(),
+        };
+        (!self.policy.default_allow).then(|| self.policy.exceptions.iter().map(rule).collect())
     }
 
     /// The instructions.

@@ -45,6 +45,9 @@ impl Planner<'_> {
         }
         for (i, device) in io.weight_device.iter().enumerate() {
             let origin = || Pointer::new(WEIGHT_DEVICE).at(i);
+            if !self.is_device(device.major, device.minor, &origin()) {
+                continue;
+            }
             let numbers = Some((device.major, device.minor));
             if let Some(weight) = device.weight.filter(|w| *w != 0) {
                 self.weight(version, weight, origin(), numbers);
@@ -60,8 +63,8 @@ impl Planner<'_> {
 
     /// The BFQ scheduler has files of its own, in the scale of version 1; without it the cost model's file is used.
     fn weight(&mut self, version: Hierarchy, weight: u16, origin: Pointer, device: Option<(i64, i64)>) {
-        if !(10..=1000).contains(&weight) {
-            return self.problem(origin, format!("weight {weight} is not between 10 and 1000"), "");
+        if !self.is_weight("weight", weight, &origin) {
+            return;
         }
         let line = |value: u64| match device {
             Some((major, minor)) => format!("{major}:{minor} {value}"),
@@ -82,6 +85,9 @@ impl Planner<'_> {
             return self
                 .warn(origin, "cgroup v2 has no leaf weight: its inner cgroups have no processes; ignored");
         }
+        if !self.is_weight("leafWeight", weight, &origin) {
+            return;
+        }
         let (file, value) = match device {
             Some((major, minor)) => ("blkio.leaf_weight_device", format!("{major}:{minor} {weight}")),
             None => ("blkio.leaf_weight", weight.to_string()),
@@ -89,12 +95,27 @@ impl Planner<'_> {
         self.put(version, Wish::new(IO, file, value, origin, "share of disk time against children"));
     }
 
+    fn is_weight(&mut self, what: &str, weight: u16, origin: &Pointer) -> bool {
+        let fits = (10..=1000).contains(&weight);
+        if !fits {
+            self.problem(origin.clone(), format!("{what} {weight} is not between 10 and 1000"), "");
+        }
+        fits
+    }
+
+    fn is_device(&mut self, major: i64, minor: i64, origin: &Pointer) -> bool {
+        let fits = major >= 0 && minor >= 0;
+        if !fits {
+            self.problem(origin.clone(), format!("{major}:{minor} is not a device number"), "");
+        }
+        fits
+    }
+
     fn throttle(&mut self, version: Hierarchy, throttle: &Throttle<'_>) {
         for (i, device) in throttle.devices.iter().enumerate() {
             let ThrottleDevice { major, minor, rate } = *device;
             let origin = Pointer::new(throttle.list).at(i);
-            if major < 0 || minor < 0 {
-                self.problem(origin, format!("{major}:{minor} is not a device number"), "");
+            if !self.is_device(major, minor, &origin) {
                 continue;
             }
             let wish = match (version, rate) {

@@ -223,6 +223,37 @@ fn a_missing_controller_is_a_problem_that_says_where_it_was_looked_for() {
 }
 
 #[test]
+fn network_tags_and_rdma_need_their_controllers_where_version_1_is() {
+    // As on hosts whose version 1 hierarchies are without them: named, not ignored.
+    for (json, controller) in [
+        (r#"{"network":{"classID":5}}"#, "net_cls"),
+        (r#"{"network":{"priorities":[{"name":"eth0","priority":1}]}}"#, "net_prio"),
+        (r#"{"rdma":{"mlx5_1":{"hcaHandles":3}}}"#, "rdma"),
+    ] {
+        let found = problems(json, &hybrid("hugetlb", "cpu memory"));
+        let words = format!("the {controller} controller is not available");
+        assert!(found.len() == 1 && found[0].contains(&words), "{json}: {found:?}");
+    }
+    for (json, words) in [
+        (r#"{"network":{"priorities":[{"name":"a b","priority":1}]}}"#, "is not the name of an interface"),
+        (r#"{"rdma":{"mlx5_1":{}}}"#, "neither hcaHandles nor hcaObjects is given"),
+        (r#"{"rdma":{"a b":{"hcaHandles":3}}}"#, "is not the name of an RDMA device"),
+        (r#"{"blockIO":{"leafWeight":5}}"#, "leafWeight 5 is not between 10 and 1000"),
+        (
+            r#"{"blockIO":{"weightDevice":[{"major":8,"minor":-1,"weight":10}]}}"#,
+            "8:-1 is not a device number",
+        ),
+        (
+            r#"{"blockIO":{"throttleReadIOPSDevice":[{"major":-8,"minor":0,"rate":1}]}}"#,
+            "is not a device number",
+        ),
+    ] {
+        let found = problems(json, &v1());
+        assert!(found.len() == 1 && found[0].contains(words), "{json}: {found:?}");
+    }
+}
+
+#[test]
 fn a_wish_for_no_limit_needs_no_controller() {
     for json in
         [r#"{"memory":{"limit":-1,"swap":-1}}"#, r#"{"pids":{"limit":-1}}"#, r#"{"cpu":{"quota":-1}}"#]

@@ -78,6 +78,7 @@ fn options(arguments: &ArgMatches) -> Result<ExecOptions> {
         process: process(arguments)?,
         pid_file: flags::get(arguments, "pid-file").cloned(),
         console_socket: flags::get(arguments, "console-socket").cloned(),
+        pidfd_socket: flags::get(arguments, "pidfd-socket").cloned(),
         detach: arguments.get_flag("detach"),
         preserve_fds: flags::get(arguments, "preserve-fds").copied().unwrap_or_default(),
         ignore_paused: arguments.get_flag("ignore-paused"),

@@ -35,6 +35,23 @@ impl Compiler<'_> {
                 .hint("mount -t cgroup2 none /sys/fs/cgroup/unified, or remove the mount");
             return;
         };
+        let scope = self.launch.cgroup.as_ref().and_then(|cgroup| cgroup.scope.as_ref());
+        let (by_systemd, fallback) = (scope.is_some(), scope.is_some_and(|scope| scope.fallback.is_some()));
+        if fallback {
+            let message = "where the container's cgroup is to bind is not known before systemd answers, and a fallback \
+                           is declared";
+            self.error(Code::MountCgroup, entry.field("/mounts/{}/type"), message)
+                .hint("add {\"type\": \"cgroup\"} to linux.namespaces");
+            return;
+        }
+        // A source that the host side takes hold of has to be there before the process is.
+        if by_systemd && self.host.privileged && self.in_user_namespace() {
+            let message =
+                "a cgroup that systemd makes cannot be bound into a container with a user namespace";
+            self.error(Code::MountCgroup, entry.field("/mounts/{}/type"), message)
+                .hint("add {\"type\": \"cgroup\"} to linux.namespaces");
+            return;
+        }
         self.bind_path(entry, &directory, false);
     }
 }

@@ -17,6 +17,7 @@ fn host() -> Host {
         bounding: u64::MAX,
         selinux: false,
         apparmor: false,
+        resctrl: None,
         kcore: true,
         kernel: (6, 12),
         cgroups: Layout { unified: Some(unified), v1: Vec::new() },

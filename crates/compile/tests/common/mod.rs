@@ -23,6 +23,7 @@ pub(crate) fn root() -> Host {
         bounding: (1 << 41) - 1,
         selinux: false,
         apparmor: false,
+        resctrl: None,
         kcore: true,
         kernel: (6, 18),
         cgroups: unified(),

@@ -14,7 +14,7 @@ use orlop_program::step::Source;
 use orlop_program::{Slot, Step, Str};
 use orlop_sys::{Fd, file};
 
-use super::{Message, opt, pair};
+use super::{CriuError, Message, opt, pair};
 use crate::error::{Doing, Result};
 
 /// A mount of the container, in the order of the config.
@@ -66,6 +66,22 @@ fn on_host(source: Source<'_>, compiled: &Compiled) -> Option<PathBuf> {
             })
         }
     }
+}
+
+/// Refuses mounts whose ids are mapped: CRIU would restore them without.
+///
+/// # Errors
+///
+/// [`CriuError::Unable`].
+pub(crate) fn refuse_id_mapped(compiled: &Compiled) -> Result<()> {
+    let mapped = compiled.launch.fills.iter().find_map(|fill| match &fill.what {
+        FillWith::DetachedTree { id_map, .. } => id_map.as_ref(),
+        FillWith::UserNamespace(id_map) => Some(id_map),
+        FillWith::Procfs => None,
+    });
+    let Some(mapped) = mapped else { return Ok(()) };
+    let what = format!("the id-mapped mount of {} would be restored without its mapping", mapped.origin);
+    Err(CriuError::Unable { what }.into())
 }
 
 /// For a dump: where in the container what lies outside. CRIU saves the place in the config as its name.
@@ -152,6 +168,24 @@ fn place(rootfs: &Path, before: &[Mounted], at: &Path) -> Option<(PathBuf, PathB
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Error;
+    use orlop_compile::{Fill, Launch, MountIdMap, Origin, UserNamespace};
+    use orlop_program::Builder;
+
+    #[test]
+    fn a_mapping_that_would_be_lost_is_refused() {
+        let compiled = |id_map: Option<MountIdMap>| {
+            let what = FillWith::DetachedTree { path: "/srv".into(), recursive: false, id_map };
+            let fills = vec![Fill { slot: Slot::FREE, what, origin: Origin::Rule("") }];
+            let program = Builder::default().finish().unwrap();
+            Compiled { program, launch: Launch { fills, ..Launch::default() }, warnings: Vec::new() }
+        };
+        assert!(refuse_id_mapped(&compiled(None)).is_ok());
+        let namespace = UserNamespace::Of("/proc/1/ns/user".into());
+        let id_map = MountIdMap { namespace, recursive: false, origin: Origin::Rule("/mounts/1") };
+        let refused = refuse_id_mapped(&compiled(Some(id_map)));
+        assert!(matches!(refused, Err(Error::Criu(CriuError::Unable { .. }))));
+    }
 
     #[test]
     fn mount_points_are_made_where_the_mount_below_them_is() {

@@ -83,6 +83,17 @@ impl fmt::Display for At<'_> {
     }
 }
 
+/// A hook by its pointer, in runc's words: `createRuntime hook #1`.
+pub(super) struct HookName<'a>(pub(super) &'a str);
+
+impl fmt::Display for HookName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // `/hooks/KIND/INDEX`, and perhaps a line and column after a comma.
+        let mut parts = self.0.split(['/', ',']).skip(2);
+        write!(f, "{} hook #{}", parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
+    }
+}
+
 pub(super) struct Detail<'a>(pub(super) &'a str);
 
 impl fmt::Display for Detail<'_> {
@@ -144,5 +155,19 @@ pub(super) fn advice(pointer: Option<&str>, hint: Option<&str>) -> Option<String
     match (origin, hint) {
         (Some(origin), Some(hint)) => Some(format!("{origin}\n{hint}")),
         (one, other) => one.or(other),
+    }
+}
+
+/// What could help against what systemd did not do.
+pub(super) fn systemd_hint(error: &orlop_systemd::Error) -> Option<&'static str> {
+    match error {
+        orlop_systemd::Error::Unreachable { .. } => {
+            Some("is systemd running here? Without it, leave out --systemd-cgroup")
+        }
+        orlop_systemd::Error::Silent { .. } => Some(
+            "ORLOP_DBUS_TIMEOUT sets how many seconds it may take; `systemctl list-jobs` shows what it is at",
+        ),
+        e if e.is_refusal("UnitExists") => Some("choose another linux.cgroupsPath, or stop the unit"),
+        _ => None,
     }
 }

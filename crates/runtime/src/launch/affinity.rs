@@ -21,13 +21,29 @@ impl Borrowed {
             e.at("/process/execCPUAffinity/initial")
                 .with_hint("at least one of the CPUs must be online and in the caller's cpuset")
         })?;
+        tracing::debug!("nsexec: affinity: {}", mask(cpus));
         Ok(Self(own))
     }
+}
+
+/// CPUs as one number, as taskset(1) and runc's debug log have them.
+fn mask(cpus: &[u8]) -> String {
+    let digits: String = cpus.iter().rev().map(|byte| format!("{byte:02x}")).collect();
+    format!("0x{}", digits.trim_start_matches('0'))
 }
 
 impl Drop for Borrowed {
     fn drop(&mut self) {
         // They were ours a moment ago; if the cpuset has changed meanwhile, the kernel has chosen others.
         sched::set_affinity(&self.0).ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_lowest_cpu_is_the_last_digit() {
+        assert_eq!(super::mask(&[0b11, 0, 0, 0]), "0x3");
+        assert_eq!(super::mask(&[0, 0x12]), "0x1200");
     }
 }

@@ -1,6 +1,6 @@
 //! A failing step, in words: what it was doing, what the kernel said, and which place of the config asked for it.
 
-use orlop_compile::{Compiled, Origin};
+use orlop_compile::{Compiled, Origin, rlimit_name};
 use orlop_program::message::Failed;
 use orlop_program::step::{Source, Step};
 use orlop_program::{StepInfo, Steps, Str};
@@ -115,7 +115,7 @@ fn what(step: &Step<'_>) -> String {
         Step::Hostname { name } => format!("set the hostname {:?}", text(name)),
         Step::Domainname { name } => format!("set the domain name {:?}", text(name)),
         Step::Rlimit { resource, soft, hard } => {
-            format!("set resource limit {resource} to {soft}, at most {hard}")
+            format!("set {} to {soft}, at most {hard}", rlimit_name(resource))
         }
         Step::OomScoreAdj { value } => format!("set the OOM score adjustment {value}"),
         Step::Identity { uid, gid, .. } => format!("become user {uid}, group {gid}"),

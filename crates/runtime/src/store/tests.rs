@@ -6,7 +6,7 @@ use orlop_spec::Status;
 
 use super::*;
 use crate::liveness::{self, Process};
-use crate::state::{CgroupPaths, StateFile};
+use crate::state::{CgroupPaths, StateFile, Unit};
 
 fn id(name: &str) -> ContainerId {
     ContainerId::new(name).unwrap()
@@ -24,14 +24,16 @@ fn state(name: &str) -> StateFile {
         created: crate::state::now(),
         owner: 0,
         annotations: [("k".into(), "v".into())].into(),
+        rdt: None,
         cgroups: CgroupPaths {
             v2: Some(("/sys/fs/cgroup".into(), "/x".into())),
             v1: vec![("pids".into(), "/sys/fs/cgroup/pids".into(), "/x".into())],
+            unit: Some(Unit { name: "orlop-web.scope".into(), user: false }),
         },
         rootless: false,
+        terminal: true,
         descriptors: Vec::new(),
         own_clocks: false,
-        terminal: true,
     }
 }
 

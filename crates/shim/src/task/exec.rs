@@ -107,6 +107,7 @@ fn launch(
     let options = ExecOptions {
         process: ProcessSource::Text(spec),
         pid_file: None,
+        pidfd_socket: None,
         console_socket: None,
         detach: true,
         preserve_fds: 0,

@@ -222,9 +222,9 @@ prop_compose! {
 prop_compose! {
     fn intel_rdt()(
         clos_id in text(), schemata in texts(), l3_cache_schema in text(), mem_bw_schema in text(),
-        enable_monitoring: bool,
+        enable_monitoring: bool, enable_cmt: bool, enable_mbm: bool,
     ) -> IntelRdt {
-        IntelRdt { clos_id, schemata, l3_cache_schema, mem_bw_schema, enable_monitoring }
+        IntelRdt { clos_id, schemata, l3_cache_schema, mem_bw_schema, enable_monitoring, enable_cmt, enable_mbm }
     }
 }
 
