@@ -230,6 +230,9 @@ fn streams_go_to_a_program() {
     let text = orlop_tests::events::when_file(&log, |text| text.ends_with("end\n"));
     assert_eq!(text, format!("state to {}\nout one\nerr two\nend\n", log.display()));
 
+    // One for one stream only.
+    let half = Create { stderr: format!("binary://{}", program.display()), ..stage.request() };
+    assert_eq!(stage.refused("Create", &half), INVALID);
     // One that never says that it is ready, though it has to, and one that others may write to.
     fs::write(&program, "#!/bin/sh\n").unwrap();
     let strict = Create { stdout: format!("binary-v2://{}", program.display()), ..stage.request() };

@@ -68,6 +68,10 @@ impl Addresses {
         let stdin = Input::open(&self.stdin)?;
         let stdout = Place::parse(&self.stdout)?;
         if let Place::Logger(program) = stdout {
+            if !self.stderr.is_empty() && self.stderr != self.stdout {
+                let why = "a program takes both streams: name it for standard error too, or nothing";
+                return Err(Failure::new(Code::InvalidArgument, why));
+            }
             let (pipes, logger) = program.start(&whose.container, &whose.namespace)?;
             streams.logger = Some(logger);
             return self.connect(stdin, Ends::Pipes(pipes), streams, whose);

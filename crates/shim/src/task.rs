@@ -31,6 +31,7 @@ use orlop_runtime::{ContainerId, Held, Runtime};
 use orlop_sys::Fd;
 use orlop_sys::process::pidfd_send_signal;
 use orlop_sys::terminal::set_size;
+use orlop_sys::wait::wait;
 
 use crate::reactor::Token;
 use crate::server::Call;
@@ -216,6 +217,14 @@ pub(crate) fn task<'a>(tasks: &'a mut Tasks, id: &str) -> Result<&'a mut Task> {
 pub(crate) fn process<'a>(tasks: &'a mut Tasks, id: &ProcessId) -> Result<&'a mut Process> {
     let none = || Failure::new(Code::NotFound, format!("process {:?} does not exist", id.exec));
     task(tasks, &id.container)?.process(&id.exec).ok_or_else(none)
+}
+
+/// Ends a process that nobody would ever hear of.
+fn end(held: &Held) {
+    let killed = pidfd_send_signal(Fd::of(&held.pidfd), libc::SIGKILL);
+    if let Err(e) = killed.and_then(|()| wait(Fd::of(&held.pidfd))) {
+        tracing::warn!("end process {}: {e}", held.pid);
+    }
 }
 
 fn wrong_phase(doing: &str, id: &ProcessId, phase: &str) -> Failure {

@@ -45,8 +45,11 @@ impl Place {
     /// Opens it, so that writing never waits.
     pub(super) fn open(&self) -> Result<Option<OwnedFd>> {
         match self {
-            // Programs are started once for both streams, by who opens them.
-            Self::Nowhere | Self::Logger(_) => Ok(None),
+            Self::Nowhere => Ok(None),
+            Self::Logger(_) => {
+                let why = "a program takes both streams: it has to be named for standard output";
+                Err(Failure::new(Code::InvalidArgument, why))
+            }
             Self::Path(path) => open_path(path).map(Some),
             Self::File(path) => {
                 let doing = || format!("open {}", path.display());

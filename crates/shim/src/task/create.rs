@@ -198,7 +198,7 @@ impl Making {
         if let Some(master) = &held.terminal
             && let Err(failure) = streams.connect(master)
         {
-            // Nobody would ever hear of it again.
+            super::end(&held);
             self.runtime.delete(&self.id, true)?;
             return Err(failure);
         }

@@ -121,8 +121,11 @@ fn launch(
             return Err(e.into());
         }
     };
-    if let Some(master) = &held.terminal {
-        streams.connect(master)?;
+    if let Some(master) = &held.terminal
+        && let Err(failure) = streams.connect(master)
+    {
+        super::end(&held);
+        return Err(failure);
     }
     Ok((held, streams))
 }
