@@ -62,12 +62,15 @@ fn run(command: &mut Command) -> String {
 
 /// Arguments of `setpriv`: run as the user, with its runtime directory.
 fn as_user() -> Vec<String> {
-    let mut words = format!("--reuid={USER} --regid={USER} --clear-groups env");
-    words += &format!(" XDG_RUNTIME_DIR=/run/user/{USER}");
+    let words = format!("--reuid={USER} --regid={USER} --clear-groups env XDG_RUNTIME_DIR=/run/user/{USER}");
     words.split(' ').map(str::to_owned).collect()
 }
 
 /// Starts the test user's own systemd, once. In the test machine only, whose `/etc` is thrown away.
+///
+/// # Errors
+///
+/// Why there is none here.
 pub fn user_manager() -> Result<PathBuf, &'static str> {
     static STARTED: OnceLock<()> = OnceLock::new();
     lacking().map_or(Ok(()), Err)?;

@@ -148,16 +148,16 @@ fn nested(home: &Path) -> String {
         let place = home.join(from.directory());
         fs::create_dir(&place).expect("a new directory");
         let place = place.to_string_lossy();
-        script.push_str(&format!(
+        script += &format!(
             "mount -t tmpfs -o {attributes} tmpfs {place} && mkdir {place}/below && \
              mount -t tmpfs -o {attributes} tmpfs {place}/below && "
-        ));
+        );
     }
     let place = home.join(Restricted.directory());
     let place = place.to_string_lossy();
     for place in [format!("{place}/below"), place.into_owned()] {
         // Of the mount only: the file system itself stays writable.
-        script.push_str(&format!("mount -o remount,bind,{RESTRICTIONS} {place} && "));
+        script += &format!("mount -o remount,bind,{RESTRICTIONS} {place} && ");
     }
     script + "exec \"$@\""
 }

@@ -7,11 +7,11 @@ use orlop_compile::{Compiled, Mode};
 use orlop_spec::Status;
 
 use crate::bundle;
-use crate::create::compile;
 use crate::criu::{self, Criu, Directories, Kind, Message, Notify, Setup, opt};
 use crate::error::{Action, Doing, Error, Result};
 use crate::id::ContainerId;
 use crate::options::{CheckpointOptions, CreateOptions};
+use crate::order::compile;
 use crate::runtime::{Container, Runtime};
 
 /// As runc and crun name it: engines keep it.

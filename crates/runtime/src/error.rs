@@ -6,18 +6,18 @@
 //! meaning.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::path::PathBuf;
 
-use nix::errno::Errno;
 use orlop_spec::Status;
 
 use crate::criu::CriuError;
 
 mod action;
+mod answer;
 mod text;
 
 pub use action::Action;
+pub use answer::{Answer, Doing};
 use text::{At, Detail, HookName, Problems, advice, exec_hint, not_executable, systemd_hint, words};
 pub use text::{Line, Problem};
 
@@ -373,113 +373,5 @@ impl Error {
     }
 }
 
-/// What the kernel answered: the call, where it is known, and the errno.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
-    /// The name of the call, or nothing.
-    pub call: &'static str,
-    /// As in errno(3).
-    pub errno: i32,
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.call.is_empty() {
-            write!(f, "{}: ", self.call)?;
-        }
-        write!(f, "{} ({})", words(self.errno), orlop_sys::names::errno(self.errno))
-    }
-}
-
-impl From<orlop_sys::Error> for Answer {
-    fn from(e: orlop_sys::Error) -> Self {
-        Self { call: e.call_name(), errno: e.errno() }
-    }
-}
-
-impl From<Errno> for Answer {
-    fn from(e: Errno) -> Self {
-        Self { call: "", errno: e as i32 }
-    }
-}
-
-impl From<std::io::Error> for Answer {
-    fn from(e: std::io::Error) -> Self {
-        Self { call: "", errno: e.raw_os_error().unwrap_or(libc::EIO) }
-    }
-}
-
-/// Says what was being done when a call failed.
-pub trait Doing<T> {
-    /// The error becomes [`Error::Kernel`] with this text: what was being done, and to what.
-    ///
-    /// # Errors
-    ///
-    /// As before, with the text.
-    fn doing(self, what: impl FnOnce() -> String) -> Result<T>;
-}
-
-impl<T, E: Into<Answer>> Doing<T> for std::result::Result<T, E> {
-    fn doing(self, what: impl FnOnce() -> String) -> Result<T> {
-        self.map_err(|e| Error::Kernel { doing: what(), answer: e.into(), pointer: None, hint: None })
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn wrong(action: Action, status: Status) -> String {
-        Error::WrongState { id: "web".into(), action, status }.to_string()
-    }
-
-    #[test]
-    fn engines_find_the_words_they_look_for() {
-        assert!(Error::NotExist { id: "web".into() }.to_string().contains("does not exist"));
-        assert!(wrong(Action::Kill, Status::Stopped).contains("container not running"));
-        assert!(wrong(Action::Resume, Status::Running).contains("container not paused"));
-        let exists = Error::Exists { id: "web".into() }.to_string();
-        assert!(exists.contains("container with given ID already exists"), "{exists}");
-        let exec = |program: &str, errno| {
-            Error::NotFound { program: program.into(), errno, pointer: None }.to_string()
-        };
-        assert_eq!(exec("foo", libc::ENOENT), r#"exec: "foo": executable file not found in $PATH"#);
-        assert_eq!(exec("/foo", libc::ENOENT), r#"exec: "/foo": no such file or directory"#);
-        assert_eq!(exec("/etc", libc::EACCES), r#"exec: "/etc": permission denied"#);
-        let script =
-            Error::Exec { program: "/a".into(), errno: libc::ENOENT, pointer: Some("/process/args".into()) };
-        assert_eq!(script.to_string(), "exec /a: no such file or directory");
-    }
-
-    #[test]
-    fn a_line_is_one_line_whatever_is_in_it() {
-        let error = Error::Kernel {
-            doing: "open /tmp/a\nb\u{1b}[31m".into(),
-            answer: Answer { call: "openat", errno: libc::ENOENT },
-            pointer: Some("/mounts/0".into()),
-            hint: None,
-        };
-        assert_eq!(
-            error.to_string(),
-            "open /tmp/a\\nb\\u{1b}[31m (/mounts/0): openat: no such file or directory (ENOENT)"
-        );
-    }
-
-    #[test]
-    fn every_problem_of_a_config_is_told() {
-        let problem = |pointer: &str, what: &str| Problem {
-            pointer: pointer.into(),
-            what: what.into(),
-            ..Problem::default()
-        };
-        let error = Error::Config {
-            path: "config.json".into(),
-            problems: vec![problem("/mounts/0", "no destination"), problem("", "no process")],
-        };
-        assert_eq!(
-            error.to_string(),
-            "invalid configuration config.json: /mounts/0: no destination; no process"
-        );
-        assert_eq!(error.help().as_deref(), Some("  /mounts/0: no destination\n  no process"));
-    }
-}
+mod tests;

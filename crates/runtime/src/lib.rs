@@ -33,6 +33,7 @@ mod netdev;
 mod netlink;
 mod notify;
 pub mod options;
+mod order;
 mod pidfd_socket;
 pub mod rdt;
 mod restore;

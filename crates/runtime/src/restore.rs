@@ -10,7 +10,7 @@ use orlop_sys::spawn::Child;
 
 use crate::cgroup::Maker;
 use crate::console::{self, Console};
-use crate::create::{Made, Order};
+use crate::create::Made;
 use crate::criu::{self, Criu, Directories, Kind, Message, Notify, Setup, Swrk, opt};
 use crate::draft::Draft;
 use crate::error::{Doing, Error, Result};
@@ -19,6 +19,7 @@ use crate::id::ContainerId;
 use crate::liveness::Process;
 use crate::log;
 use crate::options::{CgroupManager, CreateOptions, RestoreOptions, RunOptions};
+use crate::order::Order;
 use crate::runtime::Runtime;
 use crate::state::{ContainerState, StateFile};
 

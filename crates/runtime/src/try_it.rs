@@ -9,10 +9,10 @@ use orlop_spec::{
 };
 
 use crate::bundle::Bundle;
-use crate::create::Order;
 use crate::error::{Error, Result};
 use crate::id::ContainerId;
 use crate::options::{CreateOptions, NetMode, RunOptions, TryOptions};
+use crate::order::Order;
 use crate::runtime::Runtime;
 
 /// One period of CPU bandwidth control, in microseconds.

@@ -28,7 +28,8 @@ impl Borrowed {
 
 /// CPUs as one number, as taskset(1) and runc's debug log have them.
 fn mask(cpus: &[u8]) -> String {
-    let digits: String = cpus.iter().rev().map(|byte| format!("{byte:02x}")).collect();
+    let digits = cpus.iter().rev().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits: String = digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect();
     format!("0x{}", digits.trim_start_matches('0'))
 }
 

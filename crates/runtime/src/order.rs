@@ -1,0 +1,219 @@
+//! What is asked for: a bundle to make a container of, and what that means for the process that is being made.
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use orlop_compile::{Compiled, Diagnostics, HookTime, Host, Mode, Options, Overlay};
+use orlop_spec::{NamespaceKind, Spec, Status};
+use orlop_sys::Fd;
+
+use crate::bundle::Bundle;
+use crate::console::{self, Console};
+use crate::create::{Made, delegate};
+use crate::draft::Draft;
+use crate::error::{Doing, Error, Result};
+use crate::held::Stdio;
+use crate::hooks::{self, Kind};
+use crate::id::ContainerId;
+use crate::join::Inside;
+use crate::launch::{Event, Session};
+use crate::notify::{self, Relay};
+use crate::options::{CgroupManager, CreateOptions};
+use crate::state::{ContainerState, StateFile};
+use crate::{agent, files, join, socket};
+
+/// A bundle to make a container of, with all that the command line says about it.
+pub(crate) struct Order<'a> {
+    pub(crate) id: &'a ContainerId,
+    pub(crate) bundle: Bundle,
+    pub(crate) options: &'a CreateOptions,
+    pub(crate) mode: Mode,
+    pub(crate) cgroups: CgroupManager,
+    /// A throw-away overlay over this directory instead of the config's root.
+    pub(crate) overlay: Option<&'a Path>,
+    /// The caller holds it: its streams, and its terminal.
+    pub(crate) held: Option<&'a Stdio>,
+}
+
+impl Order<'_> {
+    pub(crate) fn has_terminal(&self) -> bool {
+        self.bundle.config.spec.process.as_ref().is_some_and(|process| process.terminal)
+    }
+
+    /// A container without a cgroup is known by its PID namespace; without one of these either, nobody can tell which
+    /// processes are its own. The words are runc's.
+    pub(crate) fn warn_of_strays(&self) {
+        if !self.has_new(&NamespaceKind::Pid) {
+            tracing::warn!(
+                "the container has no cgroup and no PID namespace of its own, so `kill` and `delete` reach its first \
+                 process only. Such configuration is strongly discouraged"
+            );
+        }
+    }
+
+    pub(crate) fn has_new(&self, kind: &NamespaceKind) -> bool {
+        let linux = self.bundle.config.spec.linux.as_ref();
+        linux.is_some_and(|linux| linux.namespaces.iter().any(|n| n.kind == *kind && n.path.is_empty()))
+    }
+
+    /// An error, with lines and columns of the config.
+    pub(crate) fn locate(&self, error: Error) -> Error {
+        error.located_in(&self.bundle.config.text)
+    }
+
+    /// Whether init asks for nothing but a word before exec: that the state is written down (`Step::AwaitWord`).
+    pub(crate) fn owes_record(&self) -> bool {
+        self.mode == Mode::Run && self.bundle.config.spec.hooks.start_container.is_empty()
+    }
+
+    pub(crate) fn args(&self) -> &[String] {
+        self.bundle.config.spec.process.as_ref().map_or(&[], |process| &process.args)
+    }
+
+    /// `scratch`: a directory of ours, where an overlay can be attached in the container's mount namespace.
+    pub(crate) fn compile(&self, host: &Host, scratch: &Path) -> Result<Compiled> {
+        let overlay = self.overlay.map(|lower| Overlay { lower, at: scratch, options: &[] });
+        let bundle = &self.bundle;
+        let order = (self.id, self.options, self.mode);
+        compile(&bundle.config.spec, &bundle.path, host, order, self.cgroups, overlay)
+            .map_err(|found| bundle.refused(&found))
+    }
+
+    /// Talks to init until the container waits or runs; its terminal, if nobody else is sent it.
+    pub(crate) fn converse(
+        &self,
+        session: &mut Session<'_>,
+        (compiled, host): (&Compiled, &Host),
+        state: &mut StateFile,
+        draft: &Draft,
+        console_socket: Option<&OwnedFd>,
+    ) -> Result<Option<Console>> {
+        let mut console = None;
+        loop {
+            match session.next()? {
+                Event::Hooks => {
+                    delegate(compiled, session.pid(), draft)?;
+                    self.hooks_before_pivot(host, state, draft)?;
+                    session.proceed()?;
+                    if self.owes_record() && !self.has_terminal() {
+                        session.proceed()?;
+                    }
+                }
+                Event::Console(master) => {
+                    match console_socket {
+                        Some(socket) => console::send_master(socket, &master)?,
+                        None => console = Some(Console::new(master, self.held.is_some())?),
+                    }
+                    session.proceed()?;
+                    if self.owes_record() {
+                        session.proceed()?;
+                    }
+                }
+                Event::SeccompListener(number) => {
+                    if let Some(agent) = &compiled.launch.seccomp_agent {
+                        let told = ContainerState::new(state.clone(), state.status.clone()).to_oci();
+                        agent::hand_over(agent, number, session.pidfd(), session.pid(), told)?;
+                    }
+                    session.proceed()?;
+                }
+                Event::Ready if self.mode == Mode::Create => {
+                    state.status = Status::Created;
+                    draft.dir().write_state(state)?;
+                    self.announce(state, session)?;
+                    session.proceed()?;
+                    return Ok(console);
+                }
+                Event::Begin => session.proceed()?,
+                Event::Ready => {
+                    self.start_hooks(host, state, draft)?;
+                    session.proceed()?;
+                }
+                Event::Running => {
+                    tracing::debug!("init: closing the pipe to signal completion");
+                    self.announce(state, session)?;
+                    return Ok(console);
+                }
+            }
+        }
+    }
+
+    /// Tells those who asked which process is the container's: by its number in a file, and by a pidfd to a socket, which
+    /// is crun's annotation.
+    pub(crate) fn announce(&self, state: &StateFile, session: &Session<'_>) -> Result<()> {
+        if let Some(path) = state.annotations.get("run.oci.pidfd_receiver") {
+            let stream = socket::connect(Path::new(path), "connect to the receiver of the pidfd")?;
+            orlop_sys::socket::send(Fd::of(&stream), b"pidfd", Some(session.pidfd()))
+                .doing(|| format!("send the pidfd to {path}"))?;
+        }
+        self.write_pid_file(state)
+    }
+
+    /// Writes the number of the container's process where the caller asked for it.
+    pub(crate) fn write_pid_file(&self, state: &StateFile) -> Result<()> {
+        match (&self.options.pid_file, state.process) {
+            (Some(path), Some(process)) => files::write_pid(path, process.pid),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes what a container needs that is to tell when it is ready; one that runs at once is listened to at once.
+    pub(crate) fn prepare_notify(&self, draft: &Draft) -> Result<Option<Relay>> {
+        if notify::of_caller().is_none() || self.overlay.is_some() {
+            return Ok(None);
+        }
+        draft.dir().make_notify()?;
+        if self.mode == Mode::Run { Relay::listen(draft.dir()) } else { Ok(None) }
+    }
+
+    /// Hooks that are promised a container whose mounts are made and whose root is not yet switched.
+    pub(crate) fn hooks_before_pivot(&self, host: &Host, state: &StateFile, draft: &Draft) -> Result<()> {
+        let (spec, bundle) = (&self.bundle.config.spec, &self.bundle.path);
+        let told = ContainerState::new(state.clone(), Status::Creating).to_oci();
+        let on_host = &mut hooks::on_host(Some(bundle));
+        hooks::run(&spec.hooks.prestart, Kind::Prestart, &told, on_host)?;
+        hooks::run(&spec.hooks.create_runtime, Kind::CreateRuntime, &told, on_host)?;
+        let inside = Inside { spec, state, cgroup: draft.cgroup(), host };
+        let spawn = &mut join::hook_spawner(inside, HookTime::Creating(&state.rootfs));
+        hooks::run(&spec.hooks.create_container, Kind::CreateContainer, &told, spawn)
+    }
+
+    /// Hooks that run in the container right before its program.
+    pub(crate) fn start_hooks(&self, host: &Host, state: &StateFile, draft: &Draft) -> Result<()> {
+        let spec = &self.bundle.config.spec;
+        let told = ContainerState::new(state.clone(), Status::Created).to_oci();
+        let inside = Inside { spec, state, cgroup: draft.cgroup(), host };
+        let spawn = &mut join::hook_spawner(inside, HookTime::Starting);
+        hooks::run(&spec.hooks.start_container, Kind::StartContainer, &told, spawn)
+    }
+
+    /// The container runs; those who wait for that are told.
+    pub(crate) fn started(&self, made: &Made) -> Result<()> {
+        let told = ContainerState::new(made.state.clone(), Status::Running).to_oci();
+        let on_host = &mut hooks::on_host(Some(&self.bundle.path));
+        hooks::run(&self.bundle.config.spec.hooks.poststart, Kind::Poststart, &told, on_host)
+    }
+}
+
+pub(crate) fn compile(
+    spec: &Spec,
+    bundle: &Path,
+    host: &Host,
+    (id, options, mode): (&ContainerId, &CreateOptions, Mode),
+    cgroups: CgroupManager,
+    root_override: Option<Overlay<'_>>,
+) -> std::result::Result<Compiled, Diagnostics> {
+    let options = Options {
+        id: id.as_str(),
+        bundle,
+        mode,
+        no_pivot: options.no_pivot,
+        no_new_keyring: options.no_new_keyring,
+        preserve_fds: options.preserve_fds,
+        listen_fds: files::listen_fds(),
+        systemd_cgroup: cgroups == CgroupManager::Systemd,
+        no_cgroup: cgroups == CgroupManager::Disabled,
+        root_override,
+        filter: None,
+    };
+    orlop_compile::compile(spec, host, &options)
+}
