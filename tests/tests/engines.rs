@@ -306,7 +306,8 @@ fn lead_through_its_life(containerd: &Containerd) {
     containerd.run(&["--rm"], "c", &["/nothing"]).output().fails_with("/nothing");
 
     let (mut terminal, peer) = Terminal::open();
-    let run = on(containerd.run(&["--rm", "--tty"], "d", &["/bin/sh", "-c", "/bin/tty; exit 4"]), &peer);
+    let run =
+        on(containerd.run(&["--rm", "--tty"], "d", &["/bin/sh", "-c", "/bin/tty; sleep 0.3; exit 4"]), &peer);
     terminal.expect("/dev/pts/0");
     assert_eq!(run.wait().code, 4);
 

@@ -130,14 +130,12 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         keep: &keep,
         stdio: request.stdio.map(|stdio| stdio.each().map(Fd::of)),
     };
-    let of_network = |(join, _): &(&Join, &OwnedFd)| join.flag == libc::CLONE_NEWNET;
-    let network = launch.joins.iter().zip(&namespaces).find(of_network).map(|(_, namespace)| namespace);
     let before = Before {
         compiled: request.compiled,
         home: &request.home,
         rdt: request.rdt,
         privileged: request.privileged,
-        network,
+        network: network(&launch.joins, &namespaces),
     };
     // Milestones have runc's names, for those who know its debug log.
     tracing::debug!(namespaces = launch.namespaces, joins = joins.len(), "nsexec container setup");
@@ -157,6 +155,12 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         score(&session, value)?;
     }
     Ok(session)
+}
+
+/// The network namespace, if one is among those that are joined.
+fn network<'a>(joins: &[Join], namespaces: &'a [OwnedFd]) -> Option<&'a OwnedFd> {
+    let of_network = |(join, _): &(&Join, &OwnedFd)| join.flag == libc::CLONE_NEWNET;
+    joins.iter().zip(namespaces).find(of_network).map(|(_, namespace)| namespace)
 }
 
 /// What only the host side can do to the new process, before init runs.

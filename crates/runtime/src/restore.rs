@@ -146,13 +146,13 @@ impl Remade<'_> {
     fn notice(&mut self, notify: &Notify, fd: Option<OwnedFd>, draft: &Draft) -> Result<()> {
         match (notify.script.as_str(), fd) {
             ("setup-namespaces", _) => self.set_up(notify.pid),
-            ("orphan-pts-master", Some(master)) => match self.console_socket {
-                Some(socket) => console::send_master(socket, &master),
-                None => {
-                    let held = self.order.held.is_some();
-                    Console::new(master, held).map(|console| self.console = Some(console))
+            ("orphan-pts-master", Some(master)) => {
+                if let Some(socket) = self.console_socket {
+                    return console::send_master(socket, &master);
                 }
-            },
+                self.console = Some(Console::new(master, self.order.held.is_some())?);
+                Ok(())
+            }
             ("post-restore", _) => self.record(notify.pid, draft),
             _ => Ok(()),
         }
