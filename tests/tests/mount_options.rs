@@ -143,23 +143,24 @@ fn mountinfo<'o>(out: &'o Output, place: &str) -> (&'o str, &'o str) {
 /// In a private namespace: two mounts each, one within the other, all with their attributes; then the runtime.
 fn nested(home: &Path) -> String {
     let restricted = RESTRICTIONS.replace("ro,", "");
-    let mut script = String::new();
+    let mut script = Vec::new();
     for (from, attributes) in [(Plain, "defaults"), (Restricted, restricted.as_str())] {
         let place = home.join(from.directory());
         fs::create_dir(&place).expect("a new directory");
         let place = place.to_string_lossy();
-        script += &format!(
+        script.push(format!(
             "mount -t tmpfs -o {attributes} tmpfs {place} && mkdir {place}/below && \
-             mount -t tmpfs -o {attributes} tmpfs {place}/below && "
-        );
+             mount -t tmpfs -o {attributes} tmpfs {place}/below"
+        ));
     }
     let place = home.join(Restricted.directory());
     let place = place.to_string_lossy();
     for place in [format!("{place}/below"), place.into_owned()] {
         // Of the mount only: the file system itself stays writable.
-        script += &format!("mount -o remount,bind,{RESTRICTIONS} {place} && ");
+        script.push(format!("mount -o remount,bind,{RESTRICTIONS} {place}"));
     }
-    script + "exec \"$@\""
+    script.push("exec \"$@\"".to_owned());
+    script.join(" && ")
 }
 
 #[test]
