@@ -1,6 +1,6 @@
 #!/bin/bash
-# Builds one static binary at bin/orlop: with musl, which starts fastest, where its target can be had, else
-# with a static glibc.
+# Builds two static binaries, bin/orlop and bin/containerd-shim-orlop-v2: with musl, which starts fastest, where its target
+# can be had, else with a static glibc.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -27,8 +27,10 @@ fi
 ORLOP_COMMIT=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 export ORLOP_COMMIT
 
-cargo build --release --locked --target "$target" -p orlop
-# A rename, not a write: a running orlop keeps the file it was started from.
-install -D -m 0755 "target/$target/release/orlop" bin/.orlop.new
-mv bin/.orlop.new bin/orlop
-echo "build: bin/orlop, $(stat -c %s bin/orlop) bytes, $target"
+cargo build --release --locked --target "$target" -p orlop -p orlop-shim
+for binary in orlop containerd-shim-orlop-v2; do
+    # A rename, not a write: a running program keeps the file it was started from.
+    install -D -m 0755 "target/$target/release/$binary" "bin/.$binary.new"
+    mv "bin/.$binary.new" "bin/$binary"
+    echo "build: bin/$binary, $(stat -c %s "bin/$binary") bytes, $target"
+done

@@ -16,6 +16,7 @@
 //! | [`ledger`] | what a container left behind on the machine |
 //! | [`agent`] | a seccomp agent, which is asked about system calls |
 //! | [`seccomp`] | a profile of the kind that container engines use |
+//! | [`shim`] | containerd's side of a shim: calls, and a place for events |
 //! | [`systemd`] | what systemd knows of a unit, and one that never answers |
 //! | [`terminal`] | pseudo-terminals and console sockets |
 //! | [`unprivileged`] | a user without privileges, with subordinate ids, made without touching `/etc` |
@@ -52,6 +53,7 @@ pub mod rootfs;
 pub mod rootless;
 pub mod runtime;
 pub mod seccomp;
+pub mod shim;
 pub mod spec;
 pub mod systemd;
 pub mod terminal;

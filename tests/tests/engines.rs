@@ -1,9 +1,10 @@
 //! Container engines: configs as they make them, and the engines themselves with the runtime under test.
+use std::ffi::OsString;
 use std::fs;
 use std::os::fd::OwnedFd;
 
 use orlop_tests::terminal::{ConsoleSocket, Terminal};
-use orlop_tests::{Container, EngineRoom, Invocation, Running, cgroup, events, need, runtime};
+use orlop_tests::{Container, EngineRoom, Invocation, Running, cgroup, events, need, runtime, shim};
 use serde_json::Value;
 
 /// A container with a config of `tests/data/engines`.
@@ -185,25 +186,54 @@ fn podman_leads_a_container_through_its_life() {
 /// containerd with the runtime under test.
 struct Containerd {
     room: EngineRoom,
-    _daemon: Running,
+    /// The options of `ctr run` that choose it.
+    runtime: Vec<OsString>,
+    /// Where it finds programs.
+    path: OsString,
+    daemon: Option<Running>,
 }
 
 impl Containerd {
-    fn new() -> Self {
-        let room = EngineRoom::new();
-        let home = room.home().display();
-        let config = room.file(
-            "containerd.toml",
-            &format!(
-                "version = 2\nroot = \"{home}/root\"\nstate = \"{home}/state\"\n\
-                 disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"{home}/socket\"\n\
-                 [ttrpc]\naddress = \"{home}/socket.ttrpc\"\n"
-            ),
+    /// With its own shim, which starts the runtime's command.
+    fn with_command() -> Self {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        Self::new(vec!["--runc-binary".into(), runtime::binary().into()], path)
+    }
+
+    /// With the runtime's shim.
+    fn with_shim() -> Self {
+        let mut path = shim::binary().parent().expect("a directory").as_os_str().to_owned();
+        path.push(":");
+        path.push(std::env::var_os("PATH").unwrap_or_default());
+        Self::new(vec!["--runtime".into(), "io.containerd.orlop.v2".into()], path)
+    }
+
+    fn new(runtime: Vec<OsString>, path: OsString) -> Self {
+        let mut containerd = Self { room: EngineRoom::new(), runtime, path, daemon: None };
+        let home = containerd.room.home().display();
+        let config = format!(
+            "version = 2\nroot = \"{home}/root\"\nstate = \"{home}/state\"\n\
+             disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"{home}/socket\"\n\
+             [ttrpc]\naddress = \"{home}/socket.ttrpc\"\n"
         );
-        let daemon = room.command("containerd").arg("--config").arg(config).spawn();
+        containerd.room.file("containerd.toml", &config);
+        containerd.boot();
+        containerd
+    }
+
+    fn boot(&mut self) {
+        let config = self.room.home().join("containerd.toml");
+        let daemon =
+            self.room.command("containerd").env("PATH", &self.path).arg("--config").arg(config).spawn();
         let errors = daemon.stdout_file().with_extension("err");
         events::when_file(&errors, |text| text.contains("containerd successfully booted"));
-        Self { room, _daemon: daemon }
+        self.daemon = Some(daemon);
+    }
+
+    /// Kills it as the kernel does for want of memory.
+    fn crash(&mut self) {
+        self.room.command("sh").args(["-c", "kill -KILL $(pidof containerd)"]).ok();
+        self.daemon.take().map(Running::wait);
     }
 
     /// `ctr ARGS…`
@@ -214,7 +244,7 @@ impl Containerd {
 
     /// `ctr run FLAGS… ROOTFS ID ARGS…`
     fn run(&self, flags: &[&str], id: &str, args: &[&str]) -> Invocation {
-        let run = self.ctr(&["run", "--runc-binary"]).arg(runtime::binary());
+        let run = self.ctr(&["run"]).args(&self.runtime);
         let fifos = self.room.home().join("fifos");
         run.arg("--fifo-dir")
             .arg(fifos)
@@ -236,14 +266,48 @@ fn containerd_leads_a_container_through_its_life() {
         cgroup::controller("cpu").is_some(),
         "ctr asks for CPU shares, and there is no cpu controller here"
     );
-    let containerd = Containerd::new();
+    lead_through_its_life(&Containerd::with_command());
+}
+
+#[test]
+fn containerd_does_so_with_the_shim() {
+    need!(runtime::is_orlop(), "the shim is orlop's");
+    need!(
+        need::program("containerd") && need::program("ctr"),
+        "containerd is not installed (hack/setup.sh test)"
+    );
+    need!(
+        cgroup::controller("cpu").is_some(),
+        "ctr asks for CPU shares, and there is no cpu controller here"
+    );
+    let mut containerd = Containerd::with_shim();
+    lead_through_its_life(&containerd);
+
+    containerd.run(&["--detach"], "again", &["/bin/sleep", "1000"]).ok();
+    let exec = containerd.ctr(&["task", "exec", "--exec-id", "in", "again", "/bin/cat"]).input(b"through\n");
+    assert_eq!(exec.ok().stdout, "through\n");
+    // Containers outlive containerd, and it finds them again.
+    containerd.crash();
+    containerd.boot();
+    let exec = containerd.ctr(&["task", "exec", "--exec-id", "after", "again", "/bin/sh", "-c", "exit 8"]);
+    assert_eq!(exec.output().code, 8);
+    assert!(containerd.ctr(&["task", "metrics", "again"]).ok().stdout.contains("pids.current"));
+    containerd.ctr(&["task", "delete", "--force", "again"]).ok();
+    containerd.ctr(&["containers", "delete", "again"]).ok();
+    let sockets = containerd.room.command("ls").arg("/run/containerd/s").ok().stdout;
+    assert_eq!(sockets, "", "no shim is left");
+    containerd.room.assert_nothing_left_of(&format!("{}/again", containerd.room.id));
+}
+
+fn lead_through_its_life(containerd: &Containerd) {
     // The sleeps are for ctr, which may close its end of a pipe before it has read what a very short process wrote.
     assert_eq!(containerd.run(&["--rm"], "a", &["/bin/sh", "-c", "echo hi; sleep 0.3"]).ok().stdout, "hi\n");
     assert_eq!(containerd.run(&["--rm"], "b", &["/bin/sh", "-c", "exit 7"]).output().code, 7);
     containerd.run(&["--rm"], "c", &["/nothing"]).output().fails_with("/nothing");
 
     let (mut terminal, peer) = Terminal::open();
-    let run = on(containerd.run(&["--rm", "--tty"], "d", &["/bin/sh", "-c", "/bin/tty; exit 4"]), &peer);
+    let run =
+        on(containerd.run(&["--rm", "--tty"], "d", &["/bin/sh", "-c", "/bin/tty; sleep 0.3; exit 4"]), &peer);
     terminal.expect("/dev/pts/0");
     assert_eq!(run.wait().code, 4);
 

@@ -16,6 +16,31 @@ pub use host::our_size;
 pub use proxy::Proxy;
 pub(crate) use proxy::{Ready, Wants};
 
+/// Who holds the master of a terminal that nobody was sent.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one, and it does not stay long")]
+pub(crate) enum Console {
+    /// We do, in the foreground.
+    Ours(Proxy),
+    /// Our caller does.
+    Held(OwnedFd),
+}
+
+impl Console {
+    /// The terminal is there. In the foreground it is taken over at once, so that the program finds one of the right size.
+    pub(crate) fn new(master: OwnedFd, held: bool) -> Result<Self> {
+        if held { Ok(Self::Held(master)) } else { Proxy::new(master).map(Self::Ours) }
+    }
+
+    pub(crate) fn proxy(self) -> Option<Proxy> {
+        if let Self::Ours(proxy) = self { Some(proxy) } else { None }
+    }
+
+    pub(crate) fn master(self) -> Option<OwnedFd> {
+        if let Self::Held(master) = self { Some(master) } else { None }
+    }
+}
+
 /// Whether options and config agree about the terminal.
 ///
 /// # Errors

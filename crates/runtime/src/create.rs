@@ -11,7 +11,7 @@ use orlop_sys::spawn::Child;
 
 use crate::bundle::Bundle;
 use crate::cgroup::Maker;
-use crate::console::{self, Proxy};
+use crate::console::{self, Console};
 use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::id::ContainerId;
@@ -31,7 +31,7 @@ use crate::{criu, facts, files, log, userns};
 pub(crate) struct Made {
     pub(crate) child: Child,
     /// Its terminal, if nobody else was sent it.
-    pub(crate) console: Option<Proxy>,
+    pub(crate) console: Option<Console>,
     /// What is saved of it.
     pub(crate) state: StateFile,
     /// How it will tell that it is ready, if the caller wants to know.
@@ -89,7 +89,7 @@ impl Runtime {
         // Before the launch, so that no signal is lost in between.
         let foreground = Foreground::new(!run.no_subreaper)?;
         let mut made = make().map_err(|e| order.locate(e))?;
-        let proxy = made.console.take();
+        let proxy = made.console.take().and_then(Console::proxy);
         let started = started(&made).map_err(|e| order.locate(e));
         let (pid, pidfd) = (made.child.pid, OwnedFd::from(made.child.pidfd));
         let relayed = made.relay.map_or(Ok(()), |relay| relay.run_aside(&pidfd));
@@ -114,11 +114,19 @@ impl Runtime {
         if notify::of_caller().is_some() {
             notify::add_to(&mut bundle.config.spec, &self.store.root().join(id.as_str()));
         }
-        Ok(Order { id, bundle, options, mode, cgroups: self.settings.cgroup_manager, overlay: None })
+        Ok(Order {
+            id,
+            bundle,
+            options,
+            mode,
+            cgroups: self.settings.cgroup_manager,
+            overlay: None,
+            held: None,
+        })
     }
 
     /// Everything up to the container's process: waiting to be started, or running.
-    fn make(&self, order: &Order<'_>) -> Result<Made> {
+    pub(crate) fn make(&self, order: &Order<'_>) -> Result<Made> {
         files::check_preserved(order.options.preserve_fds)?;
         let mut host = self.facts(&order.bundle.config.spec, None)?;
         if order.options.no_pivot {
@@ -173,6 +181,7 @@ impl Runtime {
             start,
             join: None,
             pass: Vec::new(),
+            stdio: order.held,
             privileged: host.privileged,
             words: Words::new(&compiled, order.args()),
         })?;

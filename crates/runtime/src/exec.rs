@@ -9,8 +9,9 @@ use orlop_spec::{Capabilities, Document, Process, ProcessDocument, Status};
 use orlop_sys::spawn::Child;
 
 use crate::bundle::{refused, unreadable};
-use crate::console::{self, Proxy};
+use crate::console::{self, Console};
 use crate::error::{Action, Doing, Error, Result};
+use crate::held::{Held, Stdio};
 use crate::id::ContainerId;
 use crate::launch::{self, Event, Home, Request, Session, Words};
 use crate::options::{ExecArgs, ExecOptions, ProcessSource};
@@ -20,6 +21,15 @@ use crate::state::ContainerState;
 use crate::wait::Foreground;
 use crate::{agent, files, join, log};
 
+/// What becomes of the process: whom it is shown to.
+struct To<'a> {
+    options: &'a ExecOptions,
+    /// Who is sent its terminal.
+    console_socket: Option<&'a OwnedFd>,
+    /// The caller holds it, and has given it these.
+    held: Option<&'a Stdio>,
+}
+
 impl Runtime {
     /// Executes another process in a container. The result is its exit status, 128 + n if signal n ended it, 0 if
     /// detached.
@@ -28,16 +38,7 @@ impl Runtime {
     ///
     /// [`Error::WrongState`]: the container does not run, or is paused. [`Error::Exec`]: no such program.
     pub fn exec(&self, id: &ContainerId, options: &ExecOptions) -> Result<i32> {
-        let container = self.load(id)?;
-        let status = container.status()?;
-        let fits = match status {
-            Status::Running | Status::Created => true,
-            Status::Paused => options.ignore_paused,
-            _ => false,
-        };
-        if !fits {
-            return Err(Error::WrongState { id: id.to_string(), action: Action::Exec, status });
-        }
+        let container = self.executable(id, options)?;
         files::check_preserved(options.preserve_fds)?;
         let config = container.config()?;
         let process = process(&options.process, &config)?;
@@ -46,10 +47,37 @@ impl Runtime {
         let console_socket = console_socket.map(console::connect_console_socket).transpose()?;
         let pidfd_socket = options.pidfd_socket.as_deref().map(PidfdSocket::connect).transpose()?;
         let foreground = if options.detach { None } else { Some(Foreground::new(false)?) };
-        let (child, console) = self.added(&container, &config, &process, options, console_socket.as_ref())?;
+        let to = To { options, console_socket: console_socket.as_ref(), held: None };
+        let (child, console) = self.added(&container, &config, &process, &to)?;
         pidfd_socket.map_or(Ok(()), |socket| socket.send(child.pid))?;
         let Some(foreground) = foreground else { return Ok(0) };
-        foreground.wait(child.pid, &child.pidfd.into(), console)
+        foreground.wait(child.pid, &child.pidfd.into(), console.and_then(Console::proxy))
+    }
+
+    /// Executes another process, which the caller holds. As in [`Runtime::exec`]; of the options, those about consoles and
+    /// detaching mean nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::exec`].
+    pub fn exec_held(&self, id: &ContainerId, options: &ExecOptions, stdio: &Stdio) -> Result<Held> {
+        let container = self.executable(id, options)?;
+        let config = container.config()?;
+        let process = process(&options.process, &config)?;
+        let to = To { options, console_socket: None, held: Some(stdio) };
+        let (child, console) = self.added(&container, &config, &process, &to)?;
+        Ok(Held::new(child, console))
+    }
+
+    /// The container, if its state allows `exec`.
+    fn executable(&self, id: &ContainerId, options: &ExecOptions) -> Result<Container> {
+        let container = self.load(id)?;
+        let status = container.status()?;
+        match status {
+            Status::Running | Status::Created => Ok(container),
+            Status::Paused if options.ignore_paused => Ok(container),
+            _ => Err(Error::WrongState { id: id.to_string(), action: Action::Exec, status }),
+        }
     }
 
     fn added(
@@ -57,9 +85,9 @@ impl Runtime {
         container: &Container,
         config: &Document,
         process: &Process,
-        options: &ExecOptions,
-        console_socket: Option<&OwnedFd>,
-    ) -> Result<(Child, Option<Proxy>)> {
+        to: &To<'_>,
+    ) -> Result<(Child, Option<Console>)> {
+        let options = to.options;
         let host = self.facts(&config.spec, Some(process))?;
         let how = CompileOptions {
             id: &container.saved.id,
@@ -95,6 +123,7 @@ impl Runtime {
             start: None,
             join: Some((&init, kinds)),
             pass: Vec::new(),
+            stdio: to.held,
             privileged: host.privileged,
             words,
         };
@@ -113,7 +142,7 @@ impl Runtime {
             }
             launched => launched,
         }?;
-        converse(session, container, &compiled, options, console_socket)
+        converse(session, container, &compiled, to)
     }
 }
 
@@ -127,16 +156,15 @@ fn converse(
     mut session: Session<'_>,
     container: &Container,
     compiled: &Compiled,
-    options: &ExecOptions,
-    console_socket: Option<&OwnedFd>,
-) -> Result<(Child, Option<Proxy>)> {
+    to: &To<'_>,
+) -> Result<(Child, Option<Console>)> {
     let mut console = None;
     loop {
         match session.next()? {
             Event::Console(master) => {
-                match console_socket {
+                match to.console_socket {
                     Some(socket) => console::send_master(socket, &master)?,
-                    None => console = Some(Proxy::new(master)?),
+                    None => console = Some(Console::new(master, to.held.is_some())?),
                 }
                 session.proceed()?;
             }
@@ -150,7 +178,7 @@ fn converse(
             Event::Begin | Event::Hooks | Event::Ready => session.proceed()?,
             Event::Running => {
                 tracing::debug!("setns_init: about to exec");
-                if let Some(path) = &options.pid_file {
+                if let Some(path) = &to.options.pid_file {
                     files::write_pid(path, session.pid())?;
                 }
                 return Ok((session.release()?, console));
@@ -177,12 +205,16 @@ impl Container {
 fn process(source: &ProcessSource, config: &Document) -> Result<Process> {
     match source {
         ProcessSource::File(path) => {
-            let text = std::fs::read(path).doing(|| format!("read {}", path.display()))?;
-            let parsed = ProcessDocument::parse(text);
-            parsed.map(|document| document.spec).map_err(|errors| unreadable(path, &errors))
+            parse(std::fs::read(path).doing(|| format!("read {}", path.display()))?, path)
         }
+        ProcessSource::Text(text) => parse(text.clone(), Path::new("process")),
         ProcessSource::Args(args) => Ok(args.applied_to(config.spec.process.clone().unwrap_or_default())),
     }
+}
+
+fn parse(text: Vec<u8>, path: &Path) -> Result<Process> {
+    let parsed = ProcessDocument::parse(text);
+    parsed.map(|document| document.spec).map_err(|errors| unreadable(path, &errors))
 }
 
 impl ExecArgs {
@@ -221,7 +253,7 @@ impl ProcessSource {
                 // The file is what is `/process` in a config.
                 refused(path, "", found).within("/process")
             }
-            Self::Args(_) => refused(Path::new("exec"), "", found),
+            Self::Args(_) | Self::Text(_) => refused(Path::new("exec"), "", found),
         }
     }
 }

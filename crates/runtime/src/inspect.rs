@@ -1,5 +1,7 @@
 //! `state`, `list` and `ps`: what containers are doing.
 
+use orlop_cgroups::Cgroup;
+
 use crate::error::{Error, Result};
 use crate::id::ContainerId;
 use crate::runtime::Runtime;
@@ -42,6 +44,15 @@ impl Runtime {
             states.push(ContainerState::new(container.saved, status).with_owner(owner));
         }
         Ok(states)
+    }
+
+    /// A container's cgroup, for what it has used and what happens in it; `None` if it has none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotExist`].
+    pub fn cgroup(&self, id: &ContainerId) -> Result<Option<Cgroup>> {
+        self.load(id)?.cgroup()
     }
 
     /// The ids of a container's processes, as the caller sees them, in ascending order.

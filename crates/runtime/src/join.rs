@@ -74,6 +74,7 @@ pub(crate) fn hook_spawner<'a>(
             start: None,
             join: Some((&init, namespaces(inside.spec))),
             pass: STREAMS.into_iter().zip([streams.stdin, streams.stdout, streams.stderr]).collect(),
+            stdio: None,
             privileged: false,
             words: Words::new(&compiled, &args),
         })?;

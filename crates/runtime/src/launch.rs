@@ -23,6 +23,7 @@ use orlop_sys::spawn::{self, Failure, Spawn};
 use orlop_sys::{Fd, cred, process, sched};
 
 use crate::error::{Doing, Error, Result};
+use crate::held::Stdio;
 use crate::rdt::RdtGroup;
 use crate::state::Unit;
 use crate::{idmap, image, netdev};
@@ -45,6 +46,8 @@ pub(crate) struct Request<'a> {
     pub(crate) join: Option<(&'a OwnedFd, i32)>,
     /// Descriptors to pass on, besides those that the program names.
     pub(crate) pass: Vec<(Slot, OwnedFd)>,
+    /// What becomes its standard input, output and error, instead of ours.
+    pub(crate) stdio: Option<&'a Stdio>,
     /// The caller has every right on this host.
     pub(crate) privileged: bool,
     /// The words for what fails.
@@ -125,15 +128,14 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         exe: image.fd(),
         argv: &[c"orlop-init", &number],
         keep: &keep,
+        stdio: request.stdio.map(|stdio| stdio.each().map(Fd::of)),
     };
-    let of_network = |(join, _): &(&Join, &OwnedFd)| join.flag == libc::CLONE_NEWNET;
-    let network = launch.joins.iter().zip(&namespaces).find(of_network).map(|(_, namespace)| namespace);
     let before = Before {
         compiled: request.compiled,
         home: &request.home,
         rdt: request.rdt,
         privileged: request.privileged,
-        network,
+        network: network(&launch.joins, &namespaces),
     };
     // Milestones have runc's names, for those who know its debug log.
     tracing::debug!(namespaces = launch.namespaces, joins = joins.len(), "nsexec container setup");
@@ -153,6 +155,12 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         score(&session, value)?;
     }
     Ok(session)
+}
+
+/// The network namespace, if one is among those that are joined.
+fn network<'a>(joins: &[Join], namespaces: &'a [OwnedFd]) -> Option<&'a OwnedFd> {
+    let of_network = |(join, _): &(&Join, &OwnedFd)| join.flag == libc::CLONE_NEWNET;
+    joins.iter().zip(namespaces).find(of_network).map(|(_, namespace)| namespace)
 }
 
 /// What only the host side can do to the new process, before init runs.

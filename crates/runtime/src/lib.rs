@@ -14,8 +14,10 @@ pub mod error;
 pub mod events;
 mod exec;
 mod facts;
+mod features;
 mod files;
 mod freeze;
+mod held;
 pub mod hooks;
 pub mod id;
 mod idmap;
@@ -48,6 +50,8 @@ pub mod wait;
 
 pub use criu::CriuError;
 pub use error::{Error, Result};
+pub use features::features;
+pub use held::{Held, Stdio};
 pub use id::ContainerId;
 pub use options::{
     CgroupManager, CgroupsMode, CheckpointOptions, CreateOptions, CriuOptions, ExecArgs, ExecOptions,

@@ -5,6 +5,7 @@
 //! comparison where it is written. Errors are returned, not logged, and `main` writes the last one here, once.
 
 use std::fmt::{self, Write as _};
+use std::fs::File;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use orlop_compile::{Diagnostic, Severity};
@@ -65,6 +66,12 @@ impl Log {
             Verbosity::Debug => Level::DEBUG,
         };
         Ok(Self { target: Target::open(destination)?, format, level })
+    }
+
+    /// A log that goes to an open file, which may be one that does not wait: what it does not take is lost.
+    pub const fn to(file: File, format: Format, debug: bool) -> Self {
+        let level = if debug { Level::DEBUG } else { Level::WARN };
+        Self { target: Target::File(file), format, level }
     }
 
     /// Sends the events of this process here from now on. The first log that does so stays the one.

@@ -83,6 +83,7 @@ impl Container {
             start: None,
             join: Some((&init, join::namespaces(&config.spec))),
             pass: Vec::new(),
+            stdio: None,
             privileged: host.privileged,
             words: Words::new(compiled, &[]),
         })?;

@@ -89,6 +89,8 @@ pub struct ExecOptions {
 pub enum ProcessSource {
     /// A file with the JSON of a `process` object of the spec.
     File(PathBuf),
+    /// The JSON itself.
+    Text(Vec<u8>),
     /// The container's own process, changed by arguments.
     Args(Box<ExecArgs>),
 }

@@ -8,10 +8,11 @@ use orlop_spec::{NamespaceKind, Spec, Status};
 use orlop_sys::Fd;
 
 use crate::bundle::Bundle;
-use crate::console::{self, Proxy};
+use crate::console::{self, Console};
 use crate::create::{Made, delegate};
 use crate::draft::Draft;
 use crate::error::{Doing, Error, Result};
+use crate::held::Stdio;
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
 use crate::join::Inside;
@@ -30,6 +31,8 @@ pub(crate) struct Order<'a> {
     pub(crate) cgroups: CgroupManager,
     /// A throw-away overlay over this directory instead of the config's root.
     pub(crate) overlay: Option<&'a Path>,
+    /// The caller holds it: its streams, and its terminal.
+    pub(crate) held: Option<&'a Stdio>,
 }
 
 impl Order<'_> {
@@ -84,7 +87,7 @@ impl Order<'_> {
         state: &mut StateFile,
         draft: &Draft,
         console_socket: Option<&OwnedFd>,
-    ) -> Result<Option<Proxy>> {
+    ) -> Result<Option<Console>> {
         let mut console = None;
         loop {
             match session.next()? {
@@ -99,7 +102,7 @@ impl Order<'_> {
                 Event::Console(master) => {
                     match console_socket {
                         Some(socket) => console::send_master(socket, &master)?,
-                        None => console = Some(Proxy::new(master)?),
+                        None => console = Some(Console::new(master, self.held.is_some())?),
                     }
                     session.proceed()?;
                     if self.owes_record() {

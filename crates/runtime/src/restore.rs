@@ -9,7 +9,7 @@ use orlop_sys::process::pidfd_open;
 use orlop_sys::spawn::Child;
 
 use crate::cgroup::Maker;
-use crate::console::{self, Proxy};
+use crate::console::{self, Console};
 use crate::create::Made;
 use crate::criu::{self, Criu, Directories, Kind, Message, Notify, Setup, Swrk, opt};
 use crate::draft::Draft;
@@ -137,7 +137,7 @@ struct Remade<'a> {
     order: &'a Order<'a>,
     console_socket: Option<&'a OwnedFd>,
     state: StateFile,
-    console: Option<Proxy>,
+    console: Option<Console>,
     child: Option<Child>,
 }
 
@@ -146,10 +146,13 @@ impl Remade<'_> {
     fn notice(&mut self, notify: &Notify, fd: Option<OwnedFd>, draft: &Draft) -> Result<()> {
         match (notify.script.as_str(), fd) {
             ("setup-namespaces", _) => self.set_up(notify.pid),
-            ("orphan-pts-master", Some(master)) => match self.console_socket {
-                Some(socket) => console::send_master(socket, &master),
-                None => Proxy::new(master).map(|proxy| self.console = Some(proxy)),
-            },
+            ("orphan-pts-master", Some(master)) => {
+                if let Some(socket) = self.console_socket {
+                    return console::send_master(socket, &master);
+                }
+                self.console = Some(Console::new(master, self.order.held.is_some())?);
+                Ok(())
+            }
             ("post-restore", _) => self.record(notify.pid, draft),
             _ => Ok(()),
         }

@@ -1,6 +1,6 @@
 //! The runtime: what all commands have in common.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use orlop_cgroups::{Cgroup, Layout};
 use orlop_spec::{Document, Status};
@@ -20,7 +20,7 @@ use crate::store::{StateDir, Store};
 pub struct Runtime {
     pub(crate) store: Store,
     pub(crate) settings: Settings,
-    layout: OnceCell<Layout>,
+    layout: OnceLock<Layout>,
 }
 
 impl Runtime {
@@ -31,7 +31,7 @@ impl Runtime {
     /// [`Error::Usage`]: no usable root.
     pub fn new(settings: Settings) -> Result<Self> {
         let store = Store::open(settings.root.as_deref())?;
-        Ok(Self { store, settings, layout: OnceCell::new() })
+        Ok(Self { store, settings, layout: OnceLock::new() })
     }
 
     /// Where this host keeps its cgroups.

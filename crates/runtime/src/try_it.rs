@@ -60,6 +60,7 @@ impl Runtime {
             mode: Mode::Run,
             cgroups: self.settings.cgroup_manager,
             overlay: Some(&lower),
+            held: None,
         };
         self.run_order(&order, &RunOptions::default())
     }

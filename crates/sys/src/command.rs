@@ -20,6 +20,22 @@ pub fn with_descriptors(command: &mut Command, numbers: Vec<i32>) -> &mut Comman
     })
 }
 
+/// Lets the program inherit descriptors as 3, 4 and so on, at most four.
+///
+/// What this process has at these numbers is not touched, as they are exchanged between fork and exec; but something must be
+/// there, or the standard library may put there what it needs itself.
+pub fn with_descriptors_from_3(command: &mut Command, ours: Vec<std::os::fd::OwnedFd>) -> &mut Command {
+    before_exec(command, move || {
+        // Out of the way first: one of them may have the number that another is to get.
+        let mut high = [const { None }; 4];
+        for (copy, fd) in high.iter_mut().zip(&ours) {
+            *copy = Some(file::dup_from(Fd::of(fd), 16)?);
+        }
+        let mut pairs = high.iter().flatten().zip(3..);
+        pairs.try_for_each(|(fd, number)| file::dup_over(fd.fd(), number))
+    })
+}
+
 /// A mount for [`with_mounts`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mount {

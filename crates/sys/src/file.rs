@@ -216,6 +216,23 @@ pub fn dup_to_standard(fd: Fd, number: i32) -> Result<()> {
     unsafe { call(libc::SYS_dup3, [fd.raw() as usize, number as usize, 0]) }.map(drop)
 }
 
+/// A copy with the lowest free number from `least` on, close-on-exec
+/// ([F_DUPFD_CLOEXEC(2const)](https://man7.org/linux/man-pages/man2/F_DUPFD_CLOEXEC.2const.html)).
+#[cfg(feature = "std")]
+pub(crate) fn dup_from(fd: Fd, least: i32) -> Result<OwnedFd> {
+    // SAFETY: numbers only.
+    unsafe { call(libc::SYS_fcntl, [fd.raw() as usize, libc::F_DUPFD_CLOEXEC as usize, least as usize]) }
+        .map(OwnedFd::made)
+}
+
+/// Puts a descriptor at any other number (dup3(2)), not close-on-exec: between fork and exec, when no code is left that
+/// owns what is there.
+#[cfg(feature = "std")]
+pub(crate) fn dup_over(fd: Fd, number: i32) -> Result<()> {
+    // SAFETY: numbers only; the caller's contract.
+    unsafe { call(libc::SYS_dup3, [fd.raw() as usize, number as usize, 0]) }.map(drop)
+}
+
 /// Makes every descriptor from `first` on close-on-exec
 /// ([close_range(2)](https://man7.org/linux/man-pages/man2/close_range.2.html), the flag since Linux 5.11).
 pub fn close_on_exec_from(first: u32) -> Result<()> {

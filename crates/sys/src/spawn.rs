@@ -65,6 +65,8 @@ pub struct Spawn<'a> {
     pub argv: &'a [&'a CStr],
     /// Descriptors that stay open.
     pub keep: &'a [Fd],
+    /// Its standard input, output and error, above 2; absent are the caller's.
+    pub stdio: Option<[Fd; 3]>,
 }
 
 /// A child that runs its program.
@@ -377,6 +379,9 @@ fn prepare(shared: &Shared<'_>) -> Result<()> {
         // Exec by anyone but user 0 of the namespace would lose every capability in it.
         cred::setresgid(0)?;
         cred::setresuid(0)?;
+    }
+    for (fd, number) in shared.spawn.stdio.iter().flatten().zip(0..) {
+        file::dup_to_standard(*fd, number)?;
     }
     shared.spawn.keep.iter().try_for_each(|fd| file::set_close_on_exec(*fd, false))
 }

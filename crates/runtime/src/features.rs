@@ -1,6 +1,5 @@
-//! `orlop features`: what works, as `features.md` of the specification describes it. What is not listed is refused.
+//! What works, as `features.md` of the specification describes it. What is not listed is refused.
 
-use orlop_runtime::hooks::Kind;
 use orlop_seccomp::Arch;
 use orlop_spec::features::{
     CgroupFeatures, Enabled, IntelRdtFeatures, LinuxFeatures, MemoryPolicyFeatures, MountExtensions,
@@ -8,23 +7,13 @@ use orlop_spec::features::{
 };
 use orlop_spec::{Features, MemoryPolicyMode, NamespaceKind};
 
-use super::{Entry, PLAIN};
-use crate::output;
+use crate::hooks::Kind;
 
 /// Whoever may set these chooses filters, files, cgroups, properties of units, and how CRIU works.
 const ANNOTATIONS: [&str; 4] = ["org.criu.config", "org.systemd.property.", "run.oci.", "run.orlop."];
 
-pub(super) const ENTRY: Entry = Entry {
-    name: "features",
-    about: "Print as JSON what works",
-    run: |_, _| {
-        output::json(&features(), Some("    "))?;
-        Ok(0)
-    },
-    ..PLAIN
-};
-
-fn features() -> Features {
+/// The features of this version.
+pub fn features() -> Features {
     let annotations = [
         ("org.opencontainers.orlop.version", env!("CARGO_PKG_VERSION")),
         ("org.opencontainers.orlop.commit", option_env!("ORLOP_COMMIT").unwrap_or("unknown")),

@@ -1,0 +1,14 @@
+//! `orlop features`
+
+use super::{Entry, PLAIN};
+use crate::output;
+
+pub(super) const ENTRY: Entry = Entry {
+    name: "features",
+    about: "Print as JSON what works",
+    run: |_, _| {
+        output::json(&orlop_runtime::features(), Some("    "))?;
+        Ok(0)
+    },
+    ..PLAIN
+};

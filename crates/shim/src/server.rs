@@ -1,0 +1,242 @@
+//! The server: one thread that waits for everything and owns everything.
+//!
+//! | file | what |
+//! |---|---|
+//! | `server/connections.rs` | accepting, reading requests, writing answers |
+//! | `server/service.rs` | which method is which function |
+//!
+//! Nothing in this thread waits for anything but [`Reactor::wait`]. What may take long is a job ([`crate::jobs`]), and what
+//! comes of it is dealt with here.
+
+mod connections;
+mod service;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use orlop_protobuf::Message;
+
+use crate::jobs::Jobs;
+use crate::messages::events::Event;
+use crate::publisher::{Next, Publisher};
+use crate::reactor::{Interest, Reactor, Token};
+use crate::task::{Flow, ProcessId, Tasks};
+use crate::ttrpc;
+use connections::Peer;
+
+/// A call that is to be answered: by which connection it came, and its number there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    peer: u64,
+    stream: u32,
+}
+
+/// What a method comes to: the answer, or `None` if that follows.
+pub(crate) type Answer = ttrpc::Result<Option<Vec<u8>>>;
+
+/// An answer.
+#[expect(clippy::unnecessary_wraps, reason = "it is what methods end with")]
+pub(crate) fn done(response: &impl Message) -> ttrpc::Result<Vec<u8>> {
+    Ok(response.encode())
+}
+
+/// The answer of what has no result.
+#[expect(clippy::unnecessary_wraps, reason = "it is what methods end with")]
+pub(crate) fn empty() -> Answer {
+    Ok(Some(Vec::new()))
+}
+
+/// What can happen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Somebody connects.
+    Listener,
+    /// A connection has something to read or room to write.
+    Peer(u64),
+    /// A job is done.
+    Jobs,
+    /// containerd answers an event.
+    Publisher,
+    /// It is time to send events again.
+    Publish,
+    /// A process has ended.
+    Process(ProcessId),
+    /// A side of a copy is ready.
+    Flow(u64),
+    /// A cgroup's memory events have changed.
+    Memory(String),
+    /// The output of a process has been waited for.
+    Drained(ProcessId),
+    /// The end of a process is not kept back any longer.
+    Late(ProcessId),
+    /// The last events are not waited for any longer.
+    Quit,
+}
+
+/// How long the last events are waited for when everything else is done.
+const LAST_EVENTS: Duration = Duration::from_secs(2);
+
+/// How much is read at once, in bytes.
+const SCRATCH: usize = 32 << 10;
+
+/// The shim.
+pub(crate) struct Server {
+    pub(crate) namespace: String,
+    pub(crate) tasks: Tasks,
+    pub(crate) jobs: Jobs<Self>,
+    pub(crate) reactor: Reactor<Source>,
+    pub(crate) flows: BTreeMap<u64, Flow>,
+    pub(crate) last_flow: u64,
+    /// Where bytes are on their way through.
+    pub(crate) scratch: Vec<u8>,
+    publisher: Publisher,
+    publisher_token: Option<Token>,
+    /// There is a moment at which the answer to an event is given up.
+    deadline_set: bool,
+    listener: UnixListener,
+    /// The listener's file, which goes away with us.
+    socket: PathBuf,
+    peers: BTreeMap<u64, Peer>,
+    last_peer: u64,
+    quitting: Quitting,
+}
+
+/// Whether the end has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Quitting {
+    No,
+    /// When the last answers and events have left.
+    Soon,
+    Now,
+}
+
+impl Server {
+    /// Serves calls that come in at `listener`, whose file `socket` is.
+    pub(crate) fn new(
+        listener: UnixListener,
+        socket: PathBuf,
+        namespace: String,
+        events: Option<PathBuf>,
+    ) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let mut reactor = Reactor::new()?;
+        let jobs = Jobs::new()?;
+        reactor.add(&listener, Interest::Readable, Source::Listener)?;
+        reactor.add(&jobs, Interest::Readable, Source::Jobs)?;
+        Ok(Self {
+            publisher: Publisher::new(events, namespace.clone()),
+            publisher_token: None,
+            deadline_set: false,
+            namespace,
+            tasks: Tasks::new(),
+            jobs,
+            reactor,
+            flows: BTreeMap::new(),
+            last_flow: 0,
+            scratch: vec![0; SCRATCH],
+            listener,
+            socket,
+            peers: BTreeMap::new(),
+            last_peer: 0,
+            quitting: Quitting::No,
+        })
+    }
+
+    /// Runs until [`Server::quit`].
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        loop {
+            for source in self.reactor.wait()? {
+                self.happened(&source);
+            }
+            let idle = self.publisher.is_empty() && self.jobs.is_idle() && !self.has_output();
+            if self.quitting == Quitting::Now || self.quitting == Quitting::Soon && idle {
+                return Ok(());
+            }
+        }
+    }
+
+    fn happened(&mut self, source: &Source) {
+        match source {
+            Source::Listener => self.accept(),
+            Source::Peer(peer) => self.serve(*peer),
+            Source::Jobs => {
+                for then in self.jobs.finished() {
+                    then(self);
+                }
+            }
+            Source::Publisher => self.events_answered(),
+            Source::Publish => self.events_again(),
+            Source::Process(id) => self.process_ended(id),
+            Source::Flow(number) => self.flow(*number),
+            Source::Memory(id) => self.memory_changed(id),
+            Source::Drained(id) => self.drained(id),
+            Source::Late(id) => self.tell_end(id),
+            Source::Quit => self.quitting = Quitting::Now,
+        }
+    }
+
+    /// Ends soon. Nobody can connect any more.
+    pub(crate) fn quit(&mut self) {
+        if self.quitting != Quitting::No {
+            return;
+        }
+        self.quitting = Quitting::Soon;
+        if let Err(e) = std::fs::remove_file(&self.socket) {
+            tracing::debug!("remove {}: {e}", self.socket.display());
+        }
+        self.reactor.at(Instant::now() + LAST_EVENTS, Source::Quit);
+    }
+
+    /// Tells containerd of something.
+    pub(crate) fn publish<E: Event>(&mut self, event: &E) {
+        self.publisher.add(event);
+        self.send_events();
+    }
+
+    fn send_events(&mut self) {
+        let next = self.publisher.send();
+        self.next_event(next);
+    }
+
+    fn next_event(&mut self, next: Next) {
+        if let (Next::Retry(_) | Next::Connected, Some(gone)) = (&next, self.publisher_token.take()) {
+            self.reactor.forget(gone);
+        }
+        match next {
+            Next::Wait => {}
+            Next::Retry(after) => self.reactor.at(Instant::now() + after, Source::Publish),
+            Next::Connected => {
+                let connection = self.publisher.connection();
+                let add =
+                    |connection| self.reactor.add(connection, Interest::Readable, Source::Publisher).ok();
+                // What cannot be waited for is looked at when its time is over.
+                self.publisher_token = connection.and_then(add);
+            }
+        }
+        if let Some(deadline) = self.publisher.deadline().filter(|_| !self.deadline_set) {
+            self.deadline_set = true;
+            self.reactor.at(deadline, Source::Publish);
+        }
+    }
+
+    /// It is time to try again, or to give an answer up.
+    fn events_again(&mut self) {
+        self.deadline_set = false;
+        if self.publisher.deadline().is_some_and(|deadline| deadline <= Instant::now()) {
+            let next = self.publisher.failed(&io::ErrorKind::TimedOut.into());
+            return self.next_event(next);
+        }
+        self.send_events();
+    }
+
+    fn events_answered(&mut self) {
+        match self.publisher.serve(&mut self.scratch) {
+            Ok(true) => self.send_events(),
+            Ok(false) => {}
+            Err(next) => self.next_event(next),
+        }
+    }
+}

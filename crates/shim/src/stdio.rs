@@ -1,0 +1,188 @@
+//! Where the streams of a process go: pipes or a terminal on its side, what containerd names on the other.
+//!
+//! | file | what |
+//! |---|---|
+//! | `stdio/place.rs` | what containerd names: FIFOs and files |
+//! | `stdio/logger.rs` | programs that take output |
+//! | `stdio/copy.rs` | bytes from one to the other, never waiting and with bounded memory |
+
+mod copy;
+mod logger;
+mod place;
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::unistd::{Gid, Uid, fchown, pipe2};
+use orlop_runtime::Stdio;
+
+pub(crate) use copy::{Copy, State};
+pub(crate) use logger::Logger;
+use logger::Pipes;
+use place::{Input, Place};
+
+use crate::ttrpc::{Code, Failure, Result};
+
+/// What a request says of the streams of a process.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Addresses {
+    pub(crate) stdin: String,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) terminal: bool,
+}
+
+/// Whose streams they are.
+#[derive(Clone, Debug)]
+pub(crate) struct Whose {
+    pub(crate) container: String,
+    pub(crate) namespace: String,
+    /// User and group that get the pipes.
+    pub(crate) owner: (u32, u32),
+}
+
+/// Streams that are open, and not copied yet.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    /// Into the process.
+    pub(crate) input: Option<Copy>,
+    /// Out of it.
+    pub(crate) outputs: Vec<Copy>,
+    /// The other writer of the FIFO that is its input: while it is open, the input does not end.
+    pub(crate) holder: Option<OwnedFd>,
+    /// The program that takes the output.
+    pub(crate) logger: Option<Logger>,
+    /// For a terminal, which comes later: what is read into it, and where it is written.
+    waiting: (Option<OwnedFd>, Option<OwnedFd>),
+}
+
+impl Addresses {
+    /// Opens everything.
+    ///
+    /// # Errors
+    ///
+    /// A place that is not there, or of a kind that is refused.
+    pub(crate) fn open(&self, whose: &Whose) -> Result<(Stdio, Streams)> {
+        let mut streams = Streams::default();
+        let stdin = Input::open(&self.stdin)?;
+        let stdout = Place::parse(&self.stdout)?;
+        if let Place::Logger(program) = stdout {
+            if !self.stderr.is_empty() && self.stderr != self.stdout {
+                let why = "a program takes both streams: name it for standard error too, or nothing";
+                return Err(Failure::new(Code::InvalidArgument, why));
+            }
+            let (pipes, logger) = program.start(&whose.container, &whose.namespace)?;
+            streams.logger = Some(logger);
+            return self.connect(stdin, Ends::Pipes(pipes), streams, whose);
+        }
+        let stderr = if self.terminal { None } else { Place::parse(&self.stderr)?.open()? };
+        self.connect(stdin, Ends::Places(stdout.open()?, stderr), streams, whose)
+    }
+
+    fn connect(
+        &self,
+        stdin: Option<Input>,
+        ends: Ends,
+        mut streams: Streams,
+        whose: &Whose,
+    ) -> Result<(Stdio, Streams)> {
+        if self.terminal {
+            let (reader, holder) = stdin.map(|input| (input.reader, input.holder)).unzip();
+            streams.holder = holder;
+            let place = match ends {
+                Ends::Places(place, _) => place,
+                Ends::Pipes(pipes) => Some(pipes.stdout),
+            };
+            place.as_ref().map_or(Ok(()), not_blocking)?;
+            streams.waiting = (reader, place);
+            return Ok((Stdio { stdin: null(false)?, stdout: null(true)?, stderr: null(true)? }, streams));
+        }
+        let stdin = match stdin {
+            None => null(false)?,
+            Some(input) => {
+                let (theirs, ours) = pipe(whose.owner)?;
+                not_blocking(&ours)?;
+                streams.input = Some(Copy::new(input.reader, ours));
+                streams.holder = Some(input.holder);
+                theirs
+            }
+        };
+        let (stdout, stderr) = match ends {
+            // Nothing is left to do for us.
+            Ends::Pipes(pipes) => (pipes.stdout, pipes.stderr),
+            Ends::Places(stdout, stderr) => {
+                (streams.output(stdout, whose.owner)?, streams.output(stderr, whose.owner)?)
+            }
+        };
+        Ok((Stdio { stdin, stdout, stderr }, streams))
+    }
+}
+
+/// Where output goes.
+enum Ends {
+    /// Copied to places, or nowhere.
+    Places(Option<OwnedFd>, Option<OwnedFd>),
+    /// Into pipes that a program reads.
+    Pipes(Pipes),
+}
+
+impl Streams {
+    /// The process's end of a pipe that is copied to a place.
+    fn output(&mut self, place: Option<OwnedFd>, owner: (u32, u32)) -> Result<OwnedFd> {
+        let Some(place) = place else { return null(true) };
+        let (ours, theirs) = pipe(owner)?;
+        not_blocking(&ours)?;
+        self.outputs.push(Copy::new(ours, place));
+        Ok(theirs)
+    }
+
+    /// There is no process to have them.
+    pub(crate) fn give_up(self, stdio: Stdio) {
+        drop(stdio);
+        if let Some(logger) = self.logger {
+            logger.finish();
+        }
+    }
+
+    /// The terminal is there.
+    pub(crate) fn connect(&mut self, master: &OwnedFd) -> Result<()> {
+        not_blocking(master)?;
+        // A descriptor of its own for each direction: each is waited for by itself.
+        let copy = || master.try_clone().map_err(failed("copy the terminal's descriptor"));
+        let (reader, place) = std::mem::take(&mut self.waiting);
+        self.input = reader.map(|reader| copy().map(|master| Copy::new(reader, master))).transpose()?;
+        // Without anybody to read it, it is read all the same: else its program would stop one day.
+        let place = place.map_or_else(|| null(true), Ok)?;
+        self.outputs.push(Copy::new(copy()?, place));
+        Ok(())
+    }
+}
+
+fn pipe((uid, gid): (u32, u32)) -> Result<(OwnedFd, OwnedFd)> {
+    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(failed("make a pipe"))?;
+    if (uid, gid) != (0, 0) {
+        let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
+        fchown(&reader, owner.0, owner.1).map_err(failed("give a pipe to its owner"))?;
+    }
+    Ok((reader, writer))
+}
+
+fn null(write: bool) -> Result<OwnedFd> {
+    let mut options = File::options();
+    let options = if write { options.write(true) } else { options.read(true) };
+    options.open("/dev/null").map(OwnedFd::from).map_err(failed("open /dev/null"))
+}
+
+fn not_blocking(fd: &impl AsFd) -> Result<()> {
+    let doing = "read a descriptor's flags";
+    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL).map_err(failed(doing))?);
+    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))
+        .map(drop)
+        .map_err(failed("change a descriptor's flags"))
+}
+
+/// What was being done when something failed.
+pub(crate) fn failed<E: std::fmt::Display>(doing: impl std::fmt::Display) -> impl FnOnce(E) -> Failure {
+    move |e| Failure::new(Code::Unknown, format!("{doing}: {e}"))
+}

@@ -1,0 +1,216 @@
+//! Create: from a bundle to a container; and its start.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use orlop_runtime::{ContainerId, CreateOptions, Held, Runtime};
+use orlop_spec::{Document, NamespaceKind};
+
+use super::{Phase, Process, ProcessId, Task, memory, process, task, wrong_phase};
+use crate::messages::Mount;
+use crate::messages::events::{TaskCreate, TaskIO, TaskStart};
+use crate::messages::task::{CreateTaskRequest, CreateTaskResponse, StartRequest, StartResponse};
+use crate::rootfs;
+use crate::server::{Answer, Call, Server, done};
+use crate::settings::TaskOptions;
+use crate::stdio::{Addresses, Streams, Whose};
+use crate::ttrpc::{Code, Failure, Result};
+
+/// What a job needs to make a container.
+struct Making {
+    id: ContainerId,
+    runtime: Arc<Runtime>,
+    bundle: PathBuf,
+    mounts: Vec<Mount>,
+    options: TaskOptions,
+    addresses: Addresses,
+    whose: Whose,
+}
+
+impl Server {
+    pub(crate) fn create(&mut self, call: Call, request: CreateTaskRequest) -> Answer {
+        if self.tasks.contains_key(&request.id) {
+            let why = format!("container {:?} already exists", request.id);
+            return Err(Failure::new(Code::AlreadyExists, why));
+        }
+        if !request.checkpoint.is_empty() {
+            return Err(Failure::unimplemented("creating a container from a checkpoint"));
+        }
+        let options = TaskOptions::read(request.options.as_ref())?;
+        let runtime = Arc::new(Runtime::new(options.settings(&self.namespace))?);
+        let (stdin, stdout) = (request.stdin.clone(), request.stdout.clone());
+        let addresses =
+            Addresses { stdin, stdout, stderr: request.stderr.clone(), terminal: request.terminal };
+        let making = Making {
+            id: ContainerId::new(&request.id)?,
+            runtime: Arc::clone(&runtime),
+            bundle: PathBuf::from(&request.bundle),
+            mounts: request.rootfs.clone(),
+            options: options.clone(),
+            addresses: addresses.clone(),
+            whose: self.whose(&request.id, &options),
+        };
+        let task = Task {
+            id: making.id.clone(),
+            bundle: making.bundle.clone(),
+            runtime,
+            options,
+            init: Process::new(addresses, Phase::Making),
+            execs: std::collections::BTreeMap::new(),
+            own_pids: false,
+            paused: false,
+            busy: true,
+            cgroup: None,
+            memory: memory::Watch::default(),
+        };
+        // From here on the id is taken.
+        self.tasks.insert(request.id.clone(), task);
+        self.jobs.start(
+            move || making.make(),
+            move |server: &mut Self, made| server.created(call, &request, made),
+        );
+        Ok(None)
+    }
+
+    fn created(&mut self, call: Call, request: &CreateTaskRequest, made: Result<(Held, Streams)>) {
+        let id = ProcessId::new(&request.id, "");
+        let (held, streams) = match made {
+            Ok(made) => made,
+            Err(failure) => {
+                let waiting =
+                    self.tasks.remove(&request.id).map(|task| task.init.waiting).unwrap_or_default();
+                for waiter in waiting {
+                    self.answer(waiter, Err(failure.clone()));
+                }
+                return self.answer(call, Err(failure));
+            }
+        };
+        let pid = held.pid as u32;
+        let Some(task) = self.tasks.get_mut(&request.id) else { return };
+        let streams = task.init.hold(held, streams);
+        task.init.phase = Phase::Created;
+        task.busy = false;
+        task.own_pids = has_own_pids(&task.bundle);
+        task.cgroup = task.runtime.cgroup(&task.id).unwrap_or_default();
+        self.watch_memory(&request.id);
+        self.copy(&id, streams);
+        self.publish(&TaskCreate {
+            container_id: request.id.clone(),
+            bundle: request.bundle.clone(),
+            rootfs: request.rootfs.clone(),
+            io: Some(TaskIO {
+                stdin: request.stdin.clone(),
+                stdout: request.stdout.clone(),
+                stderr: request.stderr.clone(),
+                terminal: request.terminal,
+            }),
+            checkpoint: String::new(),
+            pid,
+        });
+        self.answer(call, done(&CreateTaskResponse { pid }));
+        self.watch_process(&id);
+    }
+
+    pub(crate) fn start(&mut self, call: Call, request: &StartRequest) -> Answer {
+        let id = ProcessId::new(&request.id, &request.exec_id);
+        if !id.is_first() {
+            return self.start_added(call, id);
+        }
+        let task = task(&mut self.tasks, &request.id)?;
+        match task.init.phase {
+            Phase::Created => {}
+            Phase::Ended(_) => return Err(wrong_phase("start", &id, "has ended")),
+            _ => return Err(wrong_phase("start", &id, "was started before")),
+        }
+        task.begin()?;
+        task.init.phase = Phase::Starting;
+        let (runtime, container) = (Arc::clone(&task.runtime), task.id.clone());
+        let start = move || runtime.start(&container).map_err(Failure::from);
+        self.jobs.start(start, move |server: &mut Self, started| server.started(call, &id, started));
+        Ok(None)
+    }
+
+    fn started(&mut self, call: Call, id: &ProcessId, started: Result<()>) {
+        let Ok(task) = task(&mut self.tasks, &id.container) else { return };
+        task.busy = false;
+        task.init.phase = Phase::Running;
+        let pid = task.init.pid as u32;
+        if started.is_ok() {
+            self.publish(&TaskStart { container_id: id.container.clone(), pid });
+        }
+        self.answer(call, started.and_then(|()| done(&StartResponse { pid })));
+        // It may have ended meanwhile.
+        self.conclude(id);
+    }
+
+    /// Whose streams are opened.
+    pub(super) fn whose(&self, container: &str, options: &TaskOptions) -> Whose {
+        let (container, namespace) = (container.to_owned(), self.namespace.clone());
+        Whose { container, namespace, owner: options.io_owner }
+    }
+
+    /// Follows the process with its pidfd from now on.
+    pub(crate) fn watch_process(&mut self, id: &ProcessId) {
+        let Ok(process) = process(&mut self.tasks, id) else { return };
+        let Some((pidfd, token)) = &mut process.pidfd else { return };
+        match self.reactor.add(
+            &*pidfd,
+            crate::reactor::Interest::Readable,
+            crate::server::Source::Process(id.clone()),
+        ) {
+            Ok(added) => *token = Some(added),
+            Err(e) => tracing::error!("process {}: cannot wait for its end: {e}", process.pid),
+        }
+    }
+}
+
+impl Making {
+    fn make(self) -> Result<(Held, Streams)> {
+        self.options.save(&self.bundle)?;
+        let rootfs = self.bundle.join("rootfs");
+        rootfs::mount_all(&self.mounts, &rootfs)?;
+        let made = self.launch();
+        if made.is_err()
+            && !self.mounts.is_empty()
+            && let Err(e) = rootfs::unmount_all(&rootfs)
+        {
+            tracing::warn!("unmount {}: {e}", rootfs.display());
+        }
+        made
+    }
+
+    fn launch(&self) -> Result<(Held, Streams)> {
+        let (stdio, mut streams) = self.addresses.open(&self.whose)?;
+        let options = CreateOptions {
+            bundle: self.bundle.clone(),
+            pid_file: Some(self.bundle.join("init.pid")),
+            no_pivot: self.options.no_pivot,
+            no_new_keyring: self.options.no_new_keyring,
+            ..CreateOptions::default()
+        };
+        let held = match self.runtime.create_held(&self.id, &options, &stdio) {
+            Ok(held) => held,
+            Err(e) => {
+                streams.give_up(stdio);
+                return Err(e.into());
+            }
+        };
+        if let Some(master) = &held.terminal
+            && let Err(failure) = streams.connect(master)
+        {
+            super::end(&held);
+            self.runtime.delete(&self.id, true)?;
+            return Err(failure);
+        }
+        Ok((held, streams))
+    }
+}
+
+/// Whether the config asks for a new PID namespace. One that cannot be read counts as one that does not: then everything is
+/// killed when the first process ends, which is right in both cases.
+fn has_own_pids(bundle: &Path) -> bool {
+    let text = std::fs::read(bundle.join("config.json")).unwrap_or_default();
+    let Ok(config) = Document::parse(text) else { return false };
+    let namespaces = config.spec.linux.map(|linux| linux.namespaces).unwrap_or_default();
+    namespaces.iter().any(|n| n.kind == NamespaceKind::Pid && n.path.is_empty())
+}

@@ -1,0 +1,244 @@
+//! containerd's side of a shim, as small as can be: calls, and a place for events.
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Instant;
+
+use orlop_protobuf::Message;
+use rustix::process::Signal;
+
+use crate::command::patience;
+use crate::{Container, Invocation, ProcessHandle, runtime};
+
+pub mod messages;
+use messages::{
+    Any, BootstrapParams, Connected, Empty, Envelope, Extension, Forward, Options, Request, Response, Status,
+    Which,
+};
+
+/// The shim's binary, which lies beside the runtime's.
+///
+/// # Panics
+///
+/// There is none.
+pub fn binary() -> PathBuf {
+    let path = runtime::binary().with_file_name("containerd-shim-orlop-v2");
+    assert!(path.exists(), "no shim at {}: run `make build` first", path.display());
+    path
+}
+
+/// A running shim, and those it tells of events. It is ended with this value.
+#[derive(Debug)]
+pub struct Shim {
+    /// Where it listens.
+    pub socket: PathBuf,
+    /// What it was told first.
+    pub params: BootstrapParams,
+    /// What it tells.
+    pub events: Events,
+    /// Its process.
+    pub process: ProcessHandle,
+}
+
+impl Shim {
+    /// Starts a shim for a container. Its state is where the container's kit looks for it.
+    pub fn start(container: &Container) -> Self {
+        container.bundle.save();
+        let home = container.home().to_string_lossy().into_owned();
+        let events = Events::listen(&container.home().join("events"));
+        let options = Options { root: home.clone(), ..Options::default() };
+        let options = Any { type_url: "containerd.runc.v1.Options".into(), value: options.encode() };
+        let params = BootstrapParams {
+            instance_id: container.id.clone(),
+            namespace: "state".into(),
+            containerd_ttrpc_address: format!("{home}/events"),
+            containerd_grpc_address: format!("{home}/grpc"),
+            extensions: vec![Extension { value: Some(options) }],
+            socket_dir: Some(format!("{home}/s")),
+        };
+        let out = call_start(container, &params).ok();
+        let answer: serde_json::Value = serde_json::from_str(&out.stdout).expect("JSON");
+        assert_eq!((&answer["version"], &answer["protocol"]), (&3.into(), &"ttrpc".into()));
+        let address = answer["address"].as_str().expect("a text");
+        let socket = PathBuf::from(address.strip_prefix("unix://").expect("a path"));
+        let who: Connected = Client::connect(&socket).call("Connect", &Which::default()).expect("an answer");
+        let process = ProcessHandle::open(who.shim_pid as i32).expect("it runs");
+        Self { socket, params, events, process }
+    }
+
+    /// The options of a container of this shim.
+    pub fn options(&self) -> Option<Any> {
+        self.params.extensions.first().and_then(|extension| extension.value.clone())
+    }
+
+    /// A new connection.
+    pub fn connect(&self) -> Client {
+        Client::connect(&self.socket)
+    }
+}
+
+impl Drop for Shim {
+    fn drop(&mut self) {
+        self.process.signal(Signal::KILL).ok();
+        self.process.wait(patience());
+        self.process.reap();
+    }
+}
+
+/// `start`, as containerd 2.3 calls it.
+pub fn call_start(container: &Container, params: &BootstrapParams) -> crate::Output {
+    Invocation::new(binary(), &container.io())
+        .args(["-namespace", &params.namespace, "-id", &params.instance_id, "start"])
+        .current_dir(container.bundle.path())
+        .input(&params.encode())
+        .output()
+}
+
+/// A connection to a shim, for one call at a time.
+#[derive(Debug)]
+pub struct Client {
+    socket: UnixStream,
+    stream: u32,
+    /// Which service is called.
+    pub service: &'static str,
+}
+
+impl Client {
+    /// Connects.
+    pub fn connect(socket: &Path) -> Self {
+        let socket = UnixStream::connect(socket).expect("the shim listens");
+        socket.set_read_timeout(Some(patience())).expect("a time limit can be set");
+        Self { socket, stream: 1, service: "containerd.task.v3.Task" }
+    }
+
+    /// Calls a method.
+    ///
+    /// # Errors
+    ///
+    /// What the shim says.
+    #[track_caller]
+    pub fn call<R: Message>(&mut self, method: &str, request: &impl Message) -> Result<R, Status> {
+        self.send(method, request);
+        self.answer()
+    }
+
+    /// Calls a method, and leaves the answer for [`Client::answer`].
+    pub fn send(&mut self, method: &str, request: &impl Message) {
+        let request = Request {
+            service: self.service.to_owned(),
+            method: method.to_owned(),
+            payload: request.encode(),
+            timeout_nano: 0,
+        };
+        self.send_bytes(&frame(self.stream, 1, &request.encode()));
+    }
+
+    /// Sends anything.
+    pub fn send_bytes(&mut self, bytes: &[u8]) {
+        self.socket.write_all(bytes).expect("the shim listens");
+    }
+
+    /// The answer to a call.
+    ///
+    /// # Errors
+    ///
+    /// What the shim says.
+    #[track_caller]
+    pub fn answer<R: Message>(&mut self) -> Result<R, Status> {
+        let (stream, payload) = read_frame(&mut self.socket).expect("an answer");
+        assert_eq!(stream, self.stream, "the answer is to another call");
+        self.stream += 2;
+        let response = Response::decode(&payload).expect("a response");
+        match response.status.filter(|status| status.code != 0) {
+            Some(status) => Err(status),
+            None => Ok(R::decode(&response.payload).expect("the right message")),
+        }
+    }
+}
+
+/// A frame's bytes.
+pub fn frame(stream: u32, kind: u8, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = (payload.len() as u32).to_be_bytes().to_vec();
+    bytes.extend(stream.to_be_bytes());
+    bytes.extend([kind, 0]);
+    bytes.extend(payload);
+    bytes
+}
+
+fn read_frame(socket: &mut UnixStream) -> std::io::Result<(u32, Vec<u8>)> {
+    let mut header = [0; 10];
+    socket.read_exact(&mut header)?;
+    let number = |at: usize| header[at..at + 4].iter().fold(0, |sum, byte| sum << 8 | u32::from(*byte));
+    let mut payload = vec![0; number(0) as usize];
+    socket.read_exact(&mut payload)?;
+    Ok((number(4), payload))
+}
+
+/// Where a shim sends events, and what has come.
+#[derive(Clone, Debug)]
+pub struct Events {
+    heard: Arc<(Mutex<Vec<Envelope>>, Condvar)>,
+}
+
+impl Events {
+    fn listen(path: &Path) -> Self {
+        let listener = UnixListener::bind(path).expect("a new socket");
+        let events = Self { heard: Arc::default() };
+        let ours = events.clone();
+        // Ends with the test's process.
+        std::thread::spawn(move || {
+            for socket in listener.incoming().flatten() {
+                let events = ours.clone();
+                std::thread::spawn(move || events.hear(socket));
+            }
+        });
+        events
+    }
+
+    fn hear(&self, mut socket: UnixStream) {
+        while let Ok((stream, payload)) = read_frame(&mut socket) {
+            let request = Request::decode(&payload).expect("a request");
+            assert_eq!(request.method, "Forward");
+            let envelope = Forward::decode(&request.payload).expect("an event").envelope;
+            self.heard.0.lock().unwrap_or_else(PoisonError::into_inner).extend(envelope);
+            self.heard.1.notify_all();
+            let answer = Response { payload: Empty {}.encode(), ..Response::default() };
+            // A shim that ends need not wait for it.
+            socket.write_all(&frame(stream, 2, &answer.encode())).ok();
+        }
+    }
+
+    /// Waits for an event with this topic, and returns all that have come.
+    #[track_caller]
+    pub fn until(&self, topic: &str) -> Vec<Envelope> {
+        let deadline = Instant::now() + patience();
+        let mut heard = self.heard.0.lock().unwrap_or_else(PoisonError::into_inner);
+        while !heard.iter().any(|envelope| envelope.topic == topic) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(
+                !left.is_zero(),
+                "no {topic} among {:?}",
+                heard.iter().map(|e| &e.topic).collect::<Vec<_>>()
+            );
+            heard = self.heard.1.wait_timeout(heard, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        heard.clone()
+    }
+}
+
+/// Standard output of a command as bytes, for what is no text.
+pub fn bytes(arguments: &[&str], input: &[u8], directory: &Path) -> Vec<u8> {
+    let mut child = std::process::Command::new(binary())
+        .args(arguments)
+        .current_dir(directory)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("the shim starts");
+    child.stdin.take().expect("a pipe").write_all(input).expect("it reads");
+    let out = child.wait_with_output().expect("it ends");
+    assert!(out.status.success(), "{arguments:?}");
+    out.stdout
+}

@@ -1,0 +1,66 @@
+//! The messages of containerd that tests need, and of the protocol that carries them.
+
+use orlop_protobuf::messages;
+
+messages! {
+    /// A message, and which one.
+    Any { 1 type_url: String, 2 value: Vec<u8> }
+    /// A call.
+    Request { 1 service: String, 2 method: String, 3 payload: Vec<u8>, 4 timeout_nano: i64 }
+    /// Its answer.
+    Response { 1 status: Option<Status>, 2 payload: Vec<u8> }
+    /// Why it failed.
+    Status { 1 code: i32, 2 message: String }
+    /// What a shim is told at its start.
+    BootstrapParams {
+        1 instance_id: String, 2 namespace: String, 5 containerd_ttrpc_address: String, 6 containerd_grpc_address: String,
+        8 extensions: Vec<Extension>, 9 socket_dir: Option<String>,
+    }
+    /// Options, for instance.
+    Extension { 1 value: Option<Any> }
+    /// Options.
+    Options { 6 binary_name: String, 7 root: String }
+    /// What a shim is.
+    RuntimeInfo { 1 name: String, 4 features: Option<Any> }
+    /// Make a container.
+    Create {
+        1 id: String, 2 bundle: String, 4 terminal: bool, 5 stdin: String, 6 stdout: String, 7 stderr: String,
+        10 options: Option<Any>,
+    }
+    /// Add a process.
+    Exec {
+        1 id: String, 2 exec_id: String, 3 terminal: bool, 4 stdin: String, 5 stdout: String, 6 stderr: String, 7 spec: Option<Any>,
+    }
+    /// Which process: Start, Delete, State, Wait, Pids, Pause, Resume, Stats, Connect, Shutdown.
+    Which { 1 id: String, 2 exec_id: String }
+    /// Send a signal.
+    Kill { 1 id: String, 2 exec_id: String, 3 signal: u32, 4 all: bool }
+    /// Close standard input.
+    CloseIo { 1 id: String, 2 exec_id: String, 3 stdin: bool }
+    /// Tell the size of a terminal.
+    Resize { 1 id: String, 2 exec_id: String, 3 width: u32, 4 height: u32 }
+    /// Change the limits.
+    Update { 1 id: String, 2 resources: Option<Any> }
+    /// The answer of Create and Start.
+    Pid { 1 pid: u32 }
+    /// The answer of Wait.
+    Ended { 1 exit_status: u32 }
+    /// The answer of Delete.
+    Deleted { 1 pid: u32, 2 exit_status: u32 }
+    /// The answer of State.
+    State { 1 id: String, 3 pid: u32, 4 status: i32, 9 exit_status: u32, 11 exec_id: String }
+    /// The answer of Pids.
+    Pids { 1 processes: Vec<Pid> }
+    /// The answer of Connect.
+    Connected { 1 shim_pid: u32, 2 task_pid: u32 }
+    /// The answer of Stats.
+    Stats { 1 stats: Option<Any> }
+    /// No answer.
+    Empty {}
+    /// What carries an event.
+    Forward { 1 envelope: Option<Envelope> }
+    /// An event on its way.
+    Envelope { 2 namespace: String, 3 topic: String, 4 event: Option<Any> }
+    /// The end of a process.
+    Exit { 1 container_id: String, 2 id: String, 3 pid: u32, 4 exit_status: u32 }
+}
