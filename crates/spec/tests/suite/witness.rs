@@ -5,7 +5,8 @@
 //! - `oci-spec` refuses a config for one unknown value (capability, namespace type, rlimit, architecture ...), for
 //!   duplicate keys and for `null` where it has no option: see `it_refuses_what_we_keep_for_the_compiler`.
 //! - It accepts an array in place of an object: see `it_takes_an_array_for_an_object`.
-//! - It misspells two flags of the scheduler: `SCHED_RESET_ON_FORK`, `SCHED_FLAG_D_L_OVERRUN`.
+//! - It misspells two flags of the scheduler, `SCHED_RESET_ON_FORK` and `SCHED_FLAG_D_L_OVERRUN`, and two fields:
+//!   `enableCmt`, `enableMbm` (translated in `through_the_witness`).
 //! - It has no order in capability sets and no duplicates in them; it reads `cap_chown` and `CAP_CAP_CHOWN` too.
 //! - It reads an absent limit of processes as 0, keeps huge page limits and the OOM score in narrower types than Go,
 //!   checks the form of CPU lists, and drops fields it does not know, `vm.hwconfig` among them.
@@ -37,8 +38,10 @@ fn canonical(document: &Document) -> Value {
 }
 
 fn through_the_witness(text: &str) -> Document {
-    let theirs: witness::Spec = serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    let text = text.replace("enableCMT", "enableCmt").replace("enableMBM", "enableMbm");
+    let theirs: witness::Spec = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     let back = serde_json::to_string(&theirs).unwrap();
+    let back = back.replace("enableCmt", "enableCMT").replace("enableMbm", "enableMBM");
     Document::parse(back.as_str()).unwrap_or_else(|errors| panic!("{errors}: {back}"))
 }
 
