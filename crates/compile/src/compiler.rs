@@ -5,7 +5,7 @@ use crate::{
     CachedFilter, Code, Compiled, Diagnostic, Diagnostics, Fill, FillWith, Host, Launch, MountIdMap, Origin,
     Severity,
 };
-use orlop_program::step::Source;
+use orlop_program::source::Source;
 use orlop_program::{Builder, Slot, Step};
 use orlop_spec::{Linux, NamespaceKind, Pointer, Spec};
 use std::ffi::OsStr;

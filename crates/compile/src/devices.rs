@@ -4,7 +4,7 @@ use crate::compiler::Compiler;
 use crate::paths::clean;
 use crate::{Code, Origin};
 use libc::{S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT};
-use orlop_program::step::Source;
+use orlop_program::source::Source;
 use orlop_program::{Slot, Step};
 use orlop_spec::{Device, DeviceKind, DeviceRule, DeviceRuleKind, Pointer};
 

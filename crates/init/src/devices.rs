@@ -4,7 +4,7 @@ use crate::machine::Outcome;
 use crate::report::Fault;
 use crate::{Machine, mounts, target};
 use core::ffi::CStr;
-use orlop_program::step::Source;
+use orlop_program::source::Source;
 use orlop_program::{Slot, Str};
 use orlop_sys::{Error, Fd, Result, file, mount};
 

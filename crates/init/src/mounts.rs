@@ -8,7 +8,7 @@ use crate::machine::Outcome;
 use crate::report::Fault;
 use crate::target::{self, Name};
 use core::ffi::CStr;
-use orlop_program::step::Source;
+use orlop_program::source::Source;
 use orlop_program::{List, Slot, Str};
 use orlop_sys::mount::Attributes;
 use orlop_sys::{Error, Fd, OwnedFd, Result, file, mount};

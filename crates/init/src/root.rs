@@ -6,7 +6,7 @@ use crate::mounts;
 use crate::report::Fault;
 use crate::target::Name;
 use core::ffi::CStr;
-use orlop_program::step::Source;
+use orlop_program::source::Source;
 use orlop_program::{List, Slot, Str};
 use orlop_sys::mount::Attributes;
 use orlop_sys::{Fd, file, mount};

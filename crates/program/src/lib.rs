@@ -10,6 +10,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`step`] | every step: the vocabulary of the machine |
+//! | [`source`] | where what is mounted comes from |
 //! | [`slot`] | where steps find the descriptors they use |
 //! | [`wire`] | the encoding of values |
 //! | [`program`] | the encoding of programs, building and reading them |
@@ -23,6 +24,7 @@ extern crate alloc;
 pub mod message;
 pub mod program;
 pub mod slot;
+pub mod source;
 pub mod step;
 pub mod wire;
 
@@ -30,5 +32,6 @@ pub mod wire;
 pub use program::{Builder, Built, StepInfo};
 pub use program::{Program, Steps};
 pub use slot::Slot;
+pub use source::Source;
 pub use step::Step;
 pub use wire::{List, Malformed, Str};

@@ -1,7 +1,7 @@
 //! What is written is read back, and nothing else is read at all.
 
 use orlop_program::message::{Failed, MAX, Message, Point};
-use orlop_program::step::Source;
+use orlop_program::source::Source;
 use orlop_program::{Builder, List, Program, Slot, Step, Str};
 use proptest::prelude::*;
 

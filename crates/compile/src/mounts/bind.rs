@@ -8,7 +8,7 @@ use crate::compiler::{bytes, on_host};
 use crate::paths::{clean, is_below};
 use libc::MOUNT_ATTR_RDONLY;
 use orlop_program::Step;
-use orlop_program::step::Source;
+use orlop_program::source::Source;
 use std::path::Path;
 
 impl Compiler<'_> {

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 
 use orlop_compile::{Compiled, FillWith};
 use orlop_init::target;
-use orlop_program::step::Source;
+use orlop_program::source::Source;
 use orlop_program::{Slot, Step, Str};
 use orlop_sys::{Fd, file};
 

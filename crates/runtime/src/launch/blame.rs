@@ -2,7 +2,8 @@
 
 use orlop_compile::{Compiled, Origin, rlimit_name};
 use orlop_program::message::Failed;
-use orlop_program::step::{Source, Step};
+use orlop_program::source::Source;
+use orlop_program::step::Step;
 use orlop_program::{StepInfo, Steps, Str};
 
 use super::fill::id_map_hint;

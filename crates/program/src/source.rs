@@ -1,0 +1,41 @@
+//! Where what is mounted comes from.
+
+use crate::Slot;
+use crate::wire::{Malformed, Reader, Str, Wire};
+#[cfg(feature = "build")]
+use {crate::wire::InteriorNul, alloc::vec::Vec};
+
+/// Where the source of a bind mount comes from.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Source<'a> {
+    /// A path of the host, opened by init before the root is switched.
+    Path(Str<'a>),
+    /// A detached mount that the host side made, because init, in another user namespace, may not reach the path.
+    Tree(Slot),
+    /// As `Path`, with the ids of the mount, or of the whole tree, mapped as the user namespace in the slot has them.
+    Mapped(Str<'a>, Slot, bool),
+}
+
+impl<'a> Wire<'a> for Source<'a> {
+    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        Ok(match u8::get(reader)? {
+            0 => Self::Path(Str::get(reader)?),
+            1 => Self::Tree(Slot::get(reader)?),
+            2 => Self::Mapped(Str::get(reader)?, Slot::get(reader)?, bool::get(reader)?),
+            _ => return Err(Malformed),
+        })
+    }
+    #[cfg(feature = "build")]
+    fn put(&self, out: &mut Vec<u8>) -> Result<(), InteriorNul> {
+        match self {
+            Self::Path(path) => 0_u8.put(out).and_then(|()| path.put(out)),
+            Self::Tree(slot) => 1_u8.put(out).and_then(|()| slot.put(out)),
+            Self::Mapped(path, slot, recursive) => {
+                2_u8.put(out)?;
+                path.put(out)?;
+                slot.put(out)?;
+                recursive.put(out)
+            }
+        }
+    }
+}
