@@ -128,6 +128,19 @@ fn new_limits_are_told_to_systemd_too() {
 }
 
 #[test]
+fn a_limit_below_what_is_used_does_not_reach_systemd() {
+    need_systemd!();
+    let (mut container, unit) = scoped(Container::lasting());
+    container.set("/linux/resources/memory", json!({"limit": 32 * MIB, "checkBeforeUpdate": true}));
+    container.up();
+    container.command("update", &["--memory", "4096"]).output().fails_with("rejecting memory limit");
+    assert_eq!(container.status(), "running");
+    let limit = (32 * MIB).to_string();
+    assert_eq!((show(&unit, "MemoryMax"), file(&container, "memory.max")), (limit.clone(), limit));
+    container.command::<&str>("delete", &["--force"]).ok();
+}
+
+#[test]
 fn systemd_does_not_take_limits_back_when_it_reloads() {
     need_systemd!();
     let (mut container, unit) = scoped(Container::new(&["sleep", "1000"]));

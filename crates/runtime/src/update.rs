@@ -41,6 +41,10 @@ impl Runtime {
     fn apply(&self, mut container: Container, config: &Document, update: &Update) -> Result<()> {
         let mut cgroup = container.own_cgroup()?;
         let mut settings = update.settings.clone();
+        if container.saved.cgroups.unit.is_some() {
+            // Before systemd hears of it, which writes limits without asking what is used.
+            cgroup.check(&settings)?;
+        }
         container.tell_unit(&mut settings, update.devices.as_ref())?;
         cgroup.update(self.layout()?, &settings)?;
         // Controllers of version 1 that were not in use so far have made the cgroup larger.

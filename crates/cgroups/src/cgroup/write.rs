@@ -11,7 +11,7 @@ use crate::setting::{Above, Absent, Setting};
 impl Cgroup {
     /// Writes settings in order, and those that the kernel finds contradicting others once more at the end.
     pub(super) fn apply(&self, settings: &[Setting]) -> Result<()> {
-        settings.iter().try_for_each(|setting| self.check_usage(setting))?;
+        self.check(settings)?;
         let mut again = Vec::new();
         for setting in settings {
             match self.write(setting) {
@@ -20,6 +20,15 @@ impl Cgroup {
             }
         }
         again.into_iter().try_for_each(|setting| self.write(setting))
+    }
+
+    /// Whether more is used already than one of the settings allows, where the config wants to know before
+    /// (`checkBeforeUpdate`).
+    ///
+    /// # Errors
+    /// [`Error::BelowUsage`].
+    pub fn check(&self, settings: &[Setting]) -> Result<()> {
+        settings.iter().try_for_each(|setting| self.check_usage(setting))
     }
 
     fn write(&self, setting: &Setting) -> Result<()> {

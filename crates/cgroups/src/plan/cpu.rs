@@ -90,7 +90,7 @@ impl Planner<'_> {
             put("cpu.max.burst", burst.to_string(), BURST, "CPU time saved up for bursts, in microseconds");
         }
         if time.shares.is_some() && time.idle == Some(1) {
-            self.warn(SHARES, "an idle cgroup has no other weight; shares are ignored");
+            self.warn(SHARES, "unable to apply both: an idle cgroup has no other weight; shares are ignored");
         }
         for (set, origin) in [(time.rt_period.is_some(), RT_PERIOD), (time.rt_runtime.is_some(), RT_RUNTIME)]
         {
