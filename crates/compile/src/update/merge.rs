@@ -15,7 +15,9 @@ pub(super) fn completed(change: &Resources, old: &Resources) -> Resources {
     if let (Some(memory), Some(old)) = (&mut all.memory, &old.memory)
         && (is_set(memory.limit) || is_set(memory.swap))
     {
-        *memory = Memory { limit: limit(memory, old), swap: swap(memory, old), ..memory.clone() };
+        let check_before_update = memory.check_before_update.or(old.check_before_update);
+        let (limit, swap) = (limit(memory, old), swap(memory, old));
+        *memory = Memory { limit, swap, check_before_update, ..memory.clone() };
     }
     all
 }
@@ -73,7 +75,7 @@ fn memory(old: &mut Memory, new: &Memory) {
         swappiness: new.swappiness.or(old.swappiness),
         disable_oom_killer: new.disable_oom_killer.or(old.disable_oom_killer),
         use_hierarchy: new.use_hierarchy.or(old.use_hierarchy),
-        // It is about this one change.
+        // That of the change is about this one change; the config's is about every one.
         check_before_update: old.check_before_update,
     };
 }
