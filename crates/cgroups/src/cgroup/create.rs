@@ -28,10 +28,7 @@ impl Cgroup {
         let location = path.locate(layout, needed_v1)?;
         let mut undo = Undo::default();
         let needed = Plan::controllers(&plan.settings, Hierarchy::V2);
-        let (v2, is_new) = descend(&location.v2, &mut undo, |dir, undo| {
-            enable(dir, needed, undo)?;
-            enable_usual(dir, undo)
-        })?;
+        let (v2, is_new) = descend(&location.v2, &mut undo, |dir, undo| enable_all(dir, needed, undo))?;
         check_usable(&v2)?;
         let mut v1 = Vec::new();
         for (controllers, place) in &location.v1 {
@@ -78,45 +75,57 @@ pub(super) fn descend(
     Ok((here, is_new))
 }
 
+/// The controllers that the children of a cgroup have.
+const SUBTREE: &str = "cgroup.subtree_control";
+
 /// Enables those of `needed` that are not enabled yet for the children of `dir`.
 pub(super) fn enable(dir: &Dir, needed: Controllers, undo: &mut Undo) -> Result<()> {
-    const FILE: &str = "cgroup.subtree_control";
-    let needed: Controllers = needed.iter().filter(|c| *c != Controller::Core).collect();
+    let needed = by_name(needed);
     if needed.is_empty() {
         return Ok(());
     }
-    let missing = needed.without(Controllers::parse(&dir.read(FILE)?));
+    give(dir, needed.without(Controllers::parse(&dir.read(SUBTREE)?)), undo)
+}
+
+/// Enables `needed`, and what a container should have without asking, as with runc: its usage can be read, limits can be
+/// set later, and it can give its own cgroups the same. Where one cannot be had, nobody has asked for it.
+///
+/// A cgroup with processes gives only what is needed. It could give threaded controllers, such as that of CPU time, and would
+/// thereby make the cgroups below it unfit for processes (cgroup-v2.rst, "Threads"). Only the root of the hierarchy, which has
+/// no type, may have both.
+fn enable_all(dir: &Dir, needed: Controllers, undo: &mut Undo) -> Result<()> {
+    let enabled = Controllers::parse(&dir.read(SUBTREE)?);
+    let needed = by_name(needed).without(enabled);
+    give(dir, needed, undo)?;
+    let others = Controllers::parse(&dir.read("cgroup.controllers")?).without(enabled).without(needed);
+    let is_empty = || dir.read("cgroup.procs").is_ok_and(|processes| processes.is_empty());
+    if others.is_empty() || (dir.read_if_there("cgroup.type")?.is_some() && !is_empty()) {
+        return Ok(());
+    }
+    for controller in others.iter() {
+        if dir.write(SUBTREE, &format!("+{controller}")).is_ok() {
+            undo.enabled(dir, [controller].into_iter().collect())?;
+        }
+    }
+    Ok(())
+}
+
+/// Those that are enabled by name: the files of every cgroup are not.
+fn by_name(controllers: Controllers) -> Controllers {
+    controllers.iter().filter(|c| *c != Controller::Core).collect()
+}
+
+/// Enables controllers that are not enabled.
+fn give(dir: &Dir, missing: Controllers, undo: &mut Undo) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
     let words: Vec<String> = missing.iter().map(|c| format!("+{c}")).collect();
     let value = words.join(" ");
-    match dir.write(FILE, &value) {
+    match dir.write(SUBTREE, &value) {
         Ok(()) => undo.enabled(dir, missing),
         Err(errno) => Err(not_enabled(dir, missing, value, errno)),
     }
-}
-
-/// What a container should have without asking, as with runc: its usage can be read, limits can be set later, and it can
-/// give its own cgroups the same. Where one cannot be had, nobody has asked for it.
-///
-/// A cgroup with processes is left alone. It could give threaded controllers, such as that of CPU time, and would thereby make
-/// the cgroups below it unfit for processes (cgroup-v2.rst, "Threads"). Only the root of the hierarchy, which has no type,
-/// may have both.
-fn enable_usual(dir: &Dir, undo: &mut Undo) -> Result<()> {
-    const FILE: &str = "cgroup.subtree_control";
-    let available = Controllers::parse(&dir.read("cgroup.controllers")?);
-    let missing = available.without(Controllers::parse(&dir.read(FILE)?));
-    let is_empty = || dir.read("cgroup.procs").is_ok_and(|processes| processes.is_empty());
-    if missing.is_empty() || (dir.read_if_there("cgroup.type")?.is_some() && !is_empty()) {
-        return Ok(());
-    }
-    for controller in missing.iter() {
-        if dir.write(FILE, &format!("+{controller}")).is_ok() {
-            undo.enabled(dir, [controller].into_iter().collect())?;
-        }
-    }
-    Ok(())
 }
 
 /// Why controllers cannot be enabled: what the errno means (cgroup-v2.rst, "Enabling and Disabling").
