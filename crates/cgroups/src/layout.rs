@@ -1,7 +1,7 @@
 //! Where the host keeps its cgroup hierarchies, as a value.
 
 mod detect;
-pub use detect::unescape;
+pub use detect::{MountLine, unescape};
 #[cfg(test)]
 mod tests;
 

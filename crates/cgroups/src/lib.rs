@@ -53,7 +53,7 @@ pub use cgroup::{Below, Cgroup, FREEZE_DEADLINE, Occasion, Watch};
 pub use controller::{Controller, Controllers};
 pub use device::{DeviceProgram, Refused};
 pub use error::{Error, Result, Unfrozen};
-pub use layout::{Hierarchy, Layout, Location, Place, Unified, V1Mount, unescape};
+pub use layout::{Hierarchy, Layout, Location, MountLine, Place, Unified, V1Mount, unescape};
 pub use path::{CgroupPath, PathProblem};
 pub use plan::{Plan, convert, plan};
 pub use setting::{Above, Absent, Problem, Setting, Warning};

@@ -207,6 +207,9 @@ impl<'a> Machine<'a> {
     /// had to do was not done.
     fn sync(&self, point: u8) -> Outcome {
         let point = Point::from_number(point).ok_or(Malformed).map_err(malformed)?;
+        if point == Point::Ready {
+            exec::end_by_signals()?;
+        }
         let host = self.slot(Slot::HOST);
         report::send(host, &Message::Reached(point), None)?;
         wait_for_word(host)

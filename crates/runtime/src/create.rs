@@ -191,7 +191,7 @@ impl Runtime {
             state.status = Status::Created;
         }
         draft.dir().write_state(&state)?;
-        pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pid()))?;
+        pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pidfd()))?;
         if order.owes_record() && !compiled.launch.sync_hooks && !order.has_terminal() {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;

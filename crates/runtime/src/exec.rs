@@ -49,7 +49,7 @@ impl Runtime {
         let foreground = if options.detach { None } else { Some(Foreground::new(false)?) };
         let to = To { options, console_socket: console_socket.as_ref(), held: None };
         let (child, console) = self.added(&container, &config, &process, &to)?;
-        pidfd_socket.map_or(Ok(()), |socket| socket.send(child.pid))?;
+        pidfd_socket.map_or(Ok(()), |socket| socket.send(child.pidfd.fd()))?;
         let Some(foreground) = foreground else { return Ok(0) };
         foreground.wait(child.pid, &child.pidfd.into(), console.and_then(Console::proxy))
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid};
-use orlop_cgroups::unescape;
+use orlop_cgroups::{MountLine, unescape};
 use orlop_compile::{CgroupRights, Host};
 use orlop_spec::{Process, Spec};
 use orlop_sys::cred;
@@ -64,8 +64,7 @@ pub(crate) fn has_apparmor() -> bool {
 /// Where the resctrl file system is mounted (proc_pid_mountinfo(5)).
 pub(crate) fn resctrl() -> Option<PathBuf> {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let of_resctrl = |line: &&str| line.split_once(" - ").is_some_and(|(_, fs)| fs.starts_with("resctrl "));
-    mounts.lines().find(of_resctrl)?.split(' ').nth(4).map(PathBuf::from)
+    mounts.lines().filter_map(MountLine::parse).find(|m| m.fstype == "resctrl").map(|m| unescape(m.point))
 }
 
 /// Where all of a procfs or sysfs is mounted (proc_pid_mountinfo(5)).
@@ -80,11 +79,8 @@ pub(crate) fn kernel_views() -> Result<Vec<PathBuf>> {
 }
 
 fn kernel_view(line: &str) -> Option<PathBuf> {
-    let (mount, file_system) = line.split_once(" - ")?;
-    let mut fields = mount.split(' ').skip(3);
-    let (root, point) = (fields.next()?, fields.next()?);
-    let is_view = ["proc", "sysfs"].contains(&file_system.split(' ').next()?);
-    (is_view && root == "/").then(|| unescape(point))
+    let MountLine { root, point, fstype, .. } = MountLine::parse(line)?;
+    (["proc", "sysfs"].contains(&fstype) && root == "/").then(|| unescape(point))
 }
 
 /// The bounding set, and the number of the last capability that the kernel knows.

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use orlop_compile::{Compiled, Diagnostics, HookTime, Host, Mode, Options, Overlay};
 use orlop_spec::{NamespaceKind, Spec, Status};
-use orlop_sys::Fd;
 
 use crate::bundle::Bundle;
 use crate::console::{self, Console};
@@ -19,8 +18,9 @@ use crate::join::Inside;
 use crate::launch::{Event, Session};
 use crate::notify::{self, Relay};
 use crate::options::{CgroupManager, CreateOptions};
+use crate::pidfd_socket::PidfdSocket;
 use crate::state::{ContainerState, StateFile};
-use crate::{agent, files, join, socket};
+use crate::{agent, files, join};
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -141,9 +141,7 @@ impl Order<'_> {
     /// is crun's annotation.
     pub(crate) fn announce(&self, state: &StateFile, session: &Session<'_>) -> Result<()> {
         if let Some(path) = state.annotations.get("run.oci.pidfd_receiver") {
-            let stream = socket::connect(Path::new(path), "connect to the receiver of the pidfd")?;
-            orlop_sys::socket::send(Fd::of(&stream), b"pidfd", Some(session.pidfd()))
-                .doing(|| format!("send the pidfd to {path}"))?;
+            PidfdSocket::connect(Path::new(path))?.send(session.pidfd())?;
         }
         self.write_pid_file(state)
     }

@@ -1,10 +1,10 @@
-//! `--pidfd-socket`: whoever listens there is sent a pidfd of the new process, by which it can be waited for and sent signals
-//! without ever meeting another process with the same number.
+//! `--pidfd-socket`, and crun's annotation for it: whoever listens there is sent a pidfd of the new process, by which it can
+//! be waited for and sent signals without ever meeting another process with the same number.
 
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
-use orlop_sys::process;
+use orlop_sys::Fd;
 
 use crate::error::{Doing, Result};
 use crate::socket;
@@ -19,9 +19,9 @@ impl PidfdSocket {
         socket::connect(path, "connect to the pidfd socket").map(Self)
     }
 
-    /// Sends a pidfd of a child that nobody has waited for yet, so that the number is still its own.
-    pub(crate) fn send(&self, pid: i32) -> Result<()> {
-        let pidfd = process::pidfd_open(pid).doing(|| format!("open process {pid}"))?;
-        socket::send_with(&pidfd, &self.0, b"pidfd", "send the process to the pidfd socket")
+    /// Sends the pidfd that the process was made with: a number could be another's by now.
+    pub(crate) fn send(&self, pidfd: Fd) -> Result<()> {
+        orlop_sys::socket::send(Fd::of(&self.0), b"pidfd", Some(pidfd))
+            .doing(|| "send the process to the pidfd socket".to_owned())
     }
 }

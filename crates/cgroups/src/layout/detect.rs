@@ -95,16 +95,42 @@ fn mounts(mountinfo: &str) -> Vec<Mount> {
 }
 
 fn mount(line: &str) -> Option<Mount> {
-    let (before, after) = line.split_once(" - ")?;
-    let mut before = before.split(' ').skip(3);
-    let (root, point) = (before.next()?, before.next()?);
-    let mut after = after.split(' ');
-    let kind = match after.next()? {
+    let MountLine { root, point, fstype, options } = MountLine::parse(line)?;
+    let kind = match fstype {
         "cgroup2" => Kind::V2,
-        "cgroup" => Kind::V1(after.nth(1)?.split(',').map(String::from).collect()),
+        "cgroup" => Kind::V1(options.split(',').map(String::from).collect()),
         _ => return None,
     };
     Some(Mount { point: unescape(point), root: unescape(root), kind })
+}
+
+/// A line of a mount table (proc_pid_mountinfo(5)), as it stands there: see [`unescape`] for its paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MountLine<'a> {
+    /// What of the file system is mounted.
+    pub root: &'a str,
+    /// Where.
+    pub point: &'a str,
+    /// The file system's type.
+    pub fstype: &'a str,
+    /// Options of the file system itself.
+    pub options: &'a str,
+}
+
+impl<'a> MountLine<'a> {
+    /// The parts of a line; `None` if it is none.
+    #[must_use]
+    pub fn parse(line: &'a str) -> Option<Self> {
+        let (mount, file_system) = line.split_once(" - ")?;
+        let mut mount = mount.split(' ').skip(3);
+        let mut file_system = file_system.split(' ');
+        Some(Self {
+            root: mount.next()?,
+            point: mount.next()?,
+            fstype: file_system.next()?,
+            options: file_system.nth(1)?,
+        })
+    }
 }
 
 /// Undoes the octal escapes of the mount table.
