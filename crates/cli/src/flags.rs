@@ -1,11 +1,16 @@
 //! Arguments that several commands share.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use orlop_runtime::supervise::STOP_TIMEOUT;
 use orlop_runtime::{ContainerId, CreateOptions, Result};
 
+use crate::values;
+
 pub(crate) mod criu;
+pub(crate) mod supervise;
 
 /// An option without a value.
 pub(crate) fn switch(name: &'static str, help: &'static str) -> Arg {
@@ -81,6 +86,18 @@ pub(crate) fn create() -> Vec<Arg> {
     ];
     all.extend(process());
     all
+}
+
+/// `--time`.
+pub(crate) fn time() -> Arg {
+    option("time", "SECONDS", "How long it may take to end by itself; -1 is for ever [default: 10]")
+        .short('t')
+        .value_parser(values::patience)
+}
+
+/// The value of `--time`; `None` is for ever.
+pub(crate) fn get_time(arguments: &ArgMatches) -> Option<Duration> {
+    get(arguments, "time").copied().unwrap_or(Some(STOP_TIMEOUT))
 }
 
 /// The container's id, checked.

@@ -26,12 +26,22 @@ pub(crate) struct Draft {
     /// The unit that systemd has made the cgroup for.
     unit: OnceCell<Unit>,
     rdt: OnceCell<RdtGroup>,
+    /// The state directory was there before, and stays.
+    again: bool,
     kept: bool,
 }
 
 impl Draft {
-    pub(crate) const fn new(dir: StateDir) -> Self {
-        Self { dir, cgroup: OnceCell::new(), unit: OnceCell::new(), rdt: OnceCell::new(), kept: false }
+    pub(crate) fn new(dir: StateDir) -> Self {
+        let (cgroup, unit, rdt) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { dir, cgroup, unit, rdt, again: false, kept: false }
+    }
+
+    /// In a state directory whose container is made again.
+    pub(crate) fn again(dir: StateDir) -> Self {
+        let mut draft = Self::new(dir);
+        draft.again = true;
+        draft
     }
 
     pub(crate) const fn dir(&self) -> &StateDir {
@@ -114,6 +124,9 @@ impl Drop for Draft {
         }
         if let Some(Err(e)) = self.rdt().map(RdtGroup::remove) {
             tracing::warn!("the resctrl group of a container that could not be made: {e}");
+        }
+        if self.again {
+            return;
         }
         if let Err(e) = self.dir.remove() {
             tracing::warn!("the state of a container that could not be made: {e}");

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use orlop_spec::Resources;
+use serde::{Deserialize, Serialize};
+
 mod checkpoint;
 
 pub use checkpoint::{CgroupsMode, CheckpointOptions, CriuOptions, NetworkLock, RestoreOptions};
@@ -19,7 +21,8 @@ pub struct Settings {
 }
 
 /// Who makes the cgroup of a container.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum CgroupManager {
     /// We do, by making directories.
     #[default]

@@ -10,7 +10,7 @@ use crate::bundle::Bundle;
 use crate::console::{self, Console};
 use crate::create::{Made, delegate};
 use crate::draft::Draft;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::held::Stdio;
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
@@ -33,6 +33,8 @@ pub(crate) struct Order<'a> {
     pub(crate) overlay: Option<&'a Path>,
     /// The caller holds it: its streams, and its terminal.
     pub(crate) held: Option<&'a Stdio>,
+    /// It is a supervised container's, which has its state directory since then.
+    pub(crate) supervised: Option<&'a str>,
 }
 
 impl Order<'_> {

@@ -23,7 +23,6 @@ mod jobs;
 mod messages;
 mod metrics;
 mod publisher;
-mod reactor;
 mod remove;
 mod rootfs;
 mod serve;
@@ -39,6 +38,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use arguments::{Action, Arguments};
+use orlop_runtime::reactor;
 
 /// containerd reads both streams of what it starts as one: the answer, or one line that says why there is none.
 fn main() -> ExitCode {

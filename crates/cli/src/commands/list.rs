@@ -29,11 +29,20 @@ fn table(containers: &[ContainerState]) -> String {
         [
             container.id.clone(),
             container.pid.to_string(),
-            container.status.to_string(),
+            status(container),
             container.bundle.display().to_string(),
             container.created.clone(),
             container.owner.clone(),
         ]
     }));
     output::table(&rows)
+}
+
+/// Its status; of a supervised container also how it has ended.
+fn status(container: &ContainerState) -> String {
+    let more = container.supervised.as_ref().and_then(|supervised| match supervised.status {
+        "restarting" | "lost" => Some(supervised.status.to_owned()),
+        _ => supervised.exit_code.map(|code| code.to_string()),
+    });
+    more.map_or_else(|| container.status.to_string(), |more| format!("{} ({more})", container.status))
 }

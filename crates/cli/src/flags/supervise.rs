@@ -1,0 +1,72 @@
+//! Options of `run` that ask for a supervisor: any one of them does.
+
+use clap::{Arg, ArgAction, ArgMatches};
+use orlop_runtime::supervise::{Logging, RestartPolicy, Supervision};
+use orlop_runtime::{Error, Result};
+
+use super::{get as value, option, switch};
+use crate::values;
+
+/// What is said to who wants a supervisor in the foreground.
+pub(crate) const NEEDS_DETACH: &str = "--supervise, --restart, --log-driver and --log-opt need --detach: they are about a container \
+     that nobody waits for";
+
+/// The options.
+pub(crate) fn all() -> Vec<Arg> {
+    vec![
+        switch(
+            "supervise",
+            "With --detach: leave a process behind that keeps the container's output and how it ended",
+        ),
+        option("restart", "POLICY", "Run it again: no, on-failure[:N], always or unless-stopped; supervises")
+            .value_parser(str::parse::<RestartPolicy>),
+        option("log-driver", "DRIVER", "Where output goes: json-file or none; supervises")
+            .value_parser(["json-file", "none"])
+            .hide_possible_values(true),
+        option(
+            "log-opt",
+            "NAME=VALUE",
+            "max-size: of a file [default: 10m; -1: any]; max-file: how many [default: 3]; supervises",
+        )
+        .action(ArgAction::Append),
+    ]
+}
+
+/// How the container is to be supervised, if it is.
+///
+/// # Errors
+///
+/// An option of the log that is not known.
+pub(crate) fn get(arguments: &ArgMatches) -> Result<Option<Supervision>> {
+    let given = |name: &str| arguments.value_source(name) == Some(clap::parser::ValueSource::CommandLine);
+    if !all().iter().any(|option| given(option.get_id().as_str())) {
+        return Ok(None);
+    }
+    let driver = value(arguments, "log-driver").map_or("json-file", String::as_str);
+    let options: Vec<&String> = arguments.get_many("log-opt").unwrap_or_default().collect();
+    if driver == "none" && !options.is_empty() {
+        return Err(Error::usage("--log-opt is for --log-driver json-file"));
+    }
+    Ok(Some(Supervision {
+        restart: value(arguments, "restart").copied().unwrap_or_default(),
+        logging: (driver == "json-file").then(|| logging(&options)).transpose()?,
+    }))
+}
+
+fn logging(options: &[&String]) -> Result<Logging> {
+    let mut logging = Logging::default();
+    for option in options {
+        let wrong = |why: String| Error::usage(format!("--log-opt {option}: {why}"));
+        match option.split_once('=') {
+            Some(("max-size", "-1")) => logging.max_size = None,
+            Some(("max-size", size)) => logging.max_size = Some(values::bytes(size).map_err(wrong)?),
+            Some(("max-file", count)) => {
+                let count = count.parse().ok().filter(|count| (1..=1000).contains(count));
+                logging.max_files =
+                    count.ok_or_else(|| wrong("not a number of files from 1 to 1000".to_owned()))?;
+            }
+            _ => return Err(wrong("there are max-size=SIZE and max-file=COUNT".to_owned())),
+        }
+    }
+    Ok(logging)
+}

@@ -1,0 +1,38 @@
+//! Containers in the care of a supervisor: `run --detach --supervise`, and what is kept of them.
+use serde_json::Value;
+
+use crate::{Container, Output, ProcessHandle};
+
+impl Container {
+    /// `run --detach --supervise FLAGS…`, which must succeed.
+    #[track_caller]
+    pub fn supervise(&self, flags: &[&str]) -> Output {
+        self.with_bundle("run", &[&["--detach", "--supervise"], flags].concat()).ok()
+    }
+
+    /// What `state` says of the supervisor.
+    #[track_caller]
+    pub fn supervisor(&self) -> Value {
+        self.state()["supervisor"].clone()
+    }
+
+    /// The supervisor's process, which must be there.
+    #[track_caller]
+    pub fn supervisor_process(&self) -> ProcessHandle {
+        let pid = self.supervisor()["pid"].as_i64().expect("a number") as i32;
+        ProcessHandle::open(pid).unwrap_or_else(|| panic!("there is no supervisor with the id {pid}"))
+    }
+
+    /// What `wait` prints, which must succeed: the exit status.
+    #[track_caller]
+    pub fn exit_status(&self) -> i32 {
+        let out = self.command::<&str>("wait", &[]).ok();
+        out.stdout.trim().parse().unwrap_or_else(|_| panic!("wait prints a number: {out}"))
+    }
+
+    /// `logs FLAGS…`, which must succeed.
+    #[track_caller]
+    pub fn logs(&self, flags: &[&str]) -> Output {
+        self.command("logs", flags).ok()
+    }
+}
