@@ -83,6 +83,7 @@ pub(crate) fn create() -> Vec<Arg> {
         path("config", "FILE", "The config [default: config.json in the bundle]").short('f'),
         switch("no-pivot", "Do not use pivot_root(2): only for a root file system on the initial ramfs"),
         switch("no-new-keyring", "Keep the caller's session keyring"),
+        switch("init", "Have a first process that hands signals on to the program and reaps orphans"),
     ];
     all.extend(process());
     all
@@ -124,6 +125,7 @@ pub(crate) fn get_create(arguments: &ArgMatches) -> CreateOptions {
         no_pivot: arguments.get_flag("no-pivot"),
         no_new_keyring: arguments.get_flag("no-new-keyring"),
         preserve_fds: get(arguments, "preserve-fds").copied().unwrap_or_default(),
+        init: arguments.get_flag("init"),
     }
 }
 

@@ -20,6 +20,7 @@
 //! | [`time`] | the time namespace |
 //! | [`home`] | `HOME` from `/etc/passwd` |
 //! | [`exec`] | finding the file, waiting for start, execve |
+//! | [`stay`] | the first process, while the program is the second |
 //! | [`report`] | what is told to the host side |
 //!
 //! Two rules hold everywhere. A failing step ends init: there is no partial recovery once privileges begin to drop. And
@@ -41,6 +42,7 @@ pub mod procfs;
 pub mod report;
 pub mod root;
 pub mod scheduling;
+pub mod stay;
 pub mod target;
 pub mod time;
 

@@ -129,6 +129,11 @@ impl Runtime {
     /// Everything up to the container's process: waiting to be started, or running.
     pub(crate) fn make(&self, order: &Order<'_>) -> Result<Made> {
         files::check_preserved(order.options.preserve_fds)?;
+        if order.options.init && files::listen_fds() > 0 {
+            return Err(Error::usage(
+                "--init: LISTEN_FDS are for the first process, which would not be the program",
+            ));
+        }
         let mut host = self.facts(&order.bundle.config.spec, None)?;
         if order.options.no_pivot {
             host.kernel_views = facts::kernel_views()?;

@@ -52,6 +52,8 @@ pub struct CreateOptions {
     pub no_new_keyring: bool,
     /// How many descriptors from 3 on the container inherits, besides those of `LISTEN_FDS`.
     pub preserve_fds: u32,
+    /// orlop-init stays as the container's first process, and the config's program is its child.
+    pub init: bool,
 }
 
 /// What `run` takes besides.

@@ -207,6 +207,7 @@ pub(crate) fn compile(
         bundle,
         mode,
         no_pivot: options.no_pivot,
+        stay: options.init,
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
         listen_fds: files::listen_fds(),

@@ -56,6 +56,7 @@ impl Runtime {
             bundle: order.bundle.path,
             no_pivot: options.no_pivot,
             no_new_keyring: options.no_new_keyring,
+            init: options.init,
             cgroup_manager: self.settings.cgroup_manager,
             rootless: self.settings.rootless,
             created: now(),

@@ -53,6 +53,8 @@ pub struct Settings {
     pub no_pivot: bool,
     /// As [`CreateOptions::no_new_keyring`].
     pub no_new_keyring: bool,
+    /// As [`CreateOptions::init`].
+    pub init: bool,
     /// Who makes its cgroup.
     pub cgroup_manager: CgroupManager,
     /// As [`crate::Settings::rootless`].
@@ -89,6 +91,7 @@ impl Settings {
             pid_file: self.pid_file.clone(),
             no_pivot: self.no_pivot,
             no_new_keyring: self.no_new_keyring,
+            init: self.init,
             ..CreateOptions::default()
         }
     }
