@@ -30,8 +30,10 @@ mod run;
 mod spec;
 mod start;
 mod state;
+mod stats;
 mod stop;
 mod supervise;
+mod top;
 mod try_it;
 mod update;
 mod version;
@@ -69,6 +71,8 @@ pub(crate) const COMMANDS: &[Entry] = &[
     state::ENTRY,
     list::ENTRY,
     ps::ENTRY,
+    top::ENTRY,
+    stats::ENTRY,
     logs::ENTRY,
     wait::ENTRY,
     exec::ENTRY,

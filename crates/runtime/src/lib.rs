@@ -49,6 +49,7 @@ pub mod store;
 pub mod supervise;
 mod try_it;
 mod update;
+mod usage;
 mod userns;
 pub mod wait;
 
@@ -64,3 +65,4 @@ pub use options::{
 pub use runtime::Runtime;
 pub use signals::signal;
 pub use state::{ContainerState, StateFile};
+pub use usage::Usage;
