@@ -83,6 +83,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The same, or none at all: `0s`.
+pub(crate) fn period(text: &str) -> Result<Duration, String> {
+    if text == "0" || text == "0s" { Ok(Duration::ZERO) } else { duration(text) }
+}
+
 /// Whole seconds, or -1 for ever.
 pub(crate) fn patience(text: &str) -> Result<Option<Duration>, String> {
     match text.parse() {

@@ -23,10 +23,13 @@
 //! | `supervise/begin.rs` | starting a supervisor |
 //! | `supervise/supervisor.rs`, `supervise/run.rs` | being one; one run of the container |
 //! | `supervise/output.rs`, `supervise/logfile.rs` | from what the container writes to the log |
+//! | `supervise/health.rs`, `supervise/checking.rs` | checks of its health |
 //! | `supervise/life.rs` | what is recorded |
 //! | `supervise/wait.rs`, `supervise/stop.rs`, `supervise/logs.rs` | the commands |
 
 mod begin;
+mod checking;
+mod health;
 mod life;
 mod logfile;
 mod logs;
@@ -38,6 +41,7 @@ mod stop;
 mod supervisor;
 mod wait;
 
+pub use health::{Checked, Condition, Health, HealthCheck};
 pub use life::{Life, Phase, Supervised};
 pub use logs::{LogOptions, Stream, Written};
 pub use policy::RestartPolicy;

@@ -38,11 +38,15 @@ fn table(containers: &[ContainerState]) -> String {
     output::table(&rows)
 }
 
-/// Its status; of a supervised container also how it has ended.
+/// Its status; of a supervised container also how it is or has ended.
 fn status(container: &ContainerState) -> String {
     let more = container.supervised.as_ref().and_then(|supervised| match supervised.status {
         "restarting" | "lost" => Some(supervised.status.to_owned()),
-        _ => supervised.exit_code.map(|code| code.to_string()),
+        _ => match (supervised.exit_code, &supervised.health) {
+            (Some(code), _) => Some(code.to_string()),
+            (None, Some(health)) => Some(health.status.to_string()),
+            (None, None) => None,
+        },
     });
     more.map_or_else(|| container.status.to_string(), |more| format!("{} ({more})", container.status))
 }

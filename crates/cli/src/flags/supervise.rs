@@ -1,7 +1,9 @@
 //! Options of `run` that ask for a supervisor: any one of them does.
 
-use clap::{Arg, ArgAction, ArgMatches};
-use orlop_runtime::supervise::{Logging, RestartPolicy, Supervision};
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use orlop_runtime::supervise::{HealthCheck, Logging, RestartPolicy, Supervision};
 use orlop_runtime::{Error, Result};
 
 use super::{get as value, option, switch};
@@ -29,6 +31,23 @@ pub(crate) fn all() -> Vec<Arg> {
             "max-size: of a file [default: 10m; -1: any]; max-file: how many [default: 3]; supervises",
         )
         .action(ArgAction::Append),
+        option(
+            "health-cmd",
+            "COMMAND",
+            "Check its health by this, for sh -c or as a list in JSON: 0 is good; supervises",
+        ),
+        option("health-interval", "TIME", "The time between two checks [default: 30s]")
+            .value_parser(values::duration),
+        option("health-timeout", "TIME", "What takes longer has failed [default: 30s]")
+            .value_parser(values::duration),
+        option("health-retries", "N", "So many failures in a row make it unhealthy [default: 3]")
+            .value_parser(value_parser!(u32).range(1..)),
+        option(
+            "health-start-period",
+            "TIME",
+            "Failures in the first time do not count, until a check is good [default: 0s]",
+        )
+        .value_parser(values::period),
     ]
 }
 
@@ -50,6 +69,35 @@ pub(crate) fn get(arguments: &ArgMatches) -> Result<Option<Supervision>> {
     Ok(Some(Supervision {
         restart: value(arguments, "restart").copied().unwrap_or_default(),
         logging: (driver == "json-file").then(|| logging(&options)).transpose()?,
+        health: health(arguments)?,
+    }))
+}
+
+fn health(arguments: &ArgMatches) -> Result<Option<HealthCheck>> {
+    let time = |name: &str, default| value(arguments, name).copied().unwrap_or(Duration::from_secs(default));
+    let Some(command) = value::<String>(arguments, "health-cmd") else {
+        let others = ["health-interval", "health-timeout", "health-retries", "health-start-period"];
+        return match others.iter().find(|name| arguments.contains_id(name)) {
+            Some(name) => Err(Error::usage(format!("--{name} needs --health-cmd"))),
+            None => Ok(None),
+        };
+    };
+    let command = if command.trim_start().starts_with('[') {
+        let list: Vec<String> = serde_json::from_str(command)
+            .map_err(|e| Error::usage(format!("--health-cmd: not a list of strings in JSON: {e}")))?;
+        if list.is_empty() {
+            return Err(Error::usage("--health-cmd: the list is empty"));
+        }
+        list
+    } else {
+        ["/bin/sh", "-c", command].map(str::to_owned).to_vec()
+    };
+    Ok(Some(HealthCheck {
+        command,
+        interval: time("health-interval", 30),
+        timeout: time("health-timeout", 30),
+        retries: value(arguments, "health-retries").copied().unwrap_or(3),
+        start_period: time("health-start-period", 0),
     }))
 }
 

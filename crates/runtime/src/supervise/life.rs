@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::health::Health;
 use super::settings::Settings;
 use crate::error::{Error, Result};
 use crate::liveness::Process;
@@ -47,13 +48,24 @@ pub struct Life {
     /// Why it could not be run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Its health, if that is checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
 impl Life {
     /// That of a container which is about to be run by this supervisor.
     pub(super) fn new(supervisor: Process) -> Self {
-        let phase = Phase::Starting;
-        Self { supervisor, phase, started: None, finished: None, exit_code: None, restarts: 0, error: None }
+        Self {
+            supervisor,
+            phase: Phase::Starting,
+            started: None,
+            finished: None,
+            exit_code: None,
+            restarts: 0,
+            error: None,
+            health: None,
+        }
     }
 
     /// Reads it; `None` if there is none yet.
@@ -97,6 +109,9 @@ pub struct Supervised {
     /// Why it could not be run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// Its health, if that is checked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
 impl Container {
@@ -120,6 +135,7 @@ impl Container {
             finished: life.finished,
             exit_code: life.exit_code,
             error: life.error,
+            health: life.health,
         }))
     }
 

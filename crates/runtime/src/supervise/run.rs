@@ -7,6 +7,7 @@ use std::time::Instant;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::unistd::pipe2;
 
+use super::health::Check;
 use super::output::Output;
 use crate::error::{Doing, Result};
 use crate::held::{Held, Stdio};
@@ -21,6 +22,10 @@ pub(super) struct Run {
     /// Its streams, with what they are waited for; none once they have ended.
     pub(super) outputs: Vec<Option<(Output, Token)>>,
     pub(super) began: Instant,
+    /// The check of its health that is under way: with what is waited for, its end and its output.
+    pub(super) check: Option<(Check, Token, Option<Token>)>,
+    /// How many checks there were.
+    pub(super) checks: u32,
 }
 
 /// What the container gets, and our ends of it.
@@ -32,15 +37,12 @@ pub(super) struct Streams {
 impl Streams {
     /// Pipes for what is logged; otherwise nothing comes in and everything is thrown away.
     pub(super) fn new(logged: bool) -> Result<Self> {
-        let null = || File::options().read(true).write(true).open("/dev/null").map(OwnedFd::from);
-        let null = || null().doing(|| "open /dev/null".to_owned());
         let mut outputs = Vec::new();
         let mut output = |stream| {
             if !logged {
                 return null();
             }
-            let (ours, theirs) = pipe2(OFlag::O_CLOEXEC).doing(|| "make a pipe".to_owned())?;
-            not_blocking(&ours)?;
+            let (ours, theirs) = pipe()?;
             outputs.push(Output::new(ours, stream));
             Ok(theirs)
         };
@@ -58,6 +60,19 @@ impl Streams {
             }
         }
     }
+}
+
+/// `/dev/null`, for either direction.
+pub(super) fn null() -> Result<OwnedFd> {
+    let null = File::options().read(true).write(true).open("/dev/null");
+    null.map(OwnedFd::from).doing(|| "open /dev/null".to_owned())
+}
+
+/// A pipe whose end for reading, the first one, does not block.
+pub(super) fn pipe() -> Result<(OwnedFd, OwnedFd)> {
+    let (ours, theirs) = pipe2(OFlag::O_CLOEXEC).doing(|| "make a pipe".to_owned())?;
+    not_blocking(&ours)?;
+    Ok((ours, theirs))
 }
 
 fn not_blocking(fd: &OwnedFd) -> Result<()> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::health::HealthCheck;
 use super::policy::RestartPolicy;
 use crate::error::{Error, Result};
 use crate::options::{CgroupManager, CreateOptions};
@@ -19,6 +20,8 @@ pub struct Supervision {
     pub restart: RestartPolicy,
     /// What happens with its output; `None` throws it away.
     pub logging: Option<Logging>,
+    /// How its health is checked, if it is.
+    pub health: Option<HealthCheck>,
 }
 
 /// How output is kept.

@@ -1,5 +1,6 @@
 //! `stop`: a signal that asks, some time, and a signal that does not ask.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use orlop_spec::Status;
@@ -34,10 +35,7 @@ impl Runtime {
         if container.saved.supervised
             && let Some(supervisor) = begin::of(&container.dir)?
         {
-            request(&container.dir, timeout)?;
-            let told = pidfd_send_signal(Fd::of(&supervisor), LOOK);
-            told.or_else(|e| if e.is(libc::ESRCH) { Ok(()) } else { Err(e) })
-                .doing(|| "tell the supervisor".to_owned())?;
+            ask(&container.dir, &supervisor, timeout)?;
             if ends_within(&supervisor, timeout.map(|timeout| timeout + DEATH))? {
                 return Ok(());
             }
@@ -53,10 +51,7 @@ impl Container {
             return self.end_processes();
         };
         let signal = if self.status()? == Status::Created { libc::SIGKILL } else { self.stop_signal() };
-        match pidfd_send_signal(Fd::of(&process), signal) {
-            Err(e) if !e.is(libc::ESRCH) => return Err(e).doing(|| format!("send signal {signal}")),
-            _ => {}
-        }
+        self::signal(&process, signal)?;
         ends_within(&process, timeout)?;
         self.end_processes()
     }
@@ -68,10 +63,19 @@ impl Container {
     }
 }
 
-/// Writes down that the container is to be stopped.
-fn request(dir: &StateDir, timeout: Option<Duration>) -> Result<()> {
+/// Has the supervisor stop the container: it is written down, so that it counts whatever the supervisor is doing just now.
+pub(super) fn ask(dir: &StateDir, supervisor: &OwnedFd, timeout: Option<Duration>) -> Result<()> {
     let text = timeout.map_or("never".to_owned(), |timeout| timeout.as_millis().to_string());
-    dir.write(FILE, text.as_bytes())
+    dir.write(FILE, text.as_bytes())?;
+    signal(supervisor, LOOK)
+}
+
+/// Sends a signal to a process that may have ended.
+pub(super) fn signal(process: &OwnedFd, signal: i32) -> Result<()> {
+    match pidfd_send_signal(Fd::of(process), signal) {
+        Err(e) if !e.is(libc::ESRCH) => Err(e).doing(|| format!("send signal {signal}")),
+        _ => Ok(()),
+    }
 }
 
 /// Whether it is to be stopped, and within what time.

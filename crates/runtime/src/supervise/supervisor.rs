@@ -33,7 +33,7 @@ const LAST_WORDS: usize = 4;
 
 /// What the supervisor waits for. The numbers are those of runs: what belongs to an earlier one means nothing.
 #[derive(Clone, Copy, Debug)]
-enum Source {
+pub(super) enum Source {
     Signals,
     /// Something to read.
     Output(usize),
@@ -43,26 +43,34 @@ enum Source {
     Kill(u32),
     /// The pause is over.
     Again(u32),
+    /// It is time to check the health: of which run.
+    Check(u32),
+    /// The check has written something.
+    CheckOutput,
+    /// The check has ended.
+    CheckEnd,
+    /// The check has taken too long: of which run, and which one.
+    CheckTimeout(u32, u32),
 }
 
 /// A supervisor at work.
-struct Supervisor {
-    runtime: Runtime,
-    id: ContainerId,
+pub(super) struct Supervisor {
+    pub(super) runtime: Runtime,
+    pub(super) id: ContainerId,
     dir: StateDir,
-    settings: Settings,
-    life: Life,
-    reactor: Reactor<Source>,
+    pub(super) settings: Settings,
+    pub(super) life: Life,
+    pub(super) reactor: Reactor<Source>,
     signals: SignalFd,
     log: Option<LogFile>,
     /// What it has failed to write was told of.
     log_failed: bool,
-    run: Option<Run>,
+    pub(super) run: Option<Run>,
     /// How many runs there were.
-    runs: u32,
+    pub(super) runs: u32,
     pause: Pause,
-    stopping: bool,
-    scratch: Vec<u8>,
+    pub(super) stopping: bool,
+    pub(super) scratch: Vec<u8>,
 }
 
 impl Runtime {
@@ -165,7 +173,9 @@ impl Supervisor {
             outputs.push(Some((output, token.doing(doing)?)));
         }
         let token = self.reactor.add(&held.pidfd, Interest::Readable, Source::End).doing(doing)?;
-        self.run = Some(Run { pidfd: held.pidfd, token: Some(token), outputs, began: Instant::now() });
+        let (pidfd, began) = (held.pidfd, Instant::now());
+        self.run = Some(Run { pidfd, token: Some(token), outputs, began, check: None, checks: 0 });
+        self.plan_first_check();
         self.life.phase = Phase::Running;
         self.life.started = Some(now());
         (self.life.finished, self.life.exit_code, self.life.error) = (None, None, None);
@@ -180,7 +190,11 @@ impl Supervisor {
             Source::End => self.ended(),
             Source::Kill(run) if run == self.runs => self.kill(),
             Source::Again(run) if run == self.runs && self.run.is_none() && !self.stopping => self.again(),
-            Source::Kill(_) | Source::Again(_) => {}
+            Source::Check(run) if run == self.runs => self.check(),
+            Source::CheckOutput => self.check_said(),
+            Source::CheckEnd => self.check_ended(),
+            Source::CheckTimeout(run, number) if run == self.runs => self.check_too_late(number),
+            Source::Kill(_) | Source::Again(_) | Source::Check(_) | Source::CheckTimeout(..) => {}
         }
     }
 
@@ -230,6 +244,7 @@ impl Supervisor {
     /// The container's process has ended.
     fn ended(&mut self) {
         let Some(mut run) = self.run.take() else { return };
+        self.forget_check(&mut run);
         let how = wait(Fd::of(&run.pidfd));
         if let Some(token) = run.token.take() {
             self.reactor.remove(&run.pidfd, token);
@@ -309,7 +324,7 @@ impl Supervisor {
         self.record();
     }
 
-    fn record(&self) {
+    pub(super) fn record(&self) {
         if let Err(e) = self.life.write(&self.dir) {
             tracing::warn!("{e}");
         }

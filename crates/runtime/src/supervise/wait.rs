@@ -5,12 +5,11 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use orlop_sys::Fd;
-use orlop_sys::process::pidfd_send_signal;
 
 use super::begin;
 use super::life::{Life, Phase};
 use super::settings::Settings;
+use super::stop;
 use crate::error::{Doing, Error, Result};
 use crate::id::ContainerId;
 use crate::runtime::{Container, Runtime};
@@ -55,9 +54,11 @@ impl Container {
         let Some(life) = self.life()? else { return Ok(()) };
         let Some(supervisor) = life.supervisor.open()? else { return Ok(()) };
         if force {
-            match pidfd_send_signal(Fd::of(&supervisor), libc::SIGKILL) {
-                Err(e) if !e.is(libc::ESRCH) => return Err(e).doing(|| "end the supervisor".to_owned()),
-                _ => {}
+            // It ends in order if it can: only its parent can wait for a check that is under way in the container, whose
+            // PID namespace does not end before.
+            stop::ask(&self.dir, &supervisor, Some(Duration::ZERO))?;
+            if !ends_within(&supervisor, Some(DEATH / 2))? {
+                stop::signal(&supervisor, libc::SIGKILL)?;
             }
         }
         let restarts = Settings::read(&self.dir)?.supervision.restart != super::RestartPolicy::No;
