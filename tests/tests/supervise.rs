@@ -2,7 +2,8 @@
 use std::fs;
 use std::io::Read as _;
 
-use orlop_tests::{Container, ProcessHandle};
+use orlop_tests::rootless::Rootless;
+use orlop_tests::{Container, ProcessHandle, need};
 use rustix::process::Signal;
 
 /// One that stays until it is told to end, and says when it runs.
@@ -187,4 +188,32 @@ fn a_supervisor_takes_little_memory() {
     let kilobytes: u64 = anonymous.trim().trim_end_matches(" kB").parse().expect("a number");
     assert!(kilobytes < 1500, "{kilobytes} kB");
     assert!(status.contains("Threads:\t1\n"));
+}
+
+#[test]
+fn a_user_can_have_one_too() {
+    need!(need::root(), "another user can only be had by root");
+    let rootless = Rootless::new("id -u; echo >/ready; read _ </go; exit 3", |_| ());
+    let (mut ready, mut go) = (rootless.container.fifo("ready"), rootless.container.fifo("go"));
+    rootless.with_bundle("run", &["--detach", "--init", "--restart", "on-failure:1"]).ok();
+    ready.line();
+    assert_eq!(rootless.command("exec", &[]).args(["echo", "inside"]).ok().stdout, "inside\n");
+    go.tell("");
+    ready.line();
+    go.tell("");
+    assert_eq!(rootless.command("wait", &[]).ok().stdout, "3\n");
+    assert_eq!(rootless.command("logs", &[]).ok().stdout, "0\n0\n");
+    rootless.command("delete", &[]).ok();
+}
+
+#[test]
+fn what_does_not_go_together_with_a_supervisor_is_refused() {
+    let container = lasting();
+    let (mut ready, _go) = (container.fifo("ready"), container.fifo("go"));
+    container.supervise(&[]);
+    ready.line();
+    let image = container.home().join("image");
+    let flags = ["--image-path", &image.to_string_lossy()];
+    container.command("checkpoint", &flags).output().fails_with("checkpoint of a supervised container");
+    assert_eq!(container.status(), "running");
 }
