@@ -145,3 +145,20 @@ fn options_that_make_no_sense_are_refused() {
     refused(&["--health-cmd", "[1]"], "not a list of strings");
     refused(&["--health-cmd", "[]"], "the list is empty");
 }
+
+#[test]
+fn many_checks_leave_the_supervisor_as_small_as_it_was() {
+    let container = Container::lasting();
+    let mut looked = container.fifo("looked");
+    container.supervise(&["--health-cmd", "echo >/looked", "--health-interval", "1ms"]);
+    let pid = container.supervisor()["pid"].clone();
+    let mut memory_after = |checks: u32| {
+        (0..checks).for_each(|_| drop(looked.line()));
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).expect("it is in status");
+        line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number")
+    };
+    let before = memory_after(5);
+    let after = memory_after(100);
+    assert!(after < before + 500, "from {before} kB to {after} kB");
+}

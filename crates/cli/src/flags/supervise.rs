@@ -13,28 +13,40 @@ use crate::values;
 pub(crate) const NEEDS_DETACH: &str = "--supervise, --restart, --log-driver and --log-opt need --detach: they are about a container \
      that nobody waits for";
 
+/// Those with a value, which ask for a supervisor by being there.
+const WITH_VALUES: [&str; 8] = [
+    "restart",
+    "log-driver",
+    "log-opt",
+    "health-cmd",
+    "health-interval",
+    "health-timeout",
+    "health-retries",
+    "health-start-period",
+];
+
 /// The options.
 pub(crate) fn all() -> Vec<Arg> {
     vec![
         switch(
             "supervise",
-            "With --detach: leave a process behind that keeps the container's output and how it ended",
+            "With --detach: keep the container's output and how it ended; so does each of the following",
         ),
-        option("restart", "POLICY", "Run it again: no, on-failure[:N], always or unless-stopped; supervises")
+        option("restart", "POLICY", "Run it again: no, on-failure[:N], always or unless-stopped")
             .value_parser(str::parse::<RestartPolicy>),
-        option("log-driver", "DRIVER", "Where output goes: json-file or none; supervises")
+        option("log-driver", "DRIVER", "Where output goes: json-file or none")
             .value_parser(["json-file", "none"])
             .hide_possible_values(true),
         option(
             "log-opt",
             "NAME=VALUE",
-            "max-size: of a file [default: 10m; -1: any]; max-file: how many [default: 3]; supervises",
+            "max-size: of a file [default: 10m; -1: any]; max-file: how many [default: 3]",
         )
         .action(ArgAction::Append),
         option(
             "health-cmd",
             "COMMAND",
-            "Check its health by this, for sh -c or as a list in JSON: 0 is good; supervises",
+            "Check its health by this, for sh -c or as a list in JSON: 0 is good",
         ),
         option("health-interval", "TIME", "The time between two checks [default: 30s]")
             .value_parser(values::duration),
@@ -57,8 +69,7 @@ pub(crate) fn all() -> Vec<Arg> {
 ///
 /// An option of the log that is not known.
 pub(crate) fn get(arguments: &ArgMatches) -> Result<Option<Supervision>> {
-    let given = |name: &str| arguments.value_source(name) == Some(clap::parser::ValueSource::CommandLine);
-    if !all().iter().any(|option| given(option.get_id().as_str())) {
+    if !arguments.get_flag("supervise") && !WITH_VALUES.iter().any(|name| arguments.contains_id(name)) {
         return Ok(None);
     }
     let driver = value(arguments, "log-driver").map_or("json-file", String::as_str);
@@ -117,4 +128,16 @@ fn logging(options: &[&String]) -> Result<Logging> {
         }
     }
     Ok(logging)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_option_asks_for_a_supervisor() {
+        let mut all: Vec<String> = all().iter().map(|option| option.get_id().to_string()).collect();
+        assert_eq!(all.remove(0), "supervise");
+        assert_eq!(all, WITH_VALUES);
+    }
 }
