@@ -217,3 +217,19 @@ fn what_does_not_go_together_with_a_supervisor_is_refused() {
     container.command("checkpoint", &flags).output().fails_with("checkpoint of a supervised container");
     assert_eq!(container.status(), "running");
 }
+
+#[test]
+fn there_is_one_supervisor_for_a_container() {
+    let container = lasting();
+    let (mut ready, _go) = (container.fifo("ready"), container.fifo("go"));
+    container.supervise(&[]);
+    ready.line();
+    let state = container.state();
+    container.command::<&str>("supervise", &[]).output().fails_with("has a supervisor already");
+    assert_eq!(container.state(), state);
+    let other = Container::lasting();
+    other.up();
+    other.command::<&str>("supervise", &[]).output().fails_with("was not made for a supervisor");
+    other.kill("KILL");
+    other.wait();
+}

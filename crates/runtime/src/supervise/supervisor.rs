@@ -11,6 +11,7 @@ use orlop_sys::Fd;
 use orlop_sys::process::{pidfd_send_signal, setsid};
 use orlop_sys::wait::{How, wait};
 
+use super::begin;
 use super::life::{Life, Phase};
 use super::logfile::LogFile;
 use super::output::State;
@@ -20,6 +21,7 @@ use super::settings::Settings;
 use super::stop::{self, STOP_TIMEOUT};
 use crate::clock::now;
 use crate::error::{Doing, Error, Result};
+use crate::held::Held;
 use crate::id::ContainerId;
 use crate::liveness::Process;
 use crate::reactor::{Interest, Reactor};
@@ -82,7 +84,15 @@ impl Runtime {
     /// Why the container could not be run the first time. What comes later is recorded.
     pub fn supervise(mut self, id: &ContainerId) -> Result<()> {
         let dir = self.store.find(id)?;
-        let settings = Settings::read(&dir)?;
+        let settings = Settings::read(&dir).map_err(|e| match e {
+            Error::NotExist { .. } => {
+                Error::usage(format!("container {id} was not made for a supervisor; `orlop run` starts one"))
+            }
+            e => e,
+        })?;
+        if begin::of(&dir)?.is_some() {
+            return Err(Error::usage(format!("container {id} has a supervisor already")));
+        }
         self.settings.cgroup_manager = settings.cgroup_manager;
         self.settings.rootless = settings.rootless;
         let mut supervisor = Supervisor::new(self, id, dir, settings)?;
@@ -164,8 +174,21 @@ impl Supervisor {
     fn begin(&mut self, first: bool) -> Result<()> {
         let streams = Streams::new(self.log.is_some())?;
         let options = self.settings.options(&self.dir, first);
-        let mut held = self.runtime.run_held(&self.id, &options, &streams.stdio, &self.settings.created)?;
+        let held = self.runtime.run_held(&self.id, &options, &streams.stdio, &self.settings.created)?;
         self.runs += 1;
+        if let Err(e) = self.hold(held, streams) {
+            return Err(self.runtime.load(&self.id)?.ended_by(e));
+        }
+        self.life.phase = Phase::Running;
+        self.life.started = Some(now());
+        (self.life.finished, self.life.exit_code, self.life.error) = (None, None, None);
+        self.plan_first_check();
+        self.record();
+        Ok(())
+    }
+
+    /// Waits for the container from now on.
+    fn hold(&mut self, mut held: Held, streams: Streams) -> Result<()> {
         let doing = || "wait for the container".to_owned();
         let mut outputs = Vec::new();
         for (index, output) in streams.of(&mut held)?.into_iter().enumerate() {
@@ -175,11 +198,6 @@ impl Supervisor {
         let token = self.reactor.add(&held.pidfd, Interest::Readable, Source::End).doing(doing)?;
         let (pidfd, began) = (held.pidfd, Instant::now());
         self.run = Some(Run { pidfd, token: Some(token), outputs, began, check: None, checks: 0 });
-        self.plan_first_check();
-        self.life.phase = Phase::Running;
-        self.life.started = Some(now());
-        (self.life.finished, self.life.exit_code, self.life.error) = (None, None, None);
-        self.record();
         Ok(())
     }
 
