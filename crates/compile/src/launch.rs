@@ -28,6 +28,8 @@ pub struct Launch {
     /// Namespaces to join: the user namespace first, as it gives the right to join those that belong to it (others are
     /// joined before it with the caller's rights); the mount namespace last, as paths mean something else afterwards.
     pub joins: Vec<Join>,
+    /// The container has no mount namespace of its own: what it mounts is the host side's to unmount.
+    pub mounts_on_host: bool,
     /// Init runs in another user namespace than the caller, as its user 0.
     pub become_root: bool,
     /// What to write for a new user namespace.

@@ -19,6 +19,7 @@ mod files;
 mod freeze;
 mod held;
 pub mod hooks;
+pub mod host_mounts;
 pub mod id;
 mod idmap;
 mod image;

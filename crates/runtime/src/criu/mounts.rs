@@ -68,12 +68,16 @@ fn on_host(source: Source<'_>, compiled: &Compiled) -> Option<PathBuf> {
     }
 }
 
-/// Refuses mounts whose ids are mapped: CRIU would restore them without.
+/// Refuses mounts whose ids are mapped, which CRIU would restore without, and those among the host's, which it would save.
 ///
 /// # Errors
 ///
 /// [`CriuError::Unable`].
-pub(crate) fn refuse_id_mapped(compiled: &Compiled) -> Result<()> {
+pub(crate) fn refuse(compiled: &Compiled) -> Result<()> {
+    if compiled.launch.mounts_on_host {
+        let what = "the container has no mount namespace, so its mounts are the host's".to_owned();
+        return Err(CriuError::Unable { what }.into());
+    }
     let mapped = compiled.launch.fills.iter().find_map(|fill| match &fill.what {
         FillWith::DetachedTree { id_map, .. } => id_map.as_ref(),
         FillWith::UserNamespace(id_map) => Some(id_map),
@@ -180,10 +184,10 @@ mod tests {
             let program = Builder::default().finish().unwrap();
             Compiled { program, launch: Launch { fills, ..Launch::default() }, warnings: Vec::new() }
         };
-        assert!(refuse_id_mapped(&compiled(None)).is_ok());
+        assert!(refuse(&compiled(None)).is_ok());
         let namespace = UserNamespace::Of("/proc/1/ns/user".into());
         let id_map = MountIdMap { namespace, recursive: false, origin: Origin::Rule("/mounts/1") };
-        let refused = refuse_id_mapped(&compiled(Some(id_map)));
+        let refused = refuse(&compiled(Some(id_map)));
         assert!(matches!(refused, Err(Error::Criu(CriuError::Unable { .. }))));
     }
 
