@@ -56,7 +56,8 @@ pub use held::{Held, Stdio};
 pub use id::ContainerId;
 pub use options::{
     CgroupManager, CgroupsMode, CheckpointOptions, CreateOptions, CriuOptions, ExecArgs, ExecOptions,
-    NetMode, NetworkLock, ProcessSource, ResourcesSource, RestoreOptions, RunOptions, Settings, TryOptions,
+    NetMode, NetworkLock, ProcessSource, ResourcesSource, RestoreOptions, RunOptions, Schemas, Settings,
+    TryOptions,
 };
 pub use runtime::Runtime;
 pub use state::{ContainerState, StateFile};
