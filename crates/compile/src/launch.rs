@@ -38,6 +38,8 @@ pub struct Launch {
     pub joined_id_maps: Option<IdMaps>,
     /// Slots to fill before the launch.
     pub fills: Vec<Fill>,
+    /// Mappings of ids for mounts that init makes and the host side maps, in the order in which init asks for them.
+    pub maps_by_host: Vec<MountIdMap>,
     /// The control group; none for a process that is added to its container's.
     pub cgroup: Option<CgroupPlan>,
     /// There is a console: init sends its master.

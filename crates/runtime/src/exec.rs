@@ -178,6 +178,12 @@ fn converse(
                 session.proceed()?;
             }
             Event::Begin | Event::Hooks | Event::Ready => session.proceed()?,
+            other @ Event::MapIds(..) => {
+                return Err(Error::Died {
+                    what: "the container's init".to_owned(),
+                    how: format!("{other:?}"),
+                });
+            }
             Event::Running => {
                 tracing::debug!("setns_init: about to exec");
                 if let Some(path) = &to.options.pid_file {

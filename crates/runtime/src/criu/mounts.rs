@@ -58,7 +58,7 @@ fn path_of(path: Str<'_>) -> PathBuf {
 
 fn on_host(source: Source<'_>, compiled: &Compiled) -> Option<PathBuf> {
     match source {
-        Source::Path(path) | Source::Mapped(path, ..) => Some(path_of(path)),
+        Source::Path(path) | Source::Mapped(path, ..) | Source::MappedByHost(path, _) => Some(path_of(path)),
         Source::Tree(slot) => {
             compiled.launch.fills.iter().find(|fill| fill.slot == slot).and_then(|fill| match &fill.what {
                 FillWith::DetachedTree { path, .. } => Some(path.clone()),
@@ -83,7 +83,7 @@ pub(crate) fn refuse(compiled: &Compiled) -> Result<()> {
         FillWith::UserNamespace(id_map) => Some(id_map),
         FillWith::Procfs => None,
     });
-    let Some(mapped) = mapped else { return Ok(()) };
+    let Some(mapped) = mapped.or(compiled.launch.maps_by_host.first()) else { return Ok(()) };
     let what = format!("the id-mapped mount of {} would be restored without its mapping", mapped.origin);
     Err(CriuError::Unable { what }.into())
 }

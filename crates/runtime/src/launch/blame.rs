@@ -79,7 +79,7 @@ fn text(text: Str<'_>) -> String {
 
 fn source(source: &Source<'_>) -> String {
     match source {
-        Source::Path(path) | Source::Mapped(path, ..) => text(*path),
+        Source::Path(path) | Source::Mapped(path, ..) | Source::MappedByHost(path, _) => text(*path),
         Source::Tree(_) => "what the host side opened".to_owned(),
     }
 }
