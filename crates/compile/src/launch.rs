@@ -72,6 +72,14 @@ pub struct Launch {
     pub seccomp_agent: Option<SeccompAgent>,
 }
 
+impl Launch {
+    /// Whether init waits for the host side before the root is switched.
+    #[must_use]
+    pub fn waits_for_host(&self) -> bool {
+        self.sync_hooks || !self.maps_by_host.is_empty()
+    }
+}
+
 /// A network device that moves into the container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetDevice {

@@ -196,8 +196,7 @@ impl Runtime {
         }
         draft.dir().write_state(&state)?;
         pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pidfd()))?;
-        let asks = compiled.launch.sync_hooks || !compiled.launch.maps_by_host.is_empty();
-        if order.owes_record() && !asks && !order.has_terminal() {
+        if order.owes_record() && !compiled.launch.waits_for_host() && !order.has_terminal() {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;
         }
