@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `arguments.rs` | how containerd calls it |
 //! | `start.rs`, `address.rs` | `start`: finding the server that is there, or starting one |
+//! | `placement.rs` | the server's cgroup, OOM score and cores |
+//! | `settings.rs` | options of containers |
 //! | `remove.rs` | `delete`: taking away what a dead server has left |
 //! | `info.rs` | `-info`, `-v` |
 //! | [`server`] | the server: one thread that waits for everything |
@@ -22,6 +24,7 @@ mod info;
 mod jobs;
 mod messages;
 mod metrics;
+mod placement;
 mod publisher;
 mod reactor;
 mod remove;

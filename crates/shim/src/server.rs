@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `server/connections.rs` | accepting, reading requests, writing answers |
 //! | `server/service.rs` | which method is which function |
+//! | `server/signals.rs` | what signals mean: an end, or a report of what is waited for |
 //!
 //! Nothing in this thread waits for anything but [`Reactor::wait`]. What may take long is a job ([`crate::jobs`]), and what
 //! comes of it is dealt with here.
 
 mod connections;
 mod service;
+mod signals;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -26,6 +28,7 @@ use crate::reactor::{Interest, Reactor, Token};
 use crate::task::{Flow, ProcessId, Tasks};
 use crate::ttrpc;
 use connections::Peer;
+pub(crate) use signals::Signals;
 
 /// A call that is to be answered: by which connection it came, and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +59,8 @@ pub(crate) enum Source {
     Listener,
     /// A connection has something to read or room to write.
     Peer(u64),
+    /// A signal has come.
+    Signals,
     /// A job is done.
     Jobs,
     /// containerd answers an event.
@@ -92,6 +97,7 @@ pub(crate) struct Server {
     pub(crate) last_flow: u64,
     /// Where bytes are on their way through.
     pub(crate) scratch: Vec<u8>,
+    signals: Signals,
     publisher: Publisher,
     publisher_token: Option<Token>,
     /// There is a moment at which the answer to an event is given up.
@@ -117,6 +123,7 @@ impl Server {
     /// Serves calls that come in at `listener`, whose file `socket` is.
     pub(crate) fn new(
         listener: UnixListener,
+        signals: Signals,
         socket: PathBuf,
         namespace: String,
         events: Option<PathBuf>,
@@ -126,7 +133,9 @@ impl Server {
         let jobs = Jobs::new()?;
         reactor.add(&listener, Interest::Readable, Source::Listener)?;
         reactor.add(&jobs, Interest::Readable, Source::Jobs)?;
+        reactor.add(&signals, Interest::Readable, Source::Signals)?;
         Ok(Self {
+            signals,
             publisher: Publisher::new(events, namespace.clone()),
             publisher_token: None,
             deadline_set: false,
@@ -162,6 +171,7 @@ impl Server {
         match source {
             Source::Listener => self.accept(),
             Source::Peer(peer) => self.serve(*peer),
+            Source::Signals => self.signalled(),
             Source::Jobs => {
                 for then in self.jobs.finished() {
                     then(self);

@@ -31,7 +31,7 @@ impl Server {
             "Pids" => self.pids(&read::<PidsRequest>(payload)?.id),
             "Pause" => self.pause(call, read::<PauseRequest>(payload)?.id, true),
             "Resume" => self.pause(call, read::<ResumeRequest>(payload)?.id, false),
-            "Checkpoint" => self.checkpoint(&read::<CheckpointTaskRequest>(payload)?),
+            "Checkpoint" => self.checkpoint(call, read::<CheckpointTaskRequest>(payload)?),
             "Kill" => self.kill(&read::<KillRequest>(payload)?),
             "ResizePty" => self.resize(&read::<ResizePtyRequest>(payload)?),
             "CloseIO" => self.close_io(&read::<CloseIORequest>(payload)?),
