@@ -29,9 +29,11 @@ messages! {
     RuntimeInfo { 1 name: String, 3 options: Option<Any>, 4 features: Option<Any> }
     /// Make a container.
     Create {
-        1 id: String, 2 bundle: String, 4 terminal: bool, 5 stdin: String, 6 stdout: String, 7 stderr: String,
+        1 id: String, 2 bundle: String, 3 rootfs: Vec<Mount>, 4 terminal: bool, 5 stdin: String, 6 stdout: String, 7 stderr: String,
         8 checkpoint: String, 10 options: Option<Any>,
     }
+    /// A file system for its root.
+    Mount { 1 kind: String, 2 source: String, 3 target: String, 4 options: Vec<String> }
     /// Write a container to disk.
     Checkpoint { 1 id: String, 2 path: String, 3 options: Option<Any> }
     /// How.

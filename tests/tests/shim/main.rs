@@ -3,6 +3,7 @@ mod away;
 mod checkpoint;
 mod life;
 mod refused;
+mod root;
 mod stage;
 mod start;
 mod streams;
