@@ -13,9 +13,9 @@ use crate::command::patience;
 use crate::{Container, Invocation, ProcessHandle, criu, runtime};
 
 pub mod messages;
+pub use messages::Status;
 use messages::{
-    Any, BootstrapParams, Connected, Empty, Envelope, Extension, Forward, Options, Request, Response, Status,
-    Which,
+    Any, BootstrapParams, Connected, Empty, Envelope, Extension, Forward, Options, Request, Response, Which,
 };
 
 /// The shim's binary, which lies beside the runtime's.

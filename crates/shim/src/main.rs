@@ -10,6 +10,7 @@
 //! | `info.rs` | `-info`, `-v` |
 //! | [`server`] | the server: one thread that waits for everything |
 //! | [`task`] | containers and processes: the methods of containerd's Task service |
+//! | [`sandbox`] | pods: containerd's Sandbox service |
 //! | [`stdio`] | where their streams go |
 //! | `publisher.rs` | events on their way to containerd |
 //! | [`jobs`] | what may take long |
@@ -29,6 +30,7 @@ mod publisher;
 mod reactor;
 mod remove;
 mod rootfs;
+mod sandbox;
 mod serve;
 mod server;
 mod settings;

@@ -25,6 +25,7 @@ use crate::jobs::Jobs;
 use crate::messages::events::Event;
 use crate::publisher::{Next, Publisher};
 use crate::reactor::{Interest, Reactor, Token};
+use crate::sandbox::Sandbox;
 use crate::task::{Flow, ProcessId, Tasks};
 use crate::ttrpc;
 use connections::Peer;
@@ -77,6 +78,8 @@ pub(crate) enum Source {
     Drained(ProcessId),
     /// The end of a process is not kept back any longer.
     Late(ProcessId),
+    /// The process of the pod has ended.
+    Sandbox,
     /// The last events are not waited for any longer.
     Quit,
 }
@@ -91,6 +94,9 @@ const SCRATCH: usize = 32 << 10;
 pub(crate) struct Server {
     pub(crate) namespace: String,
     pub(crate) tasks: Tasks,
+    pub(crate) sandbox: Option<Sandbox>,
+    /// With the end of the pod, the shim ends too.
+    pub(crate) leaving: bool,
     pub(crate) jobs: Jobs<Self>,
     pub(crate) reactor: Reactor<Source>,
     pub(crate) flows: BTreeMap<u64, Flow>,
@@ -141,6 +147,8 @@ impl Server {
             deadline_set: false,
             namespace,
             tasks: Tasks::new(),
+            sandbox: None,
+            leaving: false,
             jobs,
             reactor,
             flows: BTreeMap::new(),
@@ -184,6 +192,7 @@ impl Server {
             Source::Memory(id) => self.memory_changed(id),
             Source::Drained(id) => self.drained(id),
             Source::Late(id) => self.tell_end(id),
+            Source::Sandbox => self.sandbox_ended(),
             Source::Quit => self.quitting = Quitting::Now,
         }
     }

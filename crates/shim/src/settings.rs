@@ -94,6 +94,16 @@ impl TaskOptions {
         Settings { root: Some(root), cgroup_manager, ..Settings::default() }
     }
 
+    /// The cgroup (`cgroupsPath`) of something in the cgroup of a pod; absent without one.
+    pub(crate) fn cgroup_below(&self, parent: &str, id: &str) -> Option<String> {
+        match parent.rsplit('/').next() {
+            None | Some("") => None,
+            // As containerd's own shims are called, and so what others look for.
+            Some(slice) if self.systemd_cgroup => Some(format!("{slice}:cri-containerd:{id}")),
+            Some(_) => Some(format!("{parent}/{id}")),
+        }
+    }
+
     /// Keeps them in the bundle.
     pub(crate) fn save(&self, bundle: &Path) -> Result<()> {
         let text = serde_json::to_vec(self).map_err(failed("write options"))?;

@@ -65,6 +65,8 @@ pub(crate) fn start(arguments: &Arguments) -> Result<Vec<u8>> {
     }
     let said = Said::read(arguments, &settings::standard_input()?, &|name| std::env::var(name).ok())?;
     let bundle = arguments.bundle.clone().unwrap_or_else(|| PathBuf::from("."));
+    // For a sandbox, which is told no more, and for `delete`.
+    said.options.save(&bundle)?;
     let group = group(&bundle).unwrap_or_else(|| arguments.id.clone());
     let socket = address::socket(said.socket_dir.as_deref(), &said.containerd, &said.namespace, &group);
     let listening = address::listen(&socket).map_err(failed(format!("listen at {}", socket.display())))?;

@@ -1,5 +1,7 @@
 //! The messages of containerd that tests need, and of the protocol that carries them.
 
+use std::collections::BTreeMap;
+
 use orlop_protobuf::messages;
 
 messages! {
@@ -82,4 +84,30 @@ messages! {
     Checkpointed { 1 container_id: String, 2 checkpoint: String }
     /// The end of a process.
     Exit { 1 container_id: String, 2 id: String, 3 pid: u32, 4 exit_status: u32 }
+
+    /// Make a pod.
+    CreateSandbox {
+        1 sandbox_id: String, 2 bundle_path: String, 4 options: Option<Any>, 5 netns_path: String,
+    }
+    /// Which pod, and in StopSandbox how long to wait: StartSandbox, Platform, StopSandbox, WaitSandbox, SandboxStatus,
+    /// PingSandbox, ShutdownSandbox, SandboxMetrics.
+    Sandbox { 1 sandbox_id: String, 2 timeout: u32 }
+    /// The answer of SandboxStatus.
+    SandboxState { 1 sandbox_id: String, 2 pid: u32, 3 state: String, 4 info: BTreeMap<String, String> }
+    /// The answer of Platform.
+    PlatformIs { 1 platform: Option<Platform> }
+    /// A platform.
+    Platform { 1 os: String, 2 architecture: String }
+    /// The answer of SandboxMetrics.
+    Metrics { 1 metrics: Option<Metric> }
+    /// A usage.
+    Metric { 2 id: String, 3 data: Option<Any> }
+    /// A pod in Kubernetes' words.
+    PodConfig { 2 hostname: String, 8 linux: Option<LinuxPod> }
+    /// Its part for Linux.
+    LinuxPod { 1 cgroup_parent: String, 2 security: Option<PodSecurity>, 3 sysctls: BTreeMap<String, String> }
+    /// What it shares.
+    PodSecurity { 1 namespaces: Option<PodNamespaces> }
+    /// Which namespaces are the pod's (0), the container's (1), the node's (2).
+    PodNamespaces { 1 network: i32, 2 pid: i32, 3 ipc: i32 }
 }

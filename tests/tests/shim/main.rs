@@ -2,6 +2,7 @@
 mod away;
 mod checkpoint;
 mod life;
+mod pod;
 mod refused;
 mod root;
 mod stage;

@@ -46,7 +46,7 @@ fn hostile_peers_harm_nobody_else() {
     stage.start();
     let first = stage.which();
     assert_eq!(stage.refused("Dance", &first), UNIMPLEMENTED);
-    stage.client.service = "containerd.runtime.sandbox.v1.Sandbox";
+    stage.client.service = "containerd.runtime.sandbox.v2.Sandbox";
     assert_eq!(stage.refused("CreateSandbox", &first), UNIMPLEMENTED);
     stage.client.service = "containerd.task.v3.Task";
 

@@ -13,7 +13,7 @@ fn overlay(options: Vec<String>) -> Mount {
 
 /// Whether something is mounted at the place of the container's root.
 fn mounted(stage: &Stage) -> bool {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("procfs is mounted");
     mounts.contains(&stage.container.bundle.rootfs().to_string_lossy().into_owned())
 }
 

@@ -54,6 +54,9 @@ impl Server {
         let (peers, calls) = (self.peers.len(), self.peers.values().map(super::Peer::calls).sum::<usize>());
         tracing::info!("report: {peers} connections with {calls} calls that are not answered");
         tracing::info!("report: jobs: {}; events: {}", self.jobs, self.publisher);
+        if let Some(sandbox) = &self.sandbox {
+            tracing::info!("report: {sandbox}");
+        }
         for line in self.report_tasks() {
             tracing::info!("report: {line}");
         }

@@ -62,7 +62,8 @@ impl Server {
 
     /// Ends, if nothing is left to do; else there will be another call.
     pub(crate) fn shutdown(&mut self) -> Answer {
-        if self.tasks.is_empty() {
+        // A pod ends by a call of its own.
+        if self.tasks.is_empty() && self.sandbox.is_none() {
             self.quit();
         }
         empty()
