@@ -41,17 +41,12 @@ impl Runtime {
         run: &RunOptions,
         options: &RestoreOptions,
     ) -> Result<i32> {
-        criu::check_root("restore")?;
-        if create.no_pivot {
-            return Err(Error::unsupported(
-                "restore --no-pivot: CRIU has no other way than pivot_root(2), which",
-            ));
-        }
+        check(create)?;
         let order = self.order(id, create, Mode::Run)?;
         self.run_with(&order, run, || self.remake(&order, options), |_| Ok(()))
     }
 
-    fn remake(&self, order: &Order<'_>, options: &RestoreOptions) -> Result<Made> {
+    pub(crate) fn remake(&self, order: &Order<'_>, options: &RestoreOptions) -> Result<Made> {
         let criu = Criu::find()?;
         let layout = self.layout()?;
         let host = self.facts(&order.bundle.config.spec, None)?;
@@ -77,7 +72,7 @@ impl Runtime {
         // CRIU wants the root to be a mount.
         let rootfs = &remade.state.rootfs;
         mounts.push((Some(rootfs.clone()), rootfs.clone()));
-        let swrk = criu.start(Setup { streams: true, inherit: &inherit, mounts: &mounts })?;
+        let swrk = criu.start(Setup { streams: order.held.is_none(), inherit: &inherit, mounts: &mounts })?;
         enter(&swrk, maker.as_ref(), &draft, layout)?;
         criu::roots(&mut opts, swrk.pid())?;
         remade.state.cgroups = draft.cgroup_paths();
@@ -87,6 +82,16 @@ impl Runtime {
         draft.keep();
         Ok(made)
     }
+}
+
+/// Refuses what a restored container cannot have.
+pub(crate) fn check(create: &CreateOptions) -> Result<()> {
+    criu::check_root("restore")?;
+    if create.no_pivot {
+        let what = "restore --no-pivot: CRIU has no other way than pivot_root(2), which";
+        return Err(Error::unsupported(what));
+    }
+    Ok(())
 }
 
 fn restore_options(
@@ -107,7 +112,7 @@ fn restore_options(
     if let Some(context) = &options.lsm_mount_context {
         opts.text(opt::LSM_MOUNT_CONTEXT, context);
     }
-    let mut inherit = criu::streams::supply(&mut opts, &options.criu.image_path)?;
+    let mut inherit = criu::streams::supply(&mut opts, &options.criu.image_path, order.held)?;
     inherit.extend(criu::namespaces::supply_external(&mut opts, &compiled.launch.joins)?);
     criu::mounts::supply_external(&mut opts, &criu::mounts::of(compiled));
     Ok((opts, inherit))
