@@ -21,6 +21,7 @@
 //! | [`home`] | `HOME` from `/etc/passwd` |
 //! | [`exec`] | finding the file, waiting for start, execve |
 //! | [`stay`] | the first process, while the program is the second |
+//! | [`pod`] | none: without any, it is the first process of a pod |
 //! | [`report`] | what is told to the host side |
 //!
 //! Two rules hold everywhere. A failing step ends init: there is no partial recovery once privileges begin to drop. And
@@ -38,6 +39,7 @@ pub mod labels;
 pub mod machine;
 pub mod mounts;
 pub mod paths;
+pub mod pod;
 pub mod procfs;
 pub mod report;
 pub mod root;

@@ -14,6 +14,7 @@ use crate::cgroup::Maker;
 use crate::console::{self, Console};
 use crate::draft::Draft;
 use crate::error::{Error, Result};
+use crate::host_mounts::HostMounts;
 use crate::id::ContainerId;
 use crate::launch::{self, Home, Request, Words};
 use crate::liveness::Process;
@@ -147,6 +148,14 @@ impl Runtime {
         }
     }
 
+    /// Takes the id; a supervised container has it already.
+    fn draft(&self, order: &Order<'_>) -> Result<Draft> {
+        match order.supervised {
+            None => self.store.claim(order.id).map(Draft::new),
+            Some(_) => self.store.find(order.id).map(Draft::again),
+        }
+    }
+
     fn make_on(&self, mut host: Host, order: &Order<'_>) -> Result<Made> {
         let layout = self.layout()?;
         let console = order.options.console_socket.as_deref();
@@ -154,16 +163,16 @@ impl Runtime {
         let pidfd_socket = order.options.pidfd_socket.as_deref().map(PidfdSocket::connect).transpose()?;
         let scratch = self.store.root().join(order.id.as_str());
         let mut compiled = order.compile(&host, &scratch)?;
-        let draft = match order.supervised {
-            None => Draft::new(self.store.claim(order.id)?),
-            Some(_) => Draft::again(self.store.find(order.id)?),
-        };
+        let draft = self.draft(order)?;
         log::findings(&compiled.warnings);
         let plan = compiled.launch.cgroup.clone();
         let maker = plan.as_ref().map(Maker::choose).transpose()?;
         let mut state = self.first_state(order, &compiled, maker.as_ref(), layout)?;
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
+        if let Some(mounts) = &state.host_mounts {
+            draft.mounts_on_host(mounts);
+        }
         let around = match &maker {
             Some(Maker::Systemd(scope)) => Some(|pid| draft.start_scope(scope, layout, pid)),
             Some(Maker::Us(plan)) => {
@@ -201,7 +210,7 @@ impl Runtime {
         }
         draft.dir().write_state(&state)?;
         pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pidfd()))?;
-        if order.owes_record() && !compiled.launch.sync_hooks && !order.has_terminal() {
+        if order.owes_record() && !compiled.launch.waits_for_host() && !order.has_terminal() {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;
         }
@@ -237,8 +246,13 @@ impl Runtime {
             cgroups,
             rootless: self.is_rootless(),
             terminal: order.has_terminal(),
-            descriptors: if order.has_terminal() { Vec::new() } else { criu::streams::ours() },
+            descriptors: if order.has_terminal() { Vec::new() } else { criu::streams::of(order.held) },
             own_clocks: false,
+            host_mounts: compiled
+                .launch
+                .mounts_on_host
+                .then(|| HostMounts::before(&order.bundle.rootfs()))
+                .transpose()?,
         })
     }
 }

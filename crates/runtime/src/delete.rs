@@ -64,6 +64,9 @@ impl Container {
     /// Ends what is left of it, and removes what was made for it but the state directory. It can be repeated.
     pub(crate) fn take_down(&self) -> Result<()> {
         self.end_processes()?;
+        if let Some(mounts) = &self.saved.host_mounts {
+            mounts.remove()?;
+        }
         if let Some(unit) = &self.saved.cgroups.unit {
             unit.stop()?;
         }

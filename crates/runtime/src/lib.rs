@@ -20,6 +20,7 @@ mod files;
 mod freeze;
 mod held;
 pub mod hooks;
+pub mod host_mounts;
 pub mod id;
 mod idmap;
 mod image;
@@ -58,9 +59,11 @@ pub use error::{Error, Result};
 pub use features::features;
 pub use held::{Held, Stdio};
 pub use id::ContainerId;
+pub use image::first_process;
 pub use options::{
     CgroupManager, CgroupsMode, CheckpointOptions, CreateOptions, CriuOptions, ExecArgs, ExecOptions,
-    NetMode, NetworkLock, ProcessSource, ResourcesSource, RestoreOptions, RunOptions, Settings, TryOptions,
+    NetMode, NetworkLock, ProcessSource, ResourcesSource, RestoreOptions, RunOptions, Schemas, Settings,
+    TryOptions,
 };
 pub use runtime::Runtime;
 pub use signals::signal;
