@@ -81,7 +81,7 @@ impl Files {
         let bind = |name: &str, place: &str, access: &str| {
             json!({
                 "destination": place, "type": "bind", "source": self.directory.join(name),
-                "options": ["rbind", "rprivate", access],
+                "options": ["rbind", "rprivate", "nosuid", "nodev", "noexec", access],
             })
         };
         let is_at = |mount: &Value, place: &str| {
@@ -119,12 +119,15 @@ impl Names {
         if let Some(word) = words.into_iter().flatten().find(|word| word.contains(char::is_control)) {
             return Err(Failure::new(Code::InvalidArgument, format!("sandbox: {word:?} is no name of DNS")));
         }
-        let line = |keyword: &str, words: &[String]| match words {
-            [] => String::new(),
-            _ => format!("{keyword} {}\n", words.join(" ")),
-        };
-        let servers: String = names.servers.iter().map(|server| format!("nameserver {server}\n")).collect();
-        Ok(Some(line("search", &names.searches) + &servers + &line("options", &names.options)))
+        let mut lines = Vec::new();
+        if !names.searches.is_empty() {
+            lines.push(format!("search {}\n", names.searches.join(" ")));
+        }
+        lines.extend(names.servers.iter().map(|server| format!("nameserver {server}\n")));
+        if !names.options.is_empty() {
+            lines.push(format!("options {}\n", names.options.join(" ")));
+        }
+        Ok(Some(lines.concat()))
     }
 }
 
@@ -166,7 +169,7 @@ mod tests {
             ("/etc/resolv.conf", "/pod/resolv.conf"),
         ];
         assert_eq!(seen, expected.map(|(a, b)| (json!(a), json!(b))).each_ref().map(|(a, b)| (a, b)));
-        assert_eq!(mounts[2]["options"][2], "ro");
+        assert_eq!(mounts[2]["options"][5], "ro");
         let once = config.clone();
         files.add(&mut config);
         assert_eq!(config, once);
