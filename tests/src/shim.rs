@@ -184,11 +184,16 @@ impl Client {
 
     /// Calls a method, and leaves the answer for [`Client::answer`].
     pub fn send(&mut self, method: &str, request: &impl Message) {
+        self.send_within(0, method, request);
+    }
+
+    /// The same, with a time limit in nanoseconds; 0 is none.
+    pub fn send_within(&mut self, timeout_nano: i64, method: &str, request: &impl Message) {
         let request = Request {
             service: self.service.to_owned(),
             method: method.to_owned(),
             payload: request.encode(),
-            timeout_nano: 0,
+            timeout_nano,
         };
         self.send_bytes(&frame(self.stream, 1, &request.encode()));
     }

@@ -75,6 +75,11 @@ enum Made {
 }
 
 impl Sandbox {
+    /// Those who wait for its end.
+    pub(crate) const fn waiting(&mut self) -> &mut Vec<Call> {
+        &mut self.waiting
+    }
+
     /// What its containers get.
     pub(crate) fn files(&self) -> Option<Files> {
         self.files.clone()
@@ -281,6 +286,11 @@ impl Server {
 
     /// Ends the shim with its pod, which may not have containers any more.
     pub(crate) fn shutdown_sandbox(&mut self, call: Call, id: &str) -> Answer {
+        if self.sandbox.is_none() && self.tasks.is_empty() {
+            // The pod was refused, and we were started for nothing.
+            self.quit();
+            return empty();
+        }
         self.pod(id)?;
         if let Some(container) = self.tasks.keys().next() {
             let why =

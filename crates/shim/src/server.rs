@@ -80,6 +80,8 @@ pub(crate) enum Source {
     Late(ProcessId),
     /// The process of the pod has ended.
     Sandbox,
+    /// The caller does not wait any longer.
+    Overdue(Call),
     /// The last events are not waited for any longer.
     Quit,
 }
@@ -193,6 +195,7 @@ impl Server {
             Source::Drained(id) => self.drained(id),
             Source::Late(id) => self.tell_end(id),
             Source::Sandbox => self.sandbox_ended(),
+            Source::Overdue(call) => self.overdue(*call),
             Source::Quit => self.quitting = Quitting::Now,
         }
     }

@@ -309,6 +309,11 @@ fn pods_that_make_no_sense_are_refused() {
     assert_eq!(pod.call::<Empty>("UpdateSandbox").unwrap_err().code, UNIMPLEMENTED);
     let host = PodNamespaces { network: 2, ..SEPARATE };
     assert_eq!(pod.create(host, LinuxPod::default()).unwrap_err().code, INVALID, "two networks");
+    // What containerd does with a shim whose pod was refused.
+    pod.call::<Empty>("ShutdownSandbox").unwrap();
+    assert_eq!(pod.stage.shim.process.reap(), Some(0));
+
+    let mut pod = Pod::new();
     let sysctls = BTreeMap::from([("kernel.panic".to_owned(), "1".to_owned())]);
     pod.create(SEPARATE, LinuxPod { sysctls, ..LinuxPod::default() }).unwrap();
     assert_eq!(pod.create(SEPARATE, LinuxPod::default()).unwrap_err().code, EXISTS);

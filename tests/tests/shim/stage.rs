@@ -13,6 +13,7 @@ use serde_json::json;
 
 pub(crate) const UNKNOWN: i32 = 2;
 pub(crate) const INVALID: i32 = 3;
+pub(crate) const OVERDUE: i32 = 4;
 pub(crate) const NOT_FOUND: i32 = 5;
 pub(crate) const EXISTS: i32 = 6;
 pub(crate) const EXHAUSTED: i32 = 8;
