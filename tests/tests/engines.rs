@@ -1,10 +1,10 @@
 //! Container engines: configs as they make them, and the engines themselves with the runtime under test.
-use std::ffi::OsString;
 use std::fs;
-use std::os::fd::OwnedFd;
 
+use orlop_tests::engine::Suite;
+use orlop_tests::engine::podman::Podman;
 use orlop_tests::terminal::{ConsoleSocket, Terminal};
-use orlop_tests::{Container, EngineRoom, Invocation, Running, cgroup, events, need, runtime, shim};
+use orlop_tests::{Container, Invocation, cgroup, need_engine, runtime};
 use serde_json::Value;
 
 /// A container with a config of `tests/data/engines`.
@@ -95,56 +95,10 @@ fn configs_with_a_terminal_send_it_to_the_engine() {
     }
 }
 
-/// Podman with an image, its own storage, and the runtime under test.
-struct Podman(EngineRoom);
-
-/// Settings that need nothing of the host: no network, no limits that it may not have.
-const CONTAINERS_CONF: &str = "[containers]\ndefault_ulimits = []\npids_limit = 0\nnetns = \"none\"\n\
-    [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\nruntime_supports_json = [\"orlop\"]\n";
-
-impl Podman {
-    fn new() -> Self {
-        let room = EngineRoom::new();
-        room.file("containers.conf", CONTAINERS_CONF);
-        let podman = Self(room);
-        let layer = podman.0.home().join("layer.tar");
-        podman.0.command("tar").arg("-C").arg(podman.0.rootfs()).arg("-cf").arg(&layer).arg(".").ok();
-        let layer = layer.to_string_lossy();
-        podman.command(&["import", "--quiet", "--change", "ENV PATH=/bin", &layer, "busybox:test"]).ok();
-        podman
-    }
-
-    fn command(&self, args: &[&str]) -> Invocation {
-        let home = self.0.home();
-        let directory = |name: &str| home.join(name).to_string_lossy().into_owned();
-        self.0
-            .command("podman")
-            .env("CONTAINERS_CONF", directory("containers.conf"))
-            .env("HOME", home)
-            .args(["--root", &directory("storage"), "--runroot", &directory("runroot")])
-            .args(["--tmpdir", &directory("tmp"), "--storage-driver", "vfs"])
-            .arg("--runtime")
-            .arg(runtime::binary())
-            .args(args)
-    }
-
-    /// `podman run FLAGS… busybox:test ARGS…`
-    fn run(&self, flags: &[&str], args: &[&str]) -> Invocation {
-        let parent = format!("/{}", self.0.id);
-        self.command(&["run", "--cgroup-parent", &parent]).args(flags).arg("busybox:test").args(args)
-    }
-}
-
-/// Puts a command on the other side of a terminal.
-fn on(command: Invocation, terminal: &OwnedFd) -> Running {
-    let copy = || terminal.try_clone().expect("a descriptor can be copied");
-    command.within(&["setsid", "--ctty", "--wait"]).stdin(copy()).stdout(copy()).stderr(copy()).spawn()
-}
-
 #[test]
 fn podman_runs_containers() {
-    need!(need::program("podman") && need::program("conmon"), "podman is not installed (hack/setup.sh test)");
-    let podman = Podman::new();
+    need_engine!(Suite::Installed, "podman", "conmon");
+    let podman = Podman::new(Suite::Installed);
     assert_eq!(podman.run(&["--rm"], &["echo", "hi"]).ok().stdout, "hi\n");
     assert_eq!(podman.run(&["--rm"], &["sh", "-c", "exit 7"]).output().code, 7);
     assert_eq!(podman.run(&["--rm"], &["/nothing"]).output().code, 127, "not found, as podman reads it");
@@ -156,7 +110,7 @@ fn podman_runs_containers() {
     assert_eq!(uids.split_whitespace().collect::<Vec<_>>(), ["0", "100000", "1000"]);
 
     let (mut terminal, peer) = Terminal::open();
-    let run = on(podman.run(&["--rm", "-it"], &["sh", "-c", "tty; read x; echo got $x; exit 4"]), &peer);
+    let run = podman.run(&["--rm", "-it"], &["sh", "-c", "tty; read x; echo got $x; exit 4"]).on(&peer).spawn();
     terminal.expect("/dev/pts/0");
     terminal.type_in("it\n");
     terminal.expect("got it");
@@ -165,8 +119,8 @@ fn podman_runs_containers() {
 
 #[test]
 fn podman_leads_a_container_through_its_life() {
-    need!(need::program("podman") && need::program("conmon"), "podman is not installed (hack/setup.sh test)");
-    let podman = Podman::new();
+    need_engine!(Suite::Installed, "podman", "conmon");
+    let podman = Podman::new(Suite::Installed);
     let script = "echo started; trap 'echo bye; exit 3' TERM; while :; do sleep 1000 & wait $!; done";
     let id = podman.run(&["--detach", "--name", "web"], &["sh", "-c", script]).ok().stdout;
     assert_eq!(podman.command(&["exec", "web", "echo", "in"]).ok().stdout, "in\n");
@@ -181,147 +135,6 @@ fn podman_leads_a_container_through_its_life() {
     assert_eq!(podman.command(&["logs", "web"]).ok().stdout, "started\nbye\n");
     podman.command(&["rm", "web"]).ok();
     podman.0.assert_nothing_left_of(id.trim());
-}
-
-/// containerd with the runtime under test.
-struct Containerd {
-    room: EngineRoom,
-    /// The options of `ctr run` that choose it.
-    runtime: Vec<OsString>,
-    /// Where it finds programs.
-    path: OsString,
-    daemon: Option<Running>,
-}
-
-impl Containerd {
-    /// With its own shim, which starts the runtime's command.
-    fn with_command() -> Self {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        Self::new(vec!["--runc-binary".into(), runtime::binary().into()], path)
-    }
-
-    /// With the runtime's shim.
-    fn with_shim() -> Self {
-        let mut path = shim::binary().parent().expect("a directory").as_os_str().to_owned();
-        path.push(":");
-        path.push(std::env::var_os("PATH").unwrap_or_default());
-        Self::new(vec!["--runtime".into(), "io.containerd.orlop.v2".into()], path)
-    }
-
-    fn new(runtime: Vec<OsString>, path: OsString) -> Self {
-        let mut containerd = Self { room: EngineRoom::new(), runtime, path, daemon: None };
-        let home = containerd.room.home().display();
-        let config = format!(
-            "version = 2\nroot = \"{home}/root\"\nstate = \"{home}/state\"\n\
-             disabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\naddress = \"{home}/socket\"\n\
-             [ttrpc]\naddress = \"{home}/socket.ttrpc\"\n"
-        );
-        containerd.room.file("containerd.toml", &config);
-        containerd.boot();
-        containerd
-    }
-
-    fn boot(&mut self) {
-        let config = self.room.home().join("containerd.toml");
-        let daemon =
-            self.room.command("containerd").env("PATH", &self.path).arg("--config").arg(config).spawn();
-        let errors = daemon.stdout_file().with_extension("err");
-        events::when_file(&errors, |text| text.contains("containerd successfully booted"));
-        self.daemon = Some(daemon);
-    }
-
-    /// Kills it as the kernel does for want of memory.
-    fn crash(&mut self) {
-        self.room.command("sh").args(["-c", "kill -KILL $(pidof containerd)"]).ok();
-        self.daemon.take().map(Running::wait);
-    }
-
-    /// `ctr ARGS…`
-    fn ctr(&self, args: &[&str]) -> Invocation {
-        let socket = self.room.home().join("socket");
-        self.room.command("ctr").arg("--address").arg(socket).args(["--namespace", &self.room.id]).args(args)
-    }
-
-    /// `ctr run FLAGS… ROOTFS ID ARGS…`
-    fn run(&self, flags: &[&str], id: &str, args: &[&str]) -> Invocation {
-        let run = self.ctr(&["run"]).args(&self.runtime);
-        let fifos = self.room.home().join("fifos");
-        run.arg("--fifo-dir")
-            .arg(fifos)
-            .args(flags)
-            .arg("--rootfs")
-            .arg(self.room.rootfs())
-            .arg(id)
-            .args(args)
-    }
-}
-
-#[test]
-fn containerd_leads_a_container_through_its_life() {
-    need!(
-        need::program("containerd") && need::program("ctr"),
-        "containerd is not installed (hack/setup.sh test)"
-    );
-    need!(
-        cgroup::controller("cpu").is_some(),
-        "ctr asks for CPU shares, and there is no cpu controller here"
-    );
-    lead_through_its_life(&Containerd::with_command());
-}
-
-#[test]
-fn containerd_does_so_with_the_shim() {
-    need!(runtime::is_orlop(), "the shim is orlop's");
-    need!(
-        need::program("containerd") && need::program("ctr"),
-        "containerd is not installed (hack/setup.sh test)"
-    );
-    need!(
-        cgroup::controller("cpu").is_some(),
-        "ctr asks for CPU shares, and there is no cpu controller here"
-    );
-    let mut containerd = Containerd::with_shim();
-    lead_through_its_life(&containerd);
-
-    containerd.run(&["--detach"], "again", &["/bin/sleep", "1000"]).ok();
-    let exec = containerd.ctr(&["task", "exec", "--exec-id", "in", "again", "/bin/cat"]).input(b"through\n");
-    assert_eq!(exec.ok().stdout, "through\n");
-    // Containers outlive containerd, and it finds them again.
-    containerd.crash();
-    containerd.boot();
-    let exec = containerd.ctr(&["task", "exec", "--exec-id", "after", "again", "/bin/sh", "-c", "exit 8"]);
-    assert_eq!(exec.output().code, 8);
-    assert!(containerd.ctr(&["task", "metrics", "again"]).ok().stdout.contains("pids.current"));
-    containerd.ctr(&["task", "delete", "--force", "again"]).ok();
-    containerd.ctr(&["containers", "delete", "again"]).ok();
-    let sockets = containerd.room.command("ls").arg("/run/containerd/s").ok().stdout;
-    assert_eq!(sockets, "", "no shim is left");
-    containerd.room.assert_nothing_left_of(&format!("{}/again", containerd.room.id));
-}
-
-fn lead_through_its_life(containerd: &Containerd) {
-    // The sleeps are for ctr, which may close its end of a pipe before it has read what a very short process wrote.
-    assert_eq!(containerd.run(&["--rm"], "a", &["/bin/sh", "-c", "echo hi; sleep 0.3"]).ok().stdout, "hi\n");
-    assert_eq!(containerd.run(&["--rm"], "b", &["/bin/sh", "-c", "exit 7"]).output().code, 7);
-    containerd.run(&["--rm"], "c", &["/nothing"]).output().fails_with("/nothing");
-
-    let (mut terminal, peer) = Terminal::open();
-    let run =
-        on(containerd.run(&["--rm", "--tty"], "d", &["/bin/sh", "-c", "/bin/tty; sleep 0.3; exit 4"]), &peer);
-    terminal.expect("/dev/pts/0");
-    assert_eq!(run.wait().code, 4);
-
-    let web = containerd.run(&["--rm"], "web", &["/bin/sh", "-c", "echo up; exec sleep 1000"]).spawn();
-    events::when_file(web.stdout_file(), |text| text == "up\n");
-    let exec = |id: &str, args: &[&str]| containerd.ctr(&["task", "exec", "--exec-id", id, "web"]).args(args);
-    assert_eq!(exec("x", &["/bin/sh", "-c", "echo in; sleep 0.3"]).ok().stdout, "in\n");
-    assert_eq!(exec("y", &["/bin/sh", "-c", "exit 9"]).output().code, 9);
-    containerd.ctr(&["task", "pause", "web"]).ok();
-    assert!(containerd.ctr(&["task", "list"]).ok().stdout.contains("PAUSED"));
-    containerd.ctr(&["task", "resume", "web"]).ok();
-    containerd.ctr(&["task", "kill", "--signal", "SIGKILL", "web"]).ok();
-    assert_eq!(web.wait().code, 128 + 9);
-    containerd.room.assert_nothing_left_of(&format!("{}/web", containerd.room.id));
 }
 
 #[test]

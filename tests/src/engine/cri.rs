@@ -1,0 +1,1 @@
+//! containerd's plugin for Kubernetes, with the runtime under test.

@@ -1,0 +1,1 @@
+//! Docker Engine with the runtime under test.
