@@ -1,10 +1,8 @@
-//! Container engines: configs as they make them, and the engines themselves with the runtime under test.
+//! Container engines: configs as they make them, and what they read. The engines themselves are in `e2e_*.rs`.
 use std::fs;
 
-use orlop_tests::engine::Suite;
-use orlop_tests::engine::podman::Podman;
-use orlop_tests::terminal::{ConsoleSocket, Terminal};
-use orlop_tests::{Container, Invocation, cgroup, need_engine, runtime};
+use orlop_tests::terminal::ConsoleSocket;
+use orlop_tests::{Container, Invocation, cgroup, runtime};
 use serde_json::Value;
 
 /// A container with a config of `tests/data/engines`.
@@ -93,48 +91,6 @@ fn configs_with_a_terminal_send_it_to_the_engine() {
         terminal.expect("/dev/pts/0");
         assert_eq!(container.wait(), 0, "{name}");
     }
-}
-
-#[test]
-fn podman_runs_containers() {
-    need_engine!(Suite::Installed, "podman", "conmon");
-    let podman = Podman::new(Suite::Installed);
-    assert_eq!(podman.run(&["--rm"], &["echo", "hi"]).ok().stdout, "hi\n");
-    assert_eq!(podman.run(&["--rm"], &["sh", "-c", "exit 7"]).output().code, 7);
-    assert_eq!(podman.run(&["--rm"], &["/nothing"]).output().code, 127, "not found, as podman reads it");
-    assert_eq!(podman.run(&["--rm"], &["/etc/passwd"]).output().code, 126, "not executable");
-    let read_only = ["--rm", "--read-only", "--user", "user", "--tmpfs", "/home"];
-    let script = "id -un; [ -d /home/user ] && ! touch /new 2>/dev/null && touch /tmp/new && echo fine";
-    assert_eq!(podman.run(&read_only, &["sh", "-c", script]).ok().stdout, "user\nfine\n");
-    let uids = podman.run(&["--rm", "--uidmap", "0:100000:1000"], &["cat", "/proc/self/uid_map"]).ok().stdout;
-    assert_eq!(uids.split_whitespace().collect::<Vec<_>>(), ["0", "100000", "1000"]);
-
-    let (mut terminal, peer) = Terminal::open();
-    let run = podman.run(&["--rm", "-it"], &["sh", "-c", "tty; read x; echo got $x; exit 4"]).on(&peer).spawn();
-    terminal.expect("/dev/pts/0");
-    terminal.type_in("it\n");
-    terminal.expect("got it");
-    assert_eq!(run.wait().code, 4);
-}
-
-#[test]
-fn podman_leads_a_container_through_its_life() {
-    need_engine!(Suite::Installed, "podman", "conmon");
-    let podman = Podman::new(Suite::Installed);
-    let script = "echo started; trap 'echo bye; exit 3' TERM; while :; do sleep 1000 & wait $!; done";
-    let id = podman.run(&["--detach", "--name", "web"], &["sh", "-c", script]).ok().stdout;
-    assert_eq!(podman.command(&["exec", "web", "echo", "in"]).ok().stdout, "in\n");
-    assert_eq!(podman.command(&["exec", "web", "sh", "-c", "exit 9"]).output().code, 9);
-    assert_eq!(podman.command(&["exec", "--user", "1000", "web", "id", "-u"]).ok().stdout, "1000\n");
-    podman.command(&["pause", "web"]).ok();
-    let status = ["inspect", "--format", "{{.State.Status}}", "web"];
-    assert_eq!(podman.command(&status).ok().stdout, "paused\n");
-    podman.command(&["unpause", "web"]).ok();
-    podman.command(&["stop", "web"]).ok();
-    assert_eq!(podman.command(&["wait", "web"]).ok().stdout, "3\n");
-    assert_eq!(podman.command(&["logs", "web"]).ok().stdout, "started\nbye\n");
-    podman.command(&["rm", "web"]).ok();
-    podman.0.assert_nothing_left_of(id.trim());
 }
 
 #[test]

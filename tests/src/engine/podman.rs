@@ -1,6 +1,8 @@
 //! Podman with the runtime under test.
+use std::fs;
+
 use super::{EngineRoom, Suite};
-use crate::{Invocation, runtime};
+use crate::{Invocation, cgroup, runtime};
 
 /// Podman with an image, its own storage, and the runtime under test.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ impl Podman {
             .command("podman")
             .env("CONTAINERS_CONF", directory("containers.conf"))
             .env("HOME", home)
+            .env("PODMAN_IGNORE_CGROUPSV1_WARNING", "1")
             .args(["--root", &directory("storage"), "--runroot", &directory("runroot")])
             .args(["--tmpdir", &directory("tmp"), "--storage-driver", "vfs"])
             .arg("--runtime")
@@ -45,3 +48,15 @@ impl Podman {
     }
 }
 
+
+impl Drop for Podman {
+    /// Pods of `kube play` are below a cgroup that all Podmans share; whoever still uses a part of it, keeps that part.
+    fn drop(&mut self) {
+        for parent in cgroup::named("libpod_parent") {
+            for child in fs::read_dir(&parent).into_iter().flatten().flatten() {
+                fs::remove_dir(child.path()).ok();
+            }
+            fs::remove_dir(parent).ok();
+        }
+    }
+}
