@@ -30,6 +30,15 @@ pub fn path_with_shim() -> OsString {
     path
 }
 
+/// Where containerd keeps and offers what it has, as its settings say it.
+fn places(home: &Path) -> String {
+    let home = home.display();
+    format!(
+        "root = \"{home}/root\"\nstate = \"{home}/state\"\n\
+         [grpc]\naddress = \"{home}/socket\"\n[ttrpc]\naddress = \"{home}/socket.ttrpc\"\n"
+    )
+}
+
 impl Containerd {
     /// With its own shim, which starts the runtime's command.
     pub fn with_command(suite: Suite) -> Self {
@@ -42,23 +51,35 @@ impl Containerd {
         Self::new(suite, vec!["--runtime".into(), SHIM.into()], path_with_shim())
     }
 
-    fn new(suite: Suite, runtime: Vec<OsString>, path: OsString) -> Self {
-        let mut containerd = Self { room: EngineRoom::of(suite), runtime, path, daemon: None };
-        let config = containerd.config();
-        containerd.room.file("containerd.toml", &config);
-        containerd.boot();
-        containerd
+    /// With the runtime's shim, and what the function adds to the settings, given the place's directory.
+    pub fn configured(suite: Suite, more: impl FnOnce(&Path) -> String) -> Self {
+        let version = if suite == Suite::Sid { 3 } else { 2 };
+        let runtime = vec!["--runtime".into(), SHIM.into()];
+        Self::start(suite, runtime, path_with_shim(), |home| {
+            format!("version = {version}\n{}{}", places(home), more(home))
+        })
     }
 
     /// Without the plugin for Kubernetes, under its names of all versions.
-    fn config(&self) -> String {
-        let home = self.room.home().display();
-        format!(
-            "version = 2\nroot = \"{home}/root\"\nstate = \"{home}/state\"\n\
-             disabled_plugins = [\"io.containerd.grpc.v1.cri\", \"io.containerd.cri.v1.runtime\", \
-             \"io.containerd.cri.v1.images\"]\n\
-             [grpc]\naddress = \"{home}/socket\"\n[ttrpc]\naddress = \"{home}/socket.ttrpc\"\n"
-        )
+    fn new(suite: Suite, runtime: Vec<OsString>, path: OsString) -> Self {
+        let without = "[\"io.containerd.grpc.v1.cri\", \"io.containerd.cri.v1.runtime\", \
+                       \"io.containerd.cri.v1.images\"]";
+        Self::start(suite, runtime, path, |home| {
+            format!("version = 2\ndisabled_plugins = {without}\n{}", places(home))
+        })
+    }
+
+    fn start(
+        suite: Suite,
+        runtime: Vec<OsString>,
+        path: OsString,
+        config: impl FnOnce(&Path) -> String,
+    ) -> Self {
+        let mut containerd = Self { room: EngineRoom::of(suite), runtime, path, daemon: None };
+        let config = config(containerd.room.home());
+        containerd.room.file("containerd.toml", &config);
+        containerd.boot();
+        containerd
     }
 
     /// Starts the daemon, again after [`Containerd::crash`].
