@@ -58,16 +58,10 @@ impl Suite {
     }
 
     /// Why a test with a program of it cannot run here, if so.
-    ///
-    /// Engines of a root are only asked for by `make e2e`: they take minutes, and the roots gigabytes.
     pub fn lacks(self, program: &str) -> Option<String> {
         if self == Self::Installed {
             let there = crate::need::program(program);
             return (!there).then(|| format!("{program} is not installed (hack/setup.sh test)"));
-        }
-        let asked = std::env::var("ORLOP_E2E").unwrap_or_default();
-        if !asked.split_whitespace().any(|word| word == self.name()) {
-            return Some(format!("engines of Debian's {} run by `make e2e` only", self.name()));
         }
         let places = ["usr/bin", "usr/sbin", "usr/local/bin"];
         let there = places.iter().any(|place| self.root().join(place).join(program).exists());
@@ -87,12 +81,31 @@ macro_rules! need_engine {
 }
 
 /// Makes tests of functions that take a [`Suite`]: one for each of the three releases.
+///
+/// They are ignored but in `make e2e`: they take minutes, and the roots gigabytes.
 #[macro_export]
 macro_rules! on_each_suite {
     ($($name:ident),+ $(,)?) => {
-        mod bookworm { $(#[test] fn $name() { super::$name($crate::engine::Suite::Bookworm); })+ }
-        mod trixie { $(#[test] fn $name() { super::$name($crate::engine::Suite::Trixie); })+ }
-        mod sid { $(#[test] fn $name() { super::$name($crate::engine::Suite::Sid); })+ }
+        $crate::on_suite!(bookworm, Bookworm, $($name),+);
+        $crate::on_suite!(trixie, Trixie, $($name),+);
+        $crate::on_suite!(sid, Sid, $($name),+);
+    };
+}
+
+/// Makes tests of functions that take a [`Suite`], for one of them.
+#[macro_export]
+macro_rules! on_suite {
+    (installed, $($name:ident),+) => {
+        mod installed { $(#[test] fn $name() { super::$name($crate::engine::Suite::Installed); })+ }
+    };
+    ($module:ident, $suite:ident, $($name:ident),+) => {
+        mod $module {
+            $(#[test]
+            #[ignore = "make e2e runs it"]
+            fn $name() {
+                super::$name($crate::engine::Suite::$suite);
+            })+
+        }
     };
 }
 

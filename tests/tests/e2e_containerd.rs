@@ -1,32 +1,16 @@
 //! containerd and `ctr`, as users drive them, with the runtime's shim and with its command.
 //!
 //! With what is installed here in every run of the tests; with the engines of `hack/engines` in `make e2e`.
+use std::io::Write as _;
+
 use orlop_tests::engine::Suite;
 use orlop_tests::engine::containerd::Containerd;
 use orlop_tests::terminal::Terminal;
-use orlop_tests::{cgroup, events, need, need_engine, on_each_suite, runtime};
+use orlop_tests::{cgroup, events, need, need_engine, on_each_suite, on_suite, runtime};
 use rustix::process::Signal;
 
 on_each_suite!(command, shim, restart, shim_killed, many_ways);
-
-mod installed {
-    use super::Suite::Installed;
-
-    #[test]
-    fn command() {
-        super::command(Installed);
-    }
-
-    #[test]
-    fn shim() {
-        super::shim(Installed);
-    }
-
-    #[test]
-    fn restart() {
-        super::restart(Installed);
-    }
-}
+on_suite!(installed, command, shim, restart);
 
 /// Ends the test with SKIP unless containerd can run here.
 macro_rules! need_containerd {
@@ -63,7 +47,13 @@ fn lead_through_its_life(containerd: &Containerd, metrics: bool) {
     events::when_file(web.stdout_file(), |text| text == "up\n");
     assert_eq!(containerd.exec("web", "x", &["/bin/sh", "-c", "echo in; sleep 0.3"]).ok().stdout, "in\n");
     assert_eq!(containerd.exec("web", "y", &["/bin/sh", "-c", "exit 9"]).output().code, 9);
-    assert_eq!(containerd.exec("web", "z", &["/bin/cat"]).input(b"through\n").ok().stdout, "through\n");
+    // ctr tells of the end of its input only if it has heard that the process was made by then.
+    let (input, mut typed) = std::io::pipe().expect("a pipe");
+    let cat = containerd.exec("web", "z", &["/bin/sh", "-c", "/bin/cat; exit 8"]).stdin(input).spawn();
+    typed.write_all(b"through\n").expect("ctr reads");
+    events::when_file(cat.stdout_file(), |text| text == "through\n");
+    drop(typed);
+    assert_eq!(cat.wait().code, 8);
     let (mut terminal, peer) = Terminal::open();
     let exec = ["task", "exec", "--tty", "--exec-id", "t", "web", "/bin/sh", "-c", "/bin/tty; read x; exit $x"];
     let exec = containerd.ctr(&exec).on(&peer).spawn();

@@ -6,23 +6,10 @@ use std::fs;
 use orlop_tests::engine::Suite;
 use orlop_tests::engine::podman::Podman;
 use orlop_tests::terminal::Terminal;
-use orlop_tests::{need_engine, on_each_suite};
+use orlop_tests::{need_engine, on_each_suite, on_suite};
 
 on_each_suite!(run, life, build, network, pod, kube);
-
-mod installed {
-    use super::Suite::Installed;
-
-    #[test]
-    fn run() {
-        super::run(Installed);
-    }
-
-    #[test]
-    fn life() {
-        super::life(Installed);
-    }
-}
+on_suite!(installed, run, life);
 
 /// Makes a Podman, or ends the test with SKIP.
 macro_rules! podman {
