@@ -10,12 +10,12 @@ use orlop_protobuf::Message;
 use rustix::process::Signal;
 
 use crate::command::patience;
-use crate::{Container, Invocation, ProcessHandle, runtime};
+use crate::{Container, Invocation, ProcessHandle, criu, runtime};
 
 pub mod messages;
+pub use messages::Status;
 use messages::{
-    Any, BootstrapParams, Connected, Empty, Envelope, Extension, Forward, Options, Request, Response, Status,
-    Which,
+    Any, BootstrapParams, Connected, Empty, Envelope, Extension, Forward, Options, Request, Response, Which,
 };
 
 /// The shim's binary, which lies beside the runtime's.
@@ -45,24 +45,66 @@ pub struct Shim {
 impl Shim {
     /// Starts a shim for a container. Its state is where the container's kit looks for it.
     pub fn start(container: &Container) -> Self {
+        Self::start_as(container, |_| {})
+    }
+
+    /// Starts one that is told something else than it usually is.
+    pub fn start_as(container: &Container, change: impl FnOnce(&mut BootstrapParams)) -> Self {
+        container.bundle.save();
+        let home = container.home().to_string_lossy().into_owned();
+        let events = Events::listen(&container.home().join("events"));
+        let options = Options { root: home.clone(), ..Options::default() };
+        let options = Any { type_url: "containerd.runc.v1.Options".into(), value: options.encode() };
+        let mut params = BootstrapParams {
+            instance_id: container.id.clone(),
+            namespace: "state".into(),
+            log_level: 0,
+            containerd_ttrpc_address: format!("{home}/events"),
+            containerd_grpc_address: format!("{home}/grpc"),
+            extensions: vec![Extension { value: Some(options) }],
+            socket_dir: Some(format!("{home}/s")),
+        };
+        change(&mut params);
+        let socket = socket_of(&call_start(container, &params).ok().stdout, 3);
+        Self::at(socket, params, events)
+    }
+
+    /// Starts one as containerd did before 2.3, which says how many versions it knows, or as before 1.7, which does not.
+    pub fn start_before_2_3(container: &Container, max_version: Option<&str>) -> Self {
         container.bundle.save();
         let home = container.home().to_string_lossy().into_owned();
         let events = Events::listen(&container.home().join("events"));
         let options = Options { root: home.clone(), ..Options::default() };
         let options = Any { type_url: "containerd.runc.v1.Options".into(), value: options.encode() };
         let params = BootstrapParams {
-            instance_id: container.id.clone(),
-            namespace: "state".into(),
-            containerd_ttrpc_address: format!("{home}/events"),
-            containerd_grpc_address: format!("{home}/grpc"),
-            extensions: vec![Extension { value: Some(options) }],
-            socket_dir: Some(format!("{home}/s")),
+            extensions: vec![Extension { value: Some(options.clone()) }],
+            ..BootstrapParams::default()
         };
-        let out = call_start(container, &params).ok();
-        let answer: serde_json::Value = serde_json::from_str(&out.stdout).expect("JSON");
-        assert_eq!((&answer["version"], &answer["protocol"]), (&3.into(), &"ttrpc".into()));
-        let address = answer["address"].as_str().expect("a text");
-        let socket = PathBuf::from(address.strip_prefix("unix://").expect("a path"));
+        let mut call = Invocation::new(binary(), &container.io())
+            .args([
+                "-namespace",
+                "state",
+                "-address",
+                &format!("{home}/grpc"),
+                "-publish-binary",
+                "containerd",
+            ])
+            .args(["-id", &container.id, "start"])
+            .env("TTRPC_ADDRESS", format!("{home}/events"))
+            .current_dir(container.bundle.path())
+            .input(&options.encode());
+        if let Some(version) = max_version {
+            call = call.env("MAX_SHIM_VERSION", version);
+        }
+        let said = call.ok().stdout;
+        let socket = match max_version {
+            Some(_) => socket_of(&said, 2),
+            None => said.strip_prefix("unix://").expect("an address and nothing else").into(),
+        };
+        Self::at(socket, params, events)
+    }
+
+    fn at(socket: PathBuf, params: BootstrapParams, events: Events) -> Self {
         let who: Connected = Client::connect(&socket).call("Connect", &Which::default()).expect("an answer");
         let process = ProcessHandle::open(who.shim_pid as i32).expect("it runs");
         Self { socket, params, events, process }
@@ -84,16 +126,32 @@ impl Drop for Shim {
         self.process.signal(Signal::KILL).ok();
         self.process.wait(patience());
         self.process.reap();
+        // One that was killed leaves it.
+        std::fs::remove_file(&self.socket).ok();
     }
+}
+
+/// Where it listens, by its answer; the version of the answer has to be this one.
+fn socket_of(answer: &str, version: u32) -> PathBuf {
+    let answer: serde_json::Value = serde_json::from_str(answer).expect("JSON");
+    assert_eq!((&answer["version"], &answer["protocol"]), (&version.into(), &"ttrpc".into()));
+    let address = answer["address"].as_str().expect("a text");
+    address.strip_prefix("unix://").expect("a path").into()
 }
 
 /// `start`, as containerd 2.3 calls it.
 pub fn call_start(container: &Container, params: &BootstrapParams) -> crate::Output {
+    start_call(container, params).output()
+}
+
+/// The same, not called yet.
+pub fn start_call(container: &Container, params: &BootstrapParams) -> Invocation {
     Invocation::new(binary(), &container.io())
         .args(["-namespace", &params.namespace, "-id", &params.instance_id, "start"])
+        // Where CRIU is.
+        .env("PATH", criu::path())
         .current_dir(container.bundle.path())
         .input(&params.encode())
-        .output()
 }
 
 /// A connection to a shim, for one call at a time.
@@ -147,9 +205,20 @@ impl Client {
     /// What the shim says.
     #[track_caller]
     pub fn answer<R: Message>(&mut self) -> Result<R, Status> {
-        let (stream, payload) = read_frame(&mut self.socket).expect("an answer");
-        assert_eq!(stream, self.stream, "the answer is to another call");
+        let number = self.stream;
         self.stream += 2;
+        self.answer_to(number)
+    }
+
+    /// The answer to a call with this number.
+    ///
+    /// # Errors
+    ///
+    /// What the shim says.
+    #[track_caller]
+    pub fn answer_to<R: Message>(&mut self, number: u32) -> Result<R, Status> {
+        let (stream, payload) = read_frame(&mut self.socket).expect("an answer");
+        assert_eq!(stream, number, "the answer is to another call");
         let response = Response::decode(&payload).expect("a response");
         match response.status.filter(|status| status.code != 0) {
             Some(status) => Err(status),

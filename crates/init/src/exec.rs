@@ -53,7 +53,9 @@ fn not_a_directory(path: Str<'_>) -> orlop_sys::Result<()> {
 /// What would end the program is to end what waits in its place: the first process of a PID namespace ignores what it has
 /// no handler for. Done before anybody is told that there is a container to send signals to.
 pub fn end_by_signals() -> orlop_sys::Result<()> {
-    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM].into_iter().try_for_each(process::exit_on_signal)
+    [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT, libc::SIGTERM]
+        .into_iter()
+        .try_for_each(process::exit_on_signal)
 }
 
 /// Waits until `orlop start` connects and says so. From then on it is who hears of success and failure.

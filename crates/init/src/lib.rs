@@ -20,6 +20,7 @@
 //! | [`time`] | the time namespace |
 //! | [`home`] | `HOME` from `/etc/passwd` |
 //! | [`exec`] | finding the file, waiting for start, execve |
+//! | [`pod`] | none: without any, it is the first process of a pod |
 //! | [`report`] | what is told to the host side |
 //!
 //! Two rules hold everywhere. A failing step ends init: there is no partial recovery once privileges begin to drop. And
@@ -37,6 +38,7 @@ pub mod labels;
 pub mod machine;
 pub mod mounts;
 pub mod paths;
+pub mod pod;
 pub mod procfs;
 pub mod report;
 pub mod root;

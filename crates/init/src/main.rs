@@ -46,7 +46,8 @@ core::arch::global_asm!(
     start = sym start,
 );
 
-/// Arguments: the program's name, and the number of the descriptor of the file that it and its program lie in.
+/// Arguments: the program's name, and the number of the descriptor of the file that it and its program lie in. Without that
+/// number there is no program, and it is the first process of a pod.
 ///
 /// # Safety
 ///
@@ -56,6 +57,9 @@ unsafe extern "C" fn start(stack: *const usize) -> ! {
     let argc = unsafe { stack.read() };
     // SAFETY: the words after it are the argc addresses of the arguments, and a null pointer.
     let argv = unsafe { core::slice::from_raw_parts(stack.add(1).cast::<*const u8>(), argc) };
+    if argc == 1 {
+        orlop_init::pod::stay();
+    }
     // Nobody of the container's may look into this process or take its descriptors (CVE-2016-9962), until exec.
     if cred::set_dumpable(false).is_err() {
         process::exit(1);

@@ -227,7 +227,7 @@ impl Runtime {
             cgroups,
             rootless: self.is_rootless(),
             terminal: order.has_terminal(),
-            descriptors: if order.has_terminal() { Vec::new() } else { criu::streams::ours() },
+            descriptors: if order.has_terminal() { Vec::new() } else { criu::streams::of(order.held) },
             own_clocks: false,
         })
     }

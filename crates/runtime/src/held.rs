@@ -12,7 +12,7 @@ use crate::console::Console;
 use crate::create::Made;
 use crate::error::Result;
 use crate::id::ContainerId;
-use crate::options::CreateOptions;
+use crate::options::{CreateOptions, RestoreOptions};
 use crate::runtime::Runtime;
 
 /// What becomes standard input, output and error of a process: close-on-exec, and above 2. With a terminal they are not
@@ -61,6 +61,26 @@ impl Runtime {
         let mut order = self.order(id, options, orlop_compile::Mode::Create)?;
         order.held = Some(stdio);
         let Made { child, console, .. } = self.make(&order).map_err(|e| order.locate(e))?;
+        Ok(Held::new(child, console))
+    }
+
+    /// Makes a container of what [`Runtime::checkpoint`] saved. It runs, and the caller holds its first process. Of the
+    /// options of `create`, the console socket means nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::restore`].
+    pub fn restore_held(
+        &self,
+        id: &ContainerId,
+        create: &CreateOptions,
+        options: &RestoreOptions,
+        stdio: &Stdio,
+    ) -> Result<Held> {
+        self.check_restore(create)?;
+        let mut order = self.order(id, create, orlop_compile::Mode::Run)?;
+        order.held = Some(stdio);
+        let Made { child, console, .. } = self.remake(&order, options).map_err(|e| order.locate(e))?;
         Ok(Held::new(child, console))
     }
 }

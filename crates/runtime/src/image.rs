@@ -9,6 +9,12 @@ use orlop_sys::{Error, OwnedFd, Result, file};
 /// `orlop-init`, built for the same processor by this crate's build script.
 const MACHINE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/orlop-init"));
 
+/// The machine alone: a program that, started without arguments, stays until a signal ends it and lets no orphan become a
+/// zombie. It is what the first process of a pod can be.
+pub const fn first_process() -> &'static [u8] {
+    MACHINE
+}
+
 /// Makes the file: machine, then program, whose slots are filled with these descriptors.
 ///
 /// # Errors

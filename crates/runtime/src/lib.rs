@@ -53,6 +53,7 @@ pub use error::{Error, Result};
 pub use features::features;
 pub use held::{Held, Stdio};
 pub use id::ContainerId;
+pub use image::first_process;
 pub use options::{
     CgroupManager, CgroupsMode, CheckpointOptions, CreateOptions, CriuOptions, ExecArgs, ExecOptions,
     NetMode, NetworkLock, ProcessSource, ResourcesSource, RestoreOptions, RunOptions, Settings, TryOptions,

@@ -10,7 +10,7 @@ use crate::bundle::Bundle;
 use crate::console::{self, Console};
 use crate::create::{Made, delegate};
 use crate::draft::Draft;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
 use crate::held::Stdio;
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;

@@ -40,6 +40,13 @@ impl Runtime {
         run: &RunOptions,
         options: &RestoreOptions,
     ) -> Result<i32> {
+        self.check_restore(create)?;
+        let order = self.order(id, create, Mode::Run)?;
+        self.run_with(&order, run, || self.remake(&order, options), |_| Ok(()))
+    }
+
+    /// Refuses what a restored container cannot have.
+    pub(crate) fn check_restore(&self, create: &CreateOptions) -> Result<()> {
         criu::check_root("restore")?;
         if create.no_pivot {
             return Err(Error::unsupported(
@@ -49,11 +56,10 @@ impl Runtime {
         if self.settings.cgroup_manager == CgroupManager::Systemd {
             return Err(Error::unsupported("restore --systemd-cgroup, into a cgroup made by systemd,"));
         }
-        let order = self.order(id, create, Mode::Run)?;
-        self.run_with(&order, run, || self.remake(&order, options), |_| Ok(()))
+        Ok(())
     }
 
-    fn remake(&self, order: &Order<'_>, options: &RestoreOptions) -> Result<Made> {
+    pub(crate) fn remake(&self, order: &Order<'_>, options: &RestoreOptions) -> Result<Made> {
         let criu = Criu::find()?;
         let layout = self.layout()?;
         let host = self.facts(&order.bundle.config.spec, None)?;
@@ -79,7 +85,7 @@ impl Runtime {
         // CRIU wants the root to be a mount.
         let rootfs = &remade.state.rootfs;
         mounts.push((Some(rootfs.clone()), rootfs.clone()));
-        let swrk = criu.start(Setup { streams: true, inherit: &inherit, mounts: &mounts })?;
+        let swrk = criu.start(Setup { streams: order.held.is_none(), inherit: &inherit, mounts: &mounts })?;
         enter(&swrk, &draft, &mut opts)?;
         let on_notify = &mut |notify: &Notify, fd| remade.notice(notify, fd, &draft);
         swrk.perform(Kind::Restore, &opts, on_notify).map_err(|e| directories.explain(e))?;
@@ -107,7 +113,7 @@ fn restore_options(
     if let Some(context) = &options.lsm_mount_context {
         opts.text(opt::LSM_MOUNT_CONTEXT, context);
     }
-    let mut inherit = criu::streams::supply(&mut opts, &options.criu.image_path)?;
+    let mut inherit = criu::streams::supply(&mut opts, &options.criu.image_path, order.held)?;
     inherit.extend(criu::namespaces::supply_external(&mut opts, &compiled.launch.joins)?);
     criu::mounts::supply_external(&mut opts, &criu::mounts::of(compiled));
     Ok((opts, inherit))

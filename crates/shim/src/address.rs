@@ -18,6 +18,34 @@ pub(crate) fn socket(directory: Option<&str>, containerd: &str, namespace: &str,
     Path::new(directory).join(sha256::hex(format!("/{}", name.join("/")).as_bytes()))
 }
 
+/// The link in a bundle that says where sockets are, for those who clean up.
+const LINK: &str = "s";
+
+/// Writes down in the bundle where sockets are, if that is not the usual place.
+///
+/// # Errors
+///
+/// symlink(2) fails.
+pub(crate) fn link_directory(directory: Option<&str>, bundle: &Path) -> io::Result<()> {
+    let Some(directory) = directory.filter(|path| !path.is_empty()) else { return Ok(()) };
+    let link = bundle.join(LINK);
+    match fs::remove_file(&link) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e),
+        _ => std::os::unix::fs::symlink(directory, link),
+    }
+}
+
+/// Where the server of a bundle's container listened, as far as the bundle says: in a file, or by the link's place and the
+/// container's name.
+pub(crate) fn of_bundle(bundle: &Path, containerd: &str, namespace: &str, id: &str) -> PathBuf {
+    let written = fs::read_to_string(bundle.join("address")).ok();
+    if let Some(address) = written.as_deref().map(str::trim).filter(|address| !address.is_empty()) {
+        return path(address).into();
+    }
+    let directory = fs::read_link(bundle.join(LINK)).ok();
+    socket(directory.as_deref().and_then(Path::to_str), containerd, namespace, id)
+}
+
 /// The path of an address that may begin with `unix://`.
 pub(crate) fn path(address: &str) -> &str {
     address.strip_prefix("unix://").unwrap_or(address)
@@ -71,6 +99,22 @@ mod tests {
         let hash = sha256::hex(b"/run/containerd/containerd.sock/default/web");
         assert_eq!(socket, Path::new("/run/containerd/s").join(hash));
         assert!(socket.as_os_str().len() <= 106);
+    }
+
+    #[test]
+    fn the_bundle_says_where_the_socket_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let bundle = dir.path();
+        let usual = socket(None, "/c.sock", "ns", "web");
+        link_directory(None, bundle).unwrap();
+        assert_eq!(of_bundle(bundle, "/c.sock", "ns", "web"), usual);
+        for place in ["/run/other", "/run/another"] {
+            link_directory(Some(place), bundle).unwrap();
+            let there = of_bundle(bundle, "/c.sock", "ns", "web");
+            assert_eq!(there, Path::new(place).join(usual.file_name().unwrap()));
+        }
+        fs::write(bundle.join("address"), "unix:///run/a\n").unwrap();
+        assert_eq!(of_bundle(bundle, "/c.sock", "ns", "web"), Path::new("/run/a"));
     }
 
     #[test]

@@ -107,6 +107,13 @@ impl<S> AsFd for Jobs<S> {
     }
 }
 
+/// How much is under way, for a report.
+impl<S> std::fmt::Display for Jobs<S> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} under way, {} to come", self.running, self.waiting.len())
+    }
+}
+
 impl<S> std::fmt::Debug for Jobs<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Jobs").field("running", &self.running).finish_non_exhaustive()

@@ -4,10 +4,13 @@
 //! |---|---|
 //! | `arguments.rs` | how containerd calls it |
 //! | `start.rs`, `address.rs` | `start`: finding the server that is there, or starting one |
+//! | `placement.rs` | the server's cgroup, OOM score and cores |
+//! | `settings.rs` | options of containers |
 //! | `remove.rs` | `delete`: taking away what a dead server has left |
 //! | `info.rs` | `-info`, `-v` |
 //! | [`server`] | the server: one thread that waits for everything |
 //! | [`task`] | containers and processes: the methods of containerd's Task service |
+//! | [`sandbox`] | pods: containerd's Sandbox service |
 //! | [`stdio`] | where their streams go |
 //! | `publisher.rs` | events on their way to containerd |
 //! | [`jobs`] | what may take long |
@@ -22,10 +25,12 @@ mod info;
 mod jobs;
 mod messages;
 mod metrics;
+mod placement;
 mod publisher;
 mod reactor;
 mod remove;
 mod rootfs;
+mod sandbox;
 mod serve;
 mod server;
 mod settings;

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `messages/task.rs` | `containerd.task.v2` and `.v3`, which are the same |
 //! | `messages/events.rs` | `containerd.events`, and how they are sent |
+//! | `messages/sandbox.rs` | `containerd.runtime.sandbox.v1`, and Kubernetes' `runtime.v1` |
 //! | `messages/options.rs` | options, bootstrap, introspection |
 //! | `messages/metrics.rs` | `io.containerd.cgroups.v1` and `.v2` |
 
 pub(crate) mod events;
 pub(crate) mod metrics;
 pub(crate) mod options;
+pub(crate) mod sandbox;
 pub(crate) mod task;
 
 use std::time::{SystemTime, UNIX_EPOCH};

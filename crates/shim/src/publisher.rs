@@ -1,6 +1,7 @@
 //! Events on their way to containerd: one at a time, so that they arrive in order, and again if it was away.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io;
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -157,6 +158,20 @@ impl Publisher {
         self.not_before = Some(Instant::now() + retry);
         self.retry = (retry * 2).min(RETRY.1);
         Next::Retry(retry)
+    }
+}
+
+/// What waits for containerd, for a report.
+impl fmt::Display for Publisher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match (&self.address, &self.connection, self.sent) {
+            (None, ..) => "nobody wants them",
+            (_, None, _) if self.not_before.is_some() => "containerd is away",
+            (_, None, _) => "no connection yet",
+            (_, _, Some(_)) => "containerd has not answered the first",
+            (_, Some(_), None) => "connected",
+        };
+        write!(f, "{} to be sent, {state}", self.queue.len())
     }
 }
 

@@ -1,5 +1,7 @@
 //! The root file system as containerd asks for it: mounted over `rootfs` in the bundle, and taken away again.
 
+mod long;
+
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -86,6 +88,9 @@ fn mount_one(what: &Mount, rootfs: &Path) -> Result<()> {
     if !target.starts_with(rootfs) || target.components().any(|part| part.as_os_str() == "..") {
         let why = format!("mount target {:?} is outside of the root file system", what.target);
         return Err(Failure::new(Code::InvalidArgument, why));
+    }
+    if data.len() >= PAGE && what.kind == "overlay" {
+        return long::mount(&what.source, &target, flags, &data).map_err(failed(doing()));
     }
     if data.len() >= PAGE {
         let why = format!("{}: its options are longer than the kernel takes", doing());

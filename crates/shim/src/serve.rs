@@ -6,17 +6,16 @@ use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
-use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::dup2_stdin;
 use orlop_runtime::log::{Format, Log};
 
 use crate::address;
 use crate::arguments::Arguments;
-use crate::server::Server;
+use crate::server::{Server, Signals};
 use crate::stdio::failed;
 use crate::ttrpc::{Code, Failure, Result};
 
-/// Serves until containerd says that it is enough.
+/// Serves until containerd, or a signal, says that it is enough. (Rust's runtime ignores SIGPIPE.)
 ///
 /// # Errors
 ///
@@ -37,15 +36,12 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<Vec<u8>> {
         // Standard error goes nowhere.
         std::panic::set_hook(Box::new(|why| tracing::error!("{why}")));
     }
-    // They would end us, and nobody means that; containers and hooks have no signal blocked. On SIGTERM we end, and the
-    // containers live on.
-    let harmless = [Signal::SIGHUP, Signal::SIGUSR1, Signal::SIGUSR2];
-    harmless.into_iter().collect::<SigSet>().thread_block().map_err(failed("block signals"))?;
+    let signals = Signals::collect().map_err(failed("collect signals"))?;
     // The bundle may be taken away while we live.
     std::env::set_current_dir("/").map_err(failed("leave the bundle"))?;
     let events = std::env::var("TTRPC_ADDRESS").ok().filter(|address| !address.is_empty());
     let events = events.map(|address| PathBuf::from(address::path(&address)));
-    Server::new(listener, arguments.socket.clone(), arguments.namespace.clone(), events)
+    Server::new(listener, signals, arguments.socket.clone(), arguments.namespace.clone(), events)
         .and_then(Server::run)
         .map_err(failed("serve"))?;
     Ok(Vec::new())

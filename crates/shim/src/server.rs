@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `server/connections.rs` | accepting, reading requests, writing answers |
 //! | `server/service.rs` | which method is which function |
+//! | `server/signals.rs` | what signals mean: an end, or a report of what is waited for |
 //!
 //! Nothing in this thread waits for anything but [`Reactor::wait`]. What may take long is a job ([`crate::jobs`]), and what
 //! comes of it is dealt with here.
 
 mod connections;
 mod service;
+mod signals;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -23,9 +25,11 @@ use crate::jobs::Jobs;
 use crate::messages::events::Event;
 use crate::publisher::{Next, Publisher};
 use crate::reactor::{Interest, Reactor, Token};
+use crate::sandbox::Sandbox;
 use crate::task::{Flow, ProcessId, Tasks};
 use crate::ttrpc;
 use connections::Peer;
+pub(crate) use signals::Signals;
 
 /// A call that is to be answered: by which connection it came, and its number there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +60,8 @@ pub(crate) enum Source {
     Listener,
     /// A connection has something to read or room to write.
     Peer(u64),
+    /// A signal has come.
+    Signals,
     /// A job is done.
     Jobs,
     /// containerd answers an event.
@@ -72,6 +78,8 @@ pub(crate) enum Source {
     Drained(ProcessId),
     /// The end of a process is not kept back any longer.
     Late(ProcessId),
+    /// The process of the pod has ended.
+    Sandbox,
     /// The last events are not waited for any longer.
     Quit,
 }
@@ -86,12 +94,16 @@ const SCRATCH: usize = 32 << 10;
 pub(crate) struct Server {
     pub(crate) namespace: String,
     pub(crate) tasks: Tasks,
+    pub(crate) sandbox: Option<Sandbox>,
+    /// With the end of the pod, the shim ends too.
+    pub(crate) leaving: bool,
     pub(crate) jobs: Jobs<Self>,
     pub(crate) reactor: Reactor<Source>,
     pub(crate) flows: BTreeMap<u64, Flow>,
     pub(crate) last_flow: u64,
     /// Where bytes are on their way through.
     pub(crate) scratch: Vec<u8>,
+    signals: Signals,
     publisher: Publisher,
     publisher_token: Option<Token>,
     /// There is a moment at which the answer to an event is given up.
@@ -117,6 +129,7 @@ impl Server {
     /// Serves calls that come in at `listener`, whose file `socket` is.
     pub(crate) fn new(
         listener: UnixListener,
+        signals: Signals,
         socket: PathBuf,
         namespace: String,
         events: Option<PathBuf>,
@@ -126,12 +139,16 @@ impl Server {
         let jobs = Jobs::new()?;
         reactor.add(&listener, Interest::Readable, Source::Listener)?;
         reactor.add(&jobs, Interest::Readable, Source::Jobs)?;
+        reactor.add(&signals, Interest::Readable, Source::Signals)?;
         Ok(Self {
+            signals,
             publisher: Publisher::new(events, namespace.clone()),
             publisher_token: None,
             deadline_set: false,
             namespace,
             tasks: Tasks::new(),
+            sandbox: None,
+            leaving: false,
             jobs,
             reactor,
             flows: BTreeMap::new(),
@@ -162,6 +179,7 @@ impl Server {
         match source {
             Source::Listener => self.accept(),
             Source::Peer(peer) => self.serve(*peer),
+            Source::Signals => self.signalled(),
             Source::Jobs => {
                 for then in self.jobs.finished() {
                     then(self);
@@ -174,6 +192,7 @@ impl Server {
             Source::Memory(id) => self.memory_changed(id),
             Source::Drained(id) => self.drained(id),
             Source::Late(id) => self.tell_end(id),
+            Source::Sandbox => self.sandbox_ended(),
             Source::Quit => self.quitting = Quitting::Now,
         }
     }

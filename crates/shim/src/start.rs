@@ -1,8 +1,7 @@
 //! `start`: the answer is where the server for a container listens, which runs already or is started.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
@@ -14,14 +13,11 @@ use serde::Deserialize;
 
 use crate::address::{self, Listening};
 use crate::arguments::Arguments;
-use crate::messages::Any;
 use crate::messages::options::BootstrapParams;
-use crate::settings::TaskOptions;
+use crate::placement;
+use crate::settings::{self, TaskOptions};
 use crate::stdio::failed;
 use crate::ttrpc::{Code, Failure, Result};
-
-/// The most that is read from standard input, in bytes.
-const INPUT: u64 = 10 << 20;
 
 /// Annotations of containers that share a server: the first that is there names the group.
 const GROUPS: [&str; 2] = ["io.containerd.runc.v2.group", "io.kubernetes.cri.sandbox-id"];
@@ -45,6 +41,8 @@ struct Said {
     containerd: String,
     socket_dir: Option<String>,
     debug: bool,
+    /// Nobody else is to run on the cores of the containers.
+    own_cores: bool,
     options: TaskOptions,
     dialect: Dialect,
 }
@@ -65,10 +63,10 @@ pub(crate) fn start(arguments: &Arguments) -> Result<Vec<u8>> {
     if arguments.id.is_empty() {
         return Err(Failure::new(Code::InvalidArgument, "option -id is missing"));
     }
-    let mut input = Vec::new();
-    std::io::stdin().take(INPUT).read_to_end(&mut input).map_err(failed("read standard input"))?;
-    let said = Said::read(arguments, &input, &|name| std::env::var(name).ok())?;
+    let said = Said::read(arguments, &settings::standard_input()?, &|name| std::env::var(name).ok())?;
     let bundle = arguments.bundle.clone().unwrap_or_else(|| PathBuf::from("."));
+    // For a sandbox, which is told no more, and for `delete`.
+    said.options.save(&bundle)?;
     let group = group(&bundle).unwrap_or_else(|| arguments.id.clone());
     let socket = address::socket(said.socket_dir.as_deref(), &said.containerd, &said.namespace, &group);
     let listening = address::listen(&socket).map_err(failed(format!("listen at {}", socket.display())))?;
@@ -80,6 +78,7 @@ pub(crate) fn start(arguments: &Arguments) -> Result<Vec<u8>> {
     let address = format!("unix://{}", socket.display());
     // What containerd 1.6 reads when it comes back, and `delete` in any case.
     fs::write(bundle.join("address"), &address).map_err(failed("write the file address"))?;
+    address::link_directory(said.socket_dir.as_deref(), &bundle).map_err(failed("link the file s"))?;
     Ok(said.dialect.answer(&address))
 }
 
@@ -93,6 +92,7 @@ fn group(bundle: &Path) -> Option<String> {
 impl Said {
     /// Reads it in either dialect. An old `Any` can look like new parameters; but only those name this container.
     fn read(arguments: &Arguments, input: &[u8], env: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        let own_cores = env("SCHED_CORE").is_some_and(|value| !value.is_empty());
         let new = BootstrapParams::decode(input).ok().filter(|params| params.instance_id == arguments.id);
         if let Some(params) = new {
             let options = params.extensions.iter().filter_map(|extension| extension.value.as_ref());
@@ -103,18 +103,19 @@ impl Said {
                 containerd: params.containerd_grpc_address,
                 socket_dir: params.socket_dir,
                 debug: params.log_level < 0,
+                own_cores,
                 options: TaskOptions::read(ours)?,
                 dialect: Dialect::Json(3),
             });
         }
-        let malformed = |e| Failure::new(Code::InvalidArgument, format!("standard input is {e}"));
-        let options = Any::decode(input).map_err(malformed)?;
+        let options = settings::any(input)?;
         Ok(Self {
             namespace: arguments.namespace.clone(),
             events: env("TTRPC_ADDRESS").unwrap_or_default(),
             containerd: arguments.address.clone(),
             socket_dir: None,
             debug: arguments.debug,
+            own_cores,
             options: TaskOptions::read(Some(&options))?,
             // Those that tell do not understand a 3 before they understand parameters; all of them a 2.
             dialect: if env("MAX_SHIM_VERSION").is_some() { Dialect::Json(2) } else { Dialect::Bare },
@@ -123,9 +124,8 @@ impl Said {
 
     /// Starts the server, which finds its listening socket as standard input.
     fn spawn(&self, group: &str, socket: &Path, listener: UnixListener, arguments: &Arguments) -> Result<()> {
-        if !self.options.shim_cgroup.is_empty() {
-            let why = "ShimCgroup: a cgroup for the shim itself is not supported yet";
-            return Err(Failure::new(Code::InvalidArgument, why));
+        if self.own_cores {
+            placement::own_cores()?;
         }
         let name = std::env::args_os().next().unwrap_or_else(|| env!("CARGO_BIN_NAME").into());
         let mut command = Command::new("/proc/self/exe");
@@ -139,20 +139,17 @@ impl Said {
         }
         command.stdin(Stdio::from(OwnedFd::from(listener))).stdout(Stdio::null()).stderr(Stdio::null());
         command.process_group(0);
-        let server = command.spawn().map_err(failed("start the server"))?;
-        if let Err(e) = adjust_score(server.id()) {
+        let mut server = command.spawn().map_err(failed("start the server"))?;
+        if !self.options.shim_cgroup.is_empty() {
+            placement::join_cgroup(&self.options.shim_cgroup, server.id()).inspect_err(|_| {
+                server.kill().and_then(|()| server.wait()).ok();
+            })?;
+        }
+        if let Err(e) = placement::adjust_score(server.id()) {
             tracing::debug!("the server's OOM score: {e}");
         }
         Ok(())
     }
-}
-
-/// Lets the kernel rather end the server than containerd: one more than our own score, which is containerd's.
-fn adjust_score(server: u32) -> std::io::Result<()> {
-    let own = fs::read_to_string("/proc/self/oom_score_adj")?;
-    let score = own.trim().parse::<i32>().unwrap_or(0).saturating_add(1).min(1000);
-    let mut file = File::options().write(true).open(format!("/proc/{server}/oom_score_adj"))?;
-    std::io::Write::write_all(&mut file, score.to_string().as_bytes())
 }
 
 impl Dialect {
@@ -171,6 +168,7 @@ impl Dialect {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::messages::Any;
     use crate::messages::options::{Extension, RuncOptions};
 
     fn arguments() -> Arguments {

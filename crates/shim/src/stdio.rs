@@ -58,6 +58,15 @@ pub(crate) struct Streams {
 }
 
 impl Addresses {
+    /// Whether they are of kinds that can be opened.
+    ///
+    /// # Errors
+    ///
+    /// One is not.
+    pub(crate) fn check(&self) -> Result<()> {
+        [&self.stdin, &self.stdout, &self.stderr].into_iter().try_for_each(|one| Place::parse(one).map(drop))
+    }
+
     /// Opens everything.
     ///
     /// # Errors

@@ -7,17 +7,22 @@
 //! | `task/streams.rs` | copying, CloseIO, ResizePty, and the last output |
 //! | `task/end.rs` | how processes end: exits, Wait, Kill |
 //! | `task/delete.rs` | Delete |
-//! | `task/control.rs` | Pause, Resume, Update, Checkpoint |
+//! | `task/control.rs` | Pause, Resume, Update, Shutdown |
+//! | `task/checkpoint.rs` | Checkpoint, and Start of a container that comes from one |
 //! | `task/query.rs` | State, Pids, Stats, Connect |
-//! | `task/memory.rs` | processes that were killed for want of memory |
+//! | `task/report.rs` | all of it in words |
+//! | `task/memory.rs`, `task/levels.rs` | processes that were killed for want of memory; whose limit it was |
 
+mod checkpoint;
 mod control;
 mod create;
 mod delete;
 mod end;
 mod exec;
+mod levels;
 mod memory;
 mod query;
+mod report;
 mod streams;
 
 use std::collections::BTreeMap;
@@ -181,6 +186,8 @@ pub(crate) struct Task {
     options: TaskOptions,
     init: Process,
     execs: BTreeMap<String, Process>,
+    /// The images that it is to be restored from, until it has been.
+    checkpoint: Option<PathBuf>,
     /// The end of its first process ends the others too: it has a PID namespace of its own.
     own_pids: bool,
     paused: bool,
@@ -225,6 +232,11 @@ fn end(held: &Held) {
     if let Err(e) = killed.and_then(|()| wait(Fd::of(&held.pidfd))) {
         tracing::warn!("end process {}: {e}", held.pid);
     }
+}
+
+/// Copies to and from a new process's terminal, if it has one; else that is the end of it.
+fn connect(held: &Held, streams: &mut Streams) -> Result<()> {
+    held.terminal.as_ref().map_or(Ok(()), |master| streams.connect(master)).inspect_err(|_| end(held))
 }
 
 fn wrong_phase(doing: &str, id: &ProcessId, phase: &str) -> Failure {

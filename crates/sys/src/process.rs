@@ -108,6 +108,22 @@ pub fn default_signal(signal: i32) -> Result<()> {
     unsafe { action(signal, [0; 4]) }
 }
 
+/// Ignores SIGCHLD: children, and orphans that become ours, are gone as soon as they have ended, and are not waited for
+/// ([sigaction(2)](https://man7.org/linux/man-pages/man2/rt_sigaction.2.html), `NOTES`).
+pub fn ignore_children() -> Result<()> {
+    const SIG_IGN: u64 = 1;
+    // SAFETY: what is ignored runs no code of this program.
+    unsafe { action(libc::SIGCHLD, [SIG_IGN, 0, 0, 0]) }
+}
+
+/// Does nothing but take signals ([ppoll(2)](https://man7.org/linux/man-pages/man2/poll.2.html) of no descriptors).
+pub fn stay() -> ! {
+    loop {
+        // SAFETY: no descriptors, no time limit and no mask: the null pointers are not followed.
+        let _ = unsafe { call(libc::SYS_ppoll, [0, 0, 0, 0]) };
+    }
+}
+
 /// Lets a signal end this process, with the status that shells give to that, until it executes another program
 /// (sigaction(2)). The default action does not, in the first process of a PID namespace (pid_namespaces(7)).
 pub fn exit_on_signal(signal: i32) -> Result<()> {
@@ -127,7 +143,7 @@ pub fn exit_on_signal(signal: i32) -> Result<()> {
 ///
 /// # Safety
 ///
-/// The handler is `SIG_DFL`, or code that may interrupt this program anywhere.
+/// The handler is `SIG_DFL`, `SIG_IGN`, or code that may interrupt this program anywhere.
 unsafe fn action(signal: i32, action: [u64; 4]) -> Result<()> {
     const SIGSET_SIZE: usize = 8;
     // SAFETY: the action is only read; no old one is asked for. The caller vouches for the handler.

@@ -72,6 +72,18 @@ pub fn set_memory_policy(mode: u32, nodes: &[u8]) -> Result<()> {
     unsafe { call(libc::SYS_set_mempolicy, [mode as usize, mask, max_node]) }.map(drop)
 }
 
+/// Gives the process group of this process a core scheduling cookie of its own, which children inherit: the kernel lets no
+/// process without it run on the other threads of a core at the same time
+/// ([PR_SCHED_CORE](https://docs.kernel.org/admin-guide/hw-vuln/core-scheduling.html), Linux 5.14). `ENODEV`: no core has
+/// several threads. `EINVAL`: the kernel is built without it.
+pub fn own_cores() -> Result<()> {
+    const PR_SCHED_CORE: usize = 62;
+    const PR_SCHED_CORE_CREATE: usize = 1;
+    const PIDTYPE_PGID: usize = 2;
+    // SAFETY: numbers only.
+    unsafe { call(libc::SYS_prctl, [PR_SCHED_CORE, PR_SCHED_CORE_CREATE, 0, PIDTYPE_PGID, 0]) }.map(drop)
+}
+
 /// Sets the execution domain of this process
 /// ([personality(2)](https://man7.org/linux/man-pages/man2/personality.2.html)).
 pub fn set_personality(domain: u32) -> Result<()> {

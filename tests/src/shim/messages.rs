@@ -1,5 +1,7 @@
 //! The messages of containerd that tests need, and of the protocol that carries them.
 
+use std::collections::BTreeMap;
+
 use orlop_protobuf::messages;
 
 messages! {
@@ -13,19 +15,32 @@ messages! {
     Status { 1 code: i32, 2 message: String }
     /// What a shim is told at its start.
     BootstrapParams {
-        1 instance_id: String, 2 namespace: String, 5 containerd_ttrpc_address: String, 6 containerd_grpc_address: String,
+        1 instance_id: String, 2 namespace: String, 3 log_level: i32, 5 containerd_ttrpc_address: String, 6 containerd_grpc_address: String,
         8 extensions: Vec<Extension>, 9 socket_dir: Option<String>,
     }
     /// Options, for instance.
     Extension { 1 value: Option<Any> }
     /// Options.
-    Options { 6 binary_name: String, 7 root: String }
+    Options {
+        1 no_pivot_root: bool, 2 no_new_keyring: bool, 3 shim_cgroup: String, 4 io_uid: u32, 5 io_gid: u32,
+        6 binary_name: String, 7 root: String, 9 systemd_cgroup: bool, 10 criu_image_path: String, 11 criu_work_path: String,
+    }
+    /// Options of a runtime that containerd does not know.
+    Generic { 1 type_url: String, 2 config_path: String, 3 config_body: Vec<u8> }
     /// What a shim is.
-    RuntimeInfo { 1 name: String, 4 features: Option<Any> }
+    RuntimeInfo { 1 name: String, 3 options: Option<Any>, 4 features: Option<Any> }
     /// Make a container.
     Create {
-        1 id: String, 2 bundle: String, 4 terminal: bool, 5 stdin: String, 6 stdout: String, 7 stderr: String,
-        10 options: Option<Any>,
+        1 id: String, 2 bundle: String, 3 rootfs: Vec<Mount>, 4 terminal: bool, 5 stdin: String, 6 stdout: String, 7 stderr: String,
+        8 checkpoint: String, 10 options: Option<Any>,
+    }
+    /// A file system for its root.
+    Mount { 1 kind: String, 2 source: String, 3 target: String, 4 options: Vec<String> }
+    /// Write a container to disk.
+    Checkpoint { 1 id: String, 2 path: String, 3 options: Option<Any> }
+    /// How.
+    CheckpointOptions {
+        1 exit: bool, 6 empty_namespaces: Vec<String>, 7 cgroups_mode: String, 8 image_path: String, 9 work_path: String,
     }
     /// Add a process.
     Exec {
@@ -50,7 +65,11 @@ messages! {
     /// The answer of State.
     State { 1 id: String, 3 pid: u32, 4 status: i32, 9 exit_status: u32, 11 exec_id: String }
     /// The answer of Pids.
-    Pids { 1 processes: Vec<Pid> }
+    Pids { 1 processes: Vec<ProcessInfo> }
+    /// A process, and if it was added, its name.
+    ProcessInfo { 1 pid: u32, 2 info: Option<Any> }
+    /// That name.
+    ProcessDetails { 1 exec_id: String }
     /// The answer of Connect.
     Connected { 1 shim_pid: u32, 2 task_pid: u32 }
     /// The answer of Stats.
@@ -61,6 +80,34 @@ messages! {
     Forward { 1 envelope: Option<Envelope> }
     /// An event on its way.
     Envelope { 2 namespace: String, 3 topic: String, 4 event: Option<Any> }
+    /// It was written to disk.
+    Checkpointed { 1 container_id: String, 2 checkpoint: String }
     /// The end of a process.
     Exit { 1 container_id: String, 2 id: String, 3 pid: u32, 4 exit_status: u32 }
+
+    /// Make a pod.
+    CreateSandbox {
+        1 sandbox_id: String, 2 bundle_path: String, 4 options: Option<Any>, 5 netns_path: String,
+    }
+    /// Which pod, and in StopSandbox how long to wait: StartSandbox, Platform, StopSandbox, WaitSandbox, SandboxStatus,
+    /// PingSandbox, ShutdownSandbox, SandboxMetrics.
+    Sandbox { 1 sandbox_id: String, 2 timeout: u32 }
+    /// The answer of SandboxStatus.
+    SandboxState { 1 sandbox_id: String, 2 pid: u32, 3 state: String, 4 info: BTreeMap<String, String> }
+    /// The answer of Platform.
+    PlatformIs { 1 platform: Option<Platform> }
+    /// A platform.
+    Platform { 1 os: String, 2 architecture: String }
+    /// The answer of SandboxMetrics.
+    Metrics { 1 metrics: Option<Metric> }
+    /// A usage.
+    Metric { 2 id: String, 3 data: Option<Any> }
+    /// A pod in Kubernetes' words.
+    PodConfig { 2 hostname: String, 8 linux: Option<LinuxPod> }
+    /// Its part for Linux.
+    LinuxPod { 1 cgroup_parent: String, 2 security: Option<PodSecurity>, 3 sysctls: BTreeMap<String, String> }
+    /// What it shares.
+    PodSecurity { 1 namespaces: Option<PodNamespaces> }
+    /// Which namespaces are the pod's (0), the container's (1), the node's (2).
+    PodNamespaces { 1 network: i32, 2 pid: i32, 3 ipc: i32 }
 }

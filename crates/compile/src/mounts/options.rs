@@ -224,12 +224,13 @@ impl<'a> MountOptions<'a> {
         set.fold(0, |all, (_, attribute)| all | attribute)
     }
 
-    /// The access time attribute that is asked for. Strict is stronger than none, as for mount(2).
+    /// The access time attribute that is asked for. Strict is stronger than none, as for mount(2), and who asks for
+    /// something else than it, such as `nodiratime`, gets the kernel's default.
     fn access_times(&self) -> Option<u64> {
         match self.flags {
             f if f & MS_STRICTATIME != 0 => Some(MOUNT_ATTR_STRICTATIME),
             f if f & MS_NOATIME != 0 => Some(MOUNT_ATTR_NOATIME),
-            f if f & MS_RELATIME != 0 => Some(MOUNT_ATTR_RELATIME),
+            f if f & (MS_RELATIME | MS_NODIRATIME) != 0 => Some(MOUNT_ATTR_RELATIME),
             _ => None,
         }
     }
@@ -238,8 +239,8 @@ impl<'a> MountOptions<'a> {
     ///
     /// As with runc, a list that says anything about attributes says everything: what is not in it is cleared, unless
     /// `remount` is in it too. In another user namespace the kernel may have locked what the source had, so there only
-    /// what is explicitly unwanted is cleared. Access times stay as they are unless one is named; to one
-    /// that is unwanted the kernel's default is preferred, relatime.
+    /// what is explicitly unwanted is cleared. Access times are all set if one of them is named, and else stay as they are:
+    /// mount(2) cannot tell that one is unwanted (`atime`, `diratime`) from silence.
     pub(super) fn bind_attributes(&self, may_be_locked: bool) -> (u64, u64) {
         let set = self.plain_attributes();
         let unwanted = ATTRIBUTES.iter().filter(|(flag, _)| self.cleared & flag != 0);
@@ -251,9 +252,8 @@ impl<'a> MountOptions<'a> {
             clear |= free & !set;
         }
         match self.access_times() {
-            Some(access) => (set | access, clear | MOUNT_ATTR__ATIME),
-            None if self.cleared & (MS_NOATIME | MS_STRICTATIME) != 0 => (set, clear | MOUNT_ATTR__ATIME),
-            None => (set, clear),
+            Some(access) => (set | access, clear | MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME & !set),
+            None => (set, clear & !MOUNT_ATTR_NODIRATIME),
         }
     }
 }
@@ -328,17 +328,30 @@ mod tests {
         assert_eq!(parse(&["relatime"]).attributes(), 0);
         let all = parse(&["rnoatime", "rrelatime"]);
         assert_eq!((all.set_all, all.clear_all), (MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME));
-        assert_eq!(
-            parse(&["bind", "noatime"]).bind_attributes(true),
-            (MOUNT_ATTR_NOATIME, MOUNT_ATTR__ATIME | MOUNT_ATTR_NOSYMFOLLOW)
-        );
         let undone = parse(&["rnoatime", "ratime"]);
         assert_eq!((undone.set_all, undone.clear_all), (MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME));
         let kept = parse(&["rstrictatime", "rnorelatime", "ratime"]);
         assert_eq!((kept.set_all, kept.clear_all), (MOUNT_ATTR_STRICTATIME, MOUNT_ATTR__ATIME));
-        let cleared = |option| parse(&["bind", option]).bind_attributes(true);
-        assert_eq!(cleared("atime"), (0, MOUNT_ATTR__ATIME | MOUNT_ATTR_NOSYMFOLLOW));
-        assert_eq!(cleared("norelatime"), (0, MOUNT_ATTR_NOSYMFOLLOW));
+    }
+
+    #[test]
+    fn a_bind_mount_gets_all_access_times_anew_or_none() {
+        let all = MOUNT_ATTR__ATIME | MOUNT_ATTR_NODIRATIME;
+        let changes = |options: &[&str]| {
+            let (set, clear) = parse(&[&["bind"], options].concat()).bind_attributes(true);
+            (set, clear & all)
+        };
+        assert_eq!(changes(&["noatime"]), (MOUNT_ATTR_NOATIME, all));
+        assert_eq!(changes(&["relatime"]), (MOUNT_ATTR_RELATIME, all));
+        assert_eq!(
+            changes(&["nodiratime"]),
+            (MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_RELATIME, MOUNT_ATTR__ATIME)
+        );
+        let strict = MOUNT_ATTR_NODIRATIME | MOUNT_ATTR_STRICTATIME;
+        assert_eq!(changes(&["nodiratime", "strictatime"]), (strict, MOUNT_ATTR__ATIME));
+        for silent in ["atime", "diratime", "norelatime", "nostrictatime", "dev"] {
+            assert_eq!(changes(&[silent]), (0, 0), "{silent}");
+        }
     }
 
     #[test]

@@ -3,12 +3,13 @@
 //! `descriptors.json` in the directory of the images has one entry for each, as with runc and crun: the key under which
 //! CRIU knows what is outside.
 
-use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
 use super::{CriuError, Message, numbered, opt};
 use crate::error::{Doing, Error, Result};
+use crate::held::Stdio;
 
 const FILE: &str = "descriptors.json";
 
@@ -18,10 +19,20 @@ const STANDARD: std::ops::Range<u32> = 0..3;
 /// Device numbers of pseudo-terminals, as Linux assigns them (`devices.txt`).
 const TERMINALS: std::ops::RangeInclusive<u32> = 136..=143;
 
-/// What our own are, for a container that gets them.
-pub(crate) fn ours() -> Vec<String> {
-    let link = |number| std::fs::read_link(format!("/proc/self/fd/{number}")).unwrap_or_default();
-    STANDARD.map(|number| link(number).to_string_lossy().into_owned()).collect()
+/// What a container's are: those that its holder gives it, else our own.
+pub(crate) fn of(held: Option<&Stdio>) -> Vec<String> {
+    let link = |fd: BorrowedFd<'_>| {
+        std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default()
+    };
+    with_each(held, |each| each.map(|fd| link(fd).to_string_lossy().into_owned()).into())
+}
+
+fn with_each<R>(held: Option<&Stdio>, work: impl FnOnce([BorrowedFd<'_>; 3]) -> R) -> R {
+    if let Some(held) = held {
+        return work(held.each().map(AsFd::as_fd));
+    }
+    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    work([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])
 }
 
 /// For a dump. Pipes CRIU finds by itself; of files and terminals outside it has to be told.
@@ -67,20 +78,23 @@ fn outside(pid: i32, number: u32, mounts: &[u64]) -> Option<String> {
     is_terminal.then(|| format!("tty[{:x}:{:x}]", file.rdev(), file.dev()))
 }
 
-/// For restoring: what was outside is replaced by what we have under the same number. CRIU inherits copies: it has uses
-/// of its own for the standard ones. It deals with the rest itself.
+/// For restoring: what was outside is replaced by what the holder, or this process, has in the same place. CRIU inherits
+/// copies: it has uses of its own for the standard ones. It deals with the rest itself.
 ///
 /// # Errors
 ///
 /// [`CriuError::Images`]: this is no checkpoint of a container.
-pub(crate) fn supply(opts: &mut Message, images: &Path) -> Result<Vec<OwnedFd>> {
+pub(crate) fn supply(opts: &mut Message, images: &Path, held: Option<&Stdio>) -> Result<Vec<OwnedFd>> {
     let path = images.join(FILE);
     let bad = |why: String| CriuError::Images { path: path.clone(), why };
     let text = std::fs::read(&path).map_err(|e| bad(format!("this is no checkpoint of a container: {e}")))?;
     let keys: Vec<String> = serde_json::from_slice(&text).map_err(|e| bad(e.to_string()))?;
-    let (stdin, stdout, stderr) = (std::io::stdin(), std::io::stdout(), std::io::stderr());
+    with_each(held, |each| inherit(opts, &keys, each))
+}
+
+fn inherit(opts: &mut Message, keys: &[String], each: [BorrowedFd<'_>; 3]) -> Result<Vec<OwnedFd>> {
     let mut inherit = Vec::new();
-    for (key, own) in keys.iter().zip([stdin.as_fd(), stdout.as_fd(), stderr.as_fd()]) {
+    for (key, own) in keys.iter().zip(each) {
         if ["pipe:", "file[", "tty["].iter().any(|kind| key.starts_with(kind)) {
             let copy = own.try_clone_to_owned().doing(|| format!("copy a descriptor for {key}"))?;
             opts.message(opt::INHERIT_FD, &numbered(key, copy.as_raw_fd() as u32));

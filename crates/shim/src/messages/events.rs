@@ -26,6 +26,8 @@ messages! {
     TaskPaused { 1 container_id: String }
     /// It goes on.
     TaskResumed { 1 container_id: String }
+    /// It was written to disk.
+    TaskCheckpointed { 1 container_id: String, 2 checkpoint: String }
     /// An event on its way.
     Envelope { 1 timestamp: Option<Timestamp>, 2 namespace: String, 3 topic: String, 4 event: Option<Any> }
     /// The call that carries it.
@@ -59,4 +61,5 @@ events! {
     TaskExecStarted "exec-started"
     TaskPaused "paused"
     TaskResumed "resumed"
+    TaskCheckpointed "checkpointed"
 }

@@ -14,6 +14,12 @@ messages! {
     }
     /// What Kubernetes' plug-in of containerd hands on for runtimes that it does not know (`runtimeoptions.v1.Options`).
     RuntimeOptions { 1 type_url: String, 2 config_path: String, 3 config_body: Vec<u8> }
+    /// How a container is written to disk (`containerd.runc.v1.CheckpointOptions`).
+    CheckpointOptions {
+        1 exit: bool, 2 open_tcp: bool, 3 external_unix_sockets: bool, 4 terminal: bool, 5 file_locks: bool,
+        6 empty_namespaces: Vec<String>, 7 cgroups_mode: String, 8 image_path: String, 9 work_path: String,
+        10 parent_path: String,
+    }
     /// Whose process one is (`containerd.runc.v1.ProcessDetails`).
     ProcessDetails { 1 exec_id: String }
     /// What containerd tells a shim that it starts, since 2.3 (`containerd.runtime.bootstrap.v1`).

@@ -24,6 +24,13 @@ pub(super) struct Peer {
     calls: usize,
 }
 
+impl Peer {
+    /// How many calls are not answered yet.
+    pub(super) const fn calls(&self) -> usize {
+        self.calls
+    }
+}
+
 impl Server {
     /// Takes a connection, if its other end is of our own user: nobody else has anything to say here (CVE-2020-15257).
     pub(super) fn accept(&mut self) {

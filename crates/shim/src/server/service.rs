@@ -3,18 +3,26 @@
 use orlop_protobuf::Message;
 
 use super::{Answer, Call, Server};
+use crate::messages::sandbox::{CreateSandboxRequest, SandboxRequest, SandboxStatusRequest};
 use crate::messages::task::{
     CheckpointTaskRequest, CloseIORequest, ConnectRequest, CreateTaskRequest, DeleteRequest,
     ExecProcessRequest, KillRequest, PauseRequest, PidsRequest, ResizePtyRequest, ResumeRequest,
     StartRequest, StateRequest, StatsRequest, UpdateTaskRequest, WaitRequest,
 };
+use crate::sandbox::platform;
 use crate::ttrpc::{Code, Failure, Request, Result};
 
 /// The services, which are the same: a daemon speaks the older one to what it took over from an older one.
 const SERVICES: [&str; 2] = ["containerd.task.v2.Task", "containerd.task.v3.Task"];
 
+/// Pods.
+const SANDBOX: &str = "containerd.runtime.sandbox.v1.Sandbox";
+
 impl Server {
     pub(super) fn dispatch(&mut self, call: Call, request: &Request) -> Answer {
+        if request.service == SANDBOX {
+            return self.dispatch_sandbox(call, request);
+        }
         if !SERVICES.contains(&request.service.as_str()) {
             return Err(Failure::new(
                 Code::Unimplemented,
@@ -31,7 +39,7 @@ impl Server {
             "Pids" => self.pids(&read::<PidsRequest>(payload)?.id),
             "Pause" => self.pause(call, read::<PauseRequest>(payload)?.id, true),
             "Resume" => self.pause(call, read::<ResumeRequest>(payload)?.id, false),
-            "Checkpoint" => self.checkpoint(&read::<CheckpointTaskRequest>(payload)?),
+            "Checkpoint" => self.checkpoint(call, read::<CheckpointTaskRequest>(payload)?),
             "Kill" => self.kill(&read::<KillRequest>(payload)?),
             "ResizePty" => self.resize(&read::<ResizePtyRequest>(payload)?),
             "CloseIO" => self.close_io(&read::<CloseIORequest>(payload)?),
@@ -40,9 +48,30 @@ impl Server {
             "Stats" => self.stats(&read::<StatsRequest>(payload)?.id),
             "Connect" => self.connect(&read::<ConnectRequest>(payload)?.id),
             "Shutdown" => self.shutdown(),
-            method => Err(Failure::new(Code::Unimplemented, format!("there is no method {method:?}"))),
+            method => Err(no_method(method)),
         }
     }
+
+    fn dispatch_sandbox(&mut self, call: Call, request: &Request) -> Answer {
+        let payload = &request.payload;
+        let id = || read::<SandboxRequest>(payload).map(|request| request.sandbox_id);
+        match request.method.as_str() {
+            "CreateSandbox" => self.create_sandbox(&read::<CreateSandboxRequest>(payload)?),
+            "StartSandbox" => self.start_sandbox(call, &id()?),
+            "Platform" => platform(),
+            "StopSandbox" => self.stop_sandbox(call, &id()?),
+            "WaitSandbox" => self.wait_sandbox(call, &id()?),
+            "SandboxStatus" => self.sandbox_status(&read::<SandboxStatusRequest>(payload)?),
+            "PingSandbox" => self.ping_sandbox(&id()?),
+            "ShutdownSandbox" => self.shutdown_sandbox(call, &id()?),
+            "SandboxMetrics" => self.sandbox_metrics(&id()?),
+            method => Err(no_method(method)),
+        }
+    }
+}
+
+fn no_method(method: &str) -> Failure {
+    Failure::new(Code::Unimplemented, format!("there is no method {method:?}"))
 }
 
 fn read<M: Message>(payload: &[u8]) -> Result<M> {

@@ -81,15 +81,15 @@ fn regular(file: &File, path: &Path) -> Result<()> {
 /// A FIFO is opened for reading too: it has a reader then whatever becomes of containerd, and bytes wait in it.
 fn open_path(path: &Path) -> Result<OwnedFd> {
     let doing = || format!("open {}", path.display());
-    let kind = fs::metadata(path).map_err(failed(doing()))?.file_type();
+    let kind = fs::symlink_metadata(path).map_err(failed(doing()))?.file_type();
     let mut options = OpenOptions::new();
-    options.custom_flags(libc::O_NOCTTY | libc::O_NONBLOCK);
+    options.custom_flags(libc::O_NOFOLLOW | libc::O_NOCTTY | libc::O_NONBLOCK);
     if kind.is_fifo() {
         options.read(true).write(true);
     } else if kind.is_file() {
         options.append(true);
     } else {
-        let why = format!("{} is neither a FIFO nor a file", path.display());
+        let why = format!("{} is neither a FIFO nor a file, and links are not followed", path.display());
         return Err(Failure::new(Code::InvalidArgument, why));
     }
     options.open(path).map(OwnedFd::from).map_err(failed(doing()))

@@ -1,4 +1,4 @@
-//! Pause, Resume, Update, Checkpoint.
+//! Pause, Resume, Update, Shutdown.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use orlop_spec::ResourcesDocument;
 
 use super::{Phase, ProcessId, task, wrong_phase};
 use crate::messages::events::{TaskPaused, TaskResumed};
-use crate::messages::task::{CheckpointTaskRequest, UpdateTaskRequest};
+use crate::messages::task::UpdateTaskRequest;
 use crate::server::{Answer, Call, Server, empty};
 use crate::ttrpc::{Code, Failure, Result};
 
@@ -60,14 +60,10 @@ impl Server {
         Ok(None)
     }
 
-    pub(crate) fn checkpoint(&mut self, request: &CheckpointTaskRequest) -> Answer {
-        task(&mut self.tasks, &request.id)?;
-        Err(Failure::unimplemented("writing a container to disk"))
-    }
-
     /// Ends, if nothing is left to do; else there will be another call.
     pub(crate) fn shutdown(&mut self) -> Answer {
-        if self.tasks.is_empty() {
+        // A pod ends by a call of its own.
+        if self.tasks.is_empty() && self.sandbox.is_none() {
             self.quit();
         }
         empty()

@@ -25,6 +25,8 @@ struct Making {
     options: TaskOptions,
     addresses: Addresses,
     whose: Whose,
+    /// Its processes come from a checkpoint, when it is started.
+    restored: bool,
 }
 
 impl Server {
@@ -32,9 +34,6 @@ impl Server {
         if self.tasks.contains_key(&request.id) {
             let why = format!("container {:?} already exists", request.id);
             return Err(Failure::new(Code::AlreadyExists, why));
-        }
-        if !request.checkpoint.is_empty() {
-            return Err(Failure::unimplemented("creating a container from a checkpoint"));
         }
         let options = TaskOptions::read(request.options.as_ref())?;
         let runtime = Arc::new(Runtime::new(options.settings(&self.namespace))?);
@@ -49,6 +48,7 @@ impl Server {
             options: options.clone(),
             addresses: addresses.clone(),
             whose: self.whose(&request.id, &options),
+            restored: !request.checkpoint.is_empty(),
         };
         let task = Task {
             id: making.id.clone(),
@@ -57,6 +57,7 @@ impl Server {
             options,
             init: Process::new(addresses, Phase::Making),
             execs: std::collections::BTreeMap::new(),
+            checkpoint: making.restored.then(|| PathBuf::from(&request.checkpoint)),
             own_pids: false,
             paused: false,
             busy: true,
@@ -72,9 +73,9 @@ impl Server {
         Ok(None)
     }
 
-    fn created(&mut self, call: Call, request: &CreateTaskRequest, made: Result<(Held, Streams)>) {
+    fn created(&mut self, call: Call, request: &CreateTaskRequest, made: Result<Option<(Held, Streams)>>) {
         let id = ProcessId::new(&request.id, "");
-        let (held, streams) = match made {
+        let made = match made {
             Ok(made) => made,
             Err(failure) => {
                 let waiting =
@@ -85,15 +86,11 @@ impl Server {
                 return self.answer(call, Err(failure));
             }
         };
-        let pid = held.pid as u32;
         let Some(task) = self.tasks.get_mut(&request.id) else { return };
-        let streams = task.init.hold(held, streams);
         task.init.phase = Phase::Created;
         task.busy = false;
-        task.own_pids = has_own_pids(&task.bundle);
-        task.cgroup = task.runtime.cgroup(&task.id).unwrap_or_default();
-        self.watch_memory(&request.id);
-        self.copy(&id, streams);
+        // What is to be restored has no process before it is started.
+        let pid = made.map_or(0, |(held, streams)| self.hold_first(&id, held, streams));
         self.publish(&TaskCreate {
             container_id: request.id.clone(),
             bundle: request.bundle.clone(),
@@ -104,11 +101,23 @@ impl Server {
                 stderr: request.stderr.clone(),
                 terminal: request.terminal,
             }),
-            checkpoint: String::new(),
+            checkpoint: request.checkpoint.clone(),
             pid,
         });
         self.answer(call, done(&CreateTaskResponse { pid }));
         self.watch_process(&id);
+    }
+
+    /// A container has its first process; the number of that.
+    pub(super) fn hold_first(&mut self, id: &ProcessId, held: Held, streams: Streams) -> u32 {
+        let pid = held.pid as u32;
+        let Some(task) = self.tasks.get_mut(&id.container) else { return pid };
+        let streams = task.init.hold(held, streams);
+        task.own_pids = has_own_pids(&task.bundle);
+        task.cgroup = task.runtime.cgroup(&task.id).unwrap_or_default();
+        self.watch_memory(&id.container);
+        self.copy(id, streams);
+        pid
     }
 
     pub(crate) fn start(&mut self, call: Call, request: &StartRequest) -> Answer {
@@ -124,6 +133,9 @@ impl Server {
         }
         task.begin()?;
         task.init.phase = Phase::Starting;
+        if task.checkpoint.is_some() {
+            return self.restore(call, id);
+        }
         let (runtime, container) = (Arc::clone(&task.runtime), task.id.clone());
         let start = move || runtime.start(&container).map_err(Failure::from);
         self.jobs.start(start, move |server: &mut Self, started| server.started(call, &id, started));
@@ -165,11 +177,12 @@ impl Server {
 }
 
 impl Making {
-    fn make(self) -> Result<(Held, Streams)> {
+    fn make(self) -> Result<Option<(Held, Streams)>> {
         self.options.save(&self.bundle)?;
         let rootfs = self.bundle.join("rootfs");
         rootfs::mount_all(&self.mounts, &rootfs)?;
-        let made = self.launch();
+        let made =
+            if self.restored { self.addresses.check().map(|()| None) } else { self.launch().map(Some) };
         if made.is_err()
             && !self.mounts.is_empty()
             && let Err(e) = rootfs::unmount_all(&rootfs)
@@ -195,13 +208,11 @@ impl Making {
                 return Err(e.into());
             }
         };
-        if let Some(master) = &held.terminal
-            && let Err(failure) = streams.connect(master)
-        {
-            super::end(&held);
-            self.runtime.delete(&self.id, true)?;
-            return Err(failure);
-        }
+        super::connect(&held, &mut streams).inspect_err(|_| {
+            if let Err(e) = self.runtime.delete(&self.id, true) {
+                tracing::warn!("{e}");
+            }
+        })?;
         Ok((held, streams))
     }
 }

@@ -129,11 +129,12 @@ impl Server {
         if let Err(failure) = deleted {
             return self.answer(call, Err(failure));
         }
-        let exit = task.init.exit().unwrap_or_else(|| Exit::now(137));
         let pid = task.init.pid;
+        // What was to be restored never had a process that could be killed.
+        let exit = task.init.exit().unwrap_or_else(|| Exit::now(if pid == 0 { 0 } else { 137 }));
         self.forget_memory(&id.container);
         if let Some(task) = self.tasks.remove(&id.container) {
-            for waiting in task.execs.into_values().flat_map(|exec| exec.waiting) {
+            for waiting in task.execs.into_values().chain([task.init]).flat_map(|process| process.waiting) {
                 self.answer(
                     waiting,
                     Err(Failure::new(crate::ttrpc::Code::NotFound, "the container was deleted")),

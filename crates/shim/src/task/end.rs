@@ -116,6 +116,15 @@ impl Server {
         Ok(None)
     }
 
+    /// Kills every process of every container: their pod ends.
+    pub(crate) fn kill_all(&self) {
+        for task in self.tasks.values().filter(|task| task.init.pidfd.is_some()) {
+            if let Err(e) = task.runtime.kill(&task.id, libc::SIGKILL, true) {
+                tracing::warn!("kill container {}: {e}", task.id.as_str());
+            }
+        }
+    }
+
     pub(crate) fn kill(&mut self, request: &KillRequest) -> Answer {
         let id = ProcessId::new(&request.id, &request.exec_id);
         let gone = || Failure::new(Code::NotFound, format!("process {:?} already finished", id.name()));

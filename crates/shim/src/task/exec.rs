@@ -121,11 +121,6 @@ fn launch(
             return Err(e.into());
         }
     };
-    if let Some(master) = &held.terminal
-        && let Err(failure) = streams.connect(master)
-    {
-        super::end(&held);
-        return Err(failure);
-    }
+    super::connect(&held, &mut streams)?;
     Ok((held, streams))
 }

@@ -5,6 +5,7 @@ use std::io::{Read as _, Seek as _};
 
 use orlop_cgroups::Cgroup;
 
+use super::levels::Levels;
 use super::{Task, task};
 use crate::messages::events::TaskOOM;
 use crate::reactor::{Interest, Token};
@@ -14,6 +15,8 @@ use crate::server::{Server, Source};
 #[derive(Debug, Default)]
 pub(crate) struct Watch {
     told: u64,
+    /// Where limits can be hit.
+    levels: Levels,
     /// `memory.events`, in version 2. It must be held open: a change is reported once for each open file.
     file: Option<(File, Token)>,
 }
@@ -23,6 +26,7 @@ impl Server {
     pub(super) fn watch_memory(&mut self, id: &str) {
         let Ok(task) = task(&mut self.tasks, id) else { return };
         let Some(cgroup) = &task.cgroup else { return };
+        task.memory.levels = Levels::of(cgroup);
         let path = cgroup.location().v2.path().join("memory.events");
         let Ok(mut file) = File::open(path) else { return };
         // What was not read once is not reported.
@@ -54,6 +58,10 @@ impl Server {
         let kills = task.cgroup.as_ref().map_or(0, kills);
         if kills > task.memory.told {
             task.memory.told = kills;
+            tracing::warn!(
+                "a process of container {id} was killed for want of memory: {}",
+                task.memory.levels.hit()
+            );
             self.publish(&TaskOOM { container_id: id.to_owned() });
         }
     }

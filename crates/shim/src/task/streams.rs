@@ -18,6 +18,23 @@ pub(crate) struct Flow {
     to: Option<Token>,
 }
 
+impl Flow {
+    pub(super) const fn owner(&self) -> &ProcessId {
+        &self.owner
+    }
+}
+
+/// What it waits for, for a report.
+impl std::fmt::Display for Flow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.copy.has_pending() {
+            "waits for room to write"
+        } else {
+            "waits for something to read"
+        })
+    }
+}
+
 impl Server {
     /// Copies the streams of a process from now on.
     pub(super) fn copy(&mut self, id: &ProcessId, streams: Streams) {

@@ -56,10 +56,6 @@ impl Failure {
     pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }
-
-    pub(crate) fn unimplemented(what: &str) -> Self {
-        Self::new(Code::Unimplemented, format!("{what} is not supported yet"))
-    }
 }
 
 impl From<Error> for Failure {

@@ -1,0 +1,160 @@
+//! What is asked of a pod: which namespaces its containers share.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use orlop_protobuf::Message as _;
+
+use crate::messages::sandbox::{CreateSandboxRequest, NamespaceOption, PodSandboxConfig};
+use crate::ttrpc::{Code, Failure, Result};
+
+/// The kind of options that Kubernetes' plug-in of containerd sends.
+const KIND: &str = "runtime.v1.PodSandboxConfig";
+
+/// Whose namespaces they are, as Kubernetes numbers it.
+const POD: i32 = 0;
+const CONTAINER: i32 = 1;
+const NODE: i32 = 2;
+
+/// A pod. What is not its own is the host's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) hostname: String,
+    /// Made by somebody else; absent is the host's.
+    pub(super) network: Option<PathBuf>,
+    pub(super) own_ipc: bool,
+    pub(super) own_uts: bool,
+    /// Containers see each other's processes.
+    pub(super) shares_pids: bool,
+    pub(super) sysctls: BTreeMap<String, String>,
+    /// The cgroup in which those of its containers are; empty is none.
+    pub(super) cgroup_parent: String,
+}
+
+impl Wanted {
+    /// Without a description, a pod has namespaces of its own for IPC and host names, and the network that was made for it.
+    ///
+    /// # Errors
+    ///
+    /// It asks for what is not there.
+    pub(super) fn read(request: &CreateSandboxRequest) -> Result<Self> {
+        if !request.rootfs.is_empty() {
+            return Err(refused("it has no root file system of its own"));
+        }
+        let network = Some(PathBuf::from(&request.netns_path)).filter(|path| !path.as_os_str().is_empty());
+        let own = Self { network, own_ipc: true, own_uts: true, ..Self::default() };
+        match request.options.as_ref().filter(|any| !any.type_url.is_empty()) {
+            None => Ok(own),
+            Some(any) if any.name() == KIND => {
+                let config = PodSandboxConfig::decode(&any.value).map_err(|e| refused(&e.to_string()))?;
+                own.described(config)
+            }
+            Some(any) => Err(refused(&format!("options of an unknown type, {:?}", any.name()))),
+        }
+    }
+
+    fn described(self, config: PodSandboxConfig) -> Result<Self> {
+        let linux = config.linux.unwrap_or_default();
+        let shared = linux.security_context.unwrap_or_default().namespace_options.unwrap_or_default();
+        check(&shared)?;
+        if (shared.network == NODE) == self.network.is_some() {
+            return Err(refused("its network is the node's, or one that was made for it"));
+        }
+        Ok(Self {
+            hostname: config.hostname,
+            own_ipc: shared.ipc == POD,
+            // Who has the node's network has its name too.
+            own_uts: shared.network != NODE,
+            shares_pids: shared.pid == POD,
+            sysctls: linux.sysctls,
+            cgroup_parent: linux.cgroup_parent,
+            ..self
+        })
+    }
+
+    /// Whether a process has to be there: somebody has to be the first of a PID namespace. It sets kernel parameters too, as
+    /// a container's does.
+    pub(super) fn needs_process(&self) -> bool {
+        self.shares_pids || !self.sysctls.is_empty()
+    }
+}
+
+fn check(shared: &NamespaceOption) -> Result<()> {
+    if shared.userns_options.as_ref().is_some_and(|user| user.mode != NODE) {
+        let why = "a user namespace for a whole pod is not supported; containerd's own sandboxes (podsandbox) have it";
+        return Err(refused(why));
+    }
+    let known = [POD, NODE].contains(&shared.network)
+        && [POD, NODE].contains(&shared.ipc)
+        && [POD, CONTAINER, NODE].contains(&shared.pid);
+    if known { Ok(()) } else { Err(refused(&format!("namespaces that no pod has: {shared:?}"))) }
+}
+
+fn refused(why: &str) -> Failure {
+    Failure::new(Code::InvalidArgument, format!("sandbox: {why}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::sandbox::{LinuxPodSandboxConfig, LinuxSandboxSecurityContext, UserNamespace};
+    use crate::messages::{Any, Mount};
+
+    fn read(shared: NamespaceOption, netns_path: &str) -> Result<Wanted> {
+        let security_context = Some(LinuxSandboxSecurityContext { namespace_options: Some(shared) });
+        let cgroup_parent = "/pods".into();
+        let linux = Some(LinuxPodSandboxConfig {
+            cgroup_parent,
+            security_context,
+            ..LinuxPodSandboxConfig::default()
+        });
+        let config = PodSandboxConfig { hostname: "pod".into(), linux };
+        let options = Some(Any::of(KIND, &config));
+        Wanted::read(&CreateSandboxRequest {
+            options,
+            netns_path: netns_path.into(),
+            ..CreateSandboxRequest::default()
+        })
+    }
+
+    #[test]
+    fn pods_share_what_kubernetes_says() {
+        let usual = NamespaceOption { pid: CONTAINER, ..NamespaceOption::default() };
+        let wanted = read(usual, "/run/netns/x").unwrap();
+        assert!(wanted.own_ipc && wanted.own_uts && !wanted.shares_pids && !wanted.needs_process());
+        assert_eq!((wanted.network, wanted.hostname.as_str()), (Some("/run/netns/x".into()), "pod"));
+        assert_eq!(wanted.cgroup_parent, "/pods");
+        assert!(
+            read(NamespaceOption::default(), "/n").unwrap().needs_process(),
+            "the pod's own PID namespace"
+        );
+        let host = NamespaceOption { network: NODE, pid: NODE, ipc: NODE, ..NamespaceOption::default() };
+        let wanted = read(host, "").unwrap();
+        assert!(!wanted.own_ipc && !wanted.own_uts && !wanted.needs_process());
+        assert_eq!(Wanted::read(&CreateSandboxRequest::default()).unwrap().network, None);
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused() {
+        let user = NamespaceOption {
+            userns_options: Some(UserNamespace { mode: POD }),
+            ..NamespaceOption::default()
+        };
+        assert!(read(user, "/n").unwrap_err().message.contains("user namespace"));
+        let node = NamespaceOption { network: NODE, ..NamespaceOption::default() };
+        for (shared, path) in [
+            (NamespaceOption::default(), ""),
+            (node, "/n"),
+            (NamespaceOption { pid: 3, ..NamespaceOption::default() }, "/n"),
+            (NamespaceOption { ipc: CONTAINER, ..NamespaceOption::default() }, "/n"),
+        ] {
+            assert_eq!(read(shared, path).unwrap_err().code, Code::InvalidArgument);
+        }
+        let rootfs =
+            CreateSandboxRequest { rootfs: vec![Mount::default()], ..CreateSandboxRequest::default() };
+        assert!(Wanted::read(&rootfs).unwrap_err().message.contains("root"));
+        let options = Some(Any { type_url: "x.Pod".into(), value: Vec::new() });
+        let strange = CreateSandboxRequest { options, ..CreateSandboxRequest::default() };
+        assert!(Wanted::read(&strange).unwrap_err().message.contains("x.Pod"));
+    }
+}

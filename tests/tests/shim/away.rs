@@ -1,0 +1,78 @@
+//! containerd is away; and signals.
+
+use std::fs;
+
+use orlop_protobuf::Message as _;
+use orlop_tests::command::patience;
+use orlop_tests::shim::messages::{Create, Deleted, Pid};
+use orlop_tests::{Container, ProcessHandle, shim};
+use rustix::process::Signal;
+
+use crate::stage::Stage;
+
+#[test]
+fn events_wait_for_a_containerd_that_is_away() {
+    let mut stage = Stage::new(Container::sh("exit 0"));
+    let (here, away) = (stage.path("events"), stage.path("away"));
+    fs::rename(&here, &away).unwrap();
+    stage.create();
+    stage.start();
+    let first = stage.which();
+    assert_eq!(stage.wait(&first), 0);
+    fs::rename(&away, &here).unwrap();
+    stage.delete(&first);
+    assert_eq!(stage.topics("/tasks/delete"), ["create", "start", "exit", "delete"]);
+}
+
+#[test]
+fn a_signal_ends_the_shim_and_no_container() {
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut stage = Stage::new(Container::lasting());
+        let pid = stage.create();
+        stage.start();
+        let init = ProcessHandle::open(pid as i32).unwrap();
+        for harmless in [Signal::HUP, Signal::USR2, Signal::PIPE] {
+            stage.shim.process.signal(harmless).unwrap();
+        }
+        let first = stage.which();
+        assert_eq!(stage.status(&first), 2, "running");
+        stage.shim.process.signal(signal).unwrap();
+        assert_eq!(stage.shim.process.reap(), Some(0), "an end in good order");
+        assert!(!stage.shim.socket.exists());
+        assert!(!init.ended());
+        assert_eq!(stage.topics("/tasks/start"), ["create", "start"]);
+        // What containerd does then.
+        let (id, bundle) = (stage.container.id.clone(), stage.container.bundle.path().to_owned());
+        let arguments = ["-namespace", "state", "-id", &id, "-bundle", &bundle.to_string_lossy(), "delete"];
+        let deleted = Deleted::decode(&shim::bytes(&arguments, &[], &bundle)).unwrap();
+        assert_eq!(deleted, Deleted { pid, exit_status: 137 });
+        assert!(init.wait(patience()));
+    }
+}
+
+#[test]
+fn a_signal_has_the_shim_say_what_it_waits_for() {
+    let (mut stage, mut log) = Stage::logged(Container::lasting());
+    let _stdout = stage.fifo("out");
+    let request = Create { stdout: stage.text("out"), ..stage.request() };
+    let pid = stage.client.call::<Pid>("Create", &request).unwrap().pid;
+    stage.start();
+    let mut waiting = stage.shim.connect();
+    let first = stage.which();
+    waiting.send("Wait", &first);
+    // An answer to a later call shows that the earlier one was read; they come by two connections.
+    while {
+        stage.shim.process.signal(Signal::USR1).unwrap();
+        let lines: Vec<_> =
+            std::iter::from_fn(|| Some(log.line())).take_while(|l| !l.contains("that is all")).collect();
+        let text = lines.join("\n");
+        let process = format!("container {}: running, pid {pid}", stage.container.id);
+        assert!(text.contains(&process), "{text}");
+        assert!(text.contains("waits for something to read"), "{text}");
+        assert!(text.contains("jobs: 0 under way"), "{text}");
+        !text.contains("1 wait for its end")
+    } {}
+    stage.kill(9);
+    stage.wait(&first);
+    stage.delete(&first);
+}

@@ -1,0 +1,282 @@
+//! The Sandbox service: pods, and containers in them as containerd's plug-in for Kubernetes makes them.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use orlop_protobuf::Message;
+use orlop_tests::command::patience;
+use orlop_tests::shim::messages::{
+    Create, CreateSandbox, Deleted, Empty, Ended, LinuxPod, Metrics, Options, Pid, PlatformIs, PodConfig,
+    PodNamespaces, PodSecurity, Sandbox, SandboxState, Which,
+};
+use orlop_tests::shim::{Client, Status};
+use orlop_tests::{Container, Fifo, ProcessHandle, cgroup, need, shim};
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::stage::{EXISTS, INVALID, NOT_FOUND, PRECONDITION, Stage, UNIMPLEMENTED, any};
+
+const SERVICE: &str = "containerd.runtime.sandbox.v1.Sandbox";
+
+/// Each container's own PID namespace, as Kubernetes has it unless it is told otherwise.
+const SEPARATE: PodNamespaces = PodNamespaces { network: 0, pid: 1, ipc: 0 };
+const SHARED: PodNamespaces = PodNamespaces { network: 0, pid: 0, ipc: 0 };
+
+/// A shim that was started for a pod, and whoever has made its network.
+struct Pod {
+    stage: Stage,
+    network: Container,
+}
+
+impl Pod {
+    fn new() -> Self {
+        let network = Container::lasting();
+        network.up();
+        let mut stage = Stage::new(Container::lasting());
+        stage.client.service = SERVICE;
+        Self { stage, network }
+    }
+
+    fn which(&self) -> Sandbox {
+        Sandbox { sandbox_id: self.stage.container.id.clone(), ..Sandbox::default() }
+    }
+
+    fn create(&mut self, namespaces: PodNamespaces, linux: LinuxPod) -> Result<Empty, Status> {
+        let security = Some(PodSecurity { namespaces: Some(namespaces) });
+        let config = PodConfig { hostname: "mypod".into(), linux: Some(LinuxPod { security, ..linux }) };
+        let request = CreateSandbox {
+            sandbox_id: self.stage.container.id.clone(),
+            bundle_path: self.stage.container.bundle.path().to_string_lossy().into_owned(),
+            options: Some(any("runtime.v1.PodSandboxConfig", &config)),
+            netns_path: format!("/proc/{}/ns/net", self.network.pid()),
+        };
+        self.stage.client.call("CreateSandbox", &request)
+    }
+
+    fn up(&mut self, namespaces: PodNamespaces, linux: LinuxPod) -> u32 {
+        self.create(namespaces, linux).expect("it is created");
+        let which = self.which();
+        self.stage.client.call::<Pid>("StartSandbox", &which).expect("it is started").pid
+    }
+
+    fn state(&mut self) -> SandboxState {
+        let which = self.which();
+        self.stage.client.call("SandboxStatus", &which).expect("it has a state")
+    }
+
+    fn call<R: Message>(&mut self, method: &str) -> Result<R, Status> {
+        let which = self.which();
+        self.stage.client.call(method, &which)
+    }
+
+    /// A container of the pod, as containerd describes it: with the paths of a number's namespaces.
+    fn member(&self, script: &str, pid: u32, kinds: &[&str]) -> Member {
+        let mut container = Container::sh(script);
+        let mut namespaces: Vec<_> = kinds
+            .iter()
+            .map(|kind| {
+                let file = if *kind == "network" { "net" } else { kind };
+                json!({ "type": kind, "path": format!("/proc/{pid}/ns/{file}") })
+            })
+            .collect();
+        namespaces.push(json!({ "type": "mount" }));
+        if !kinds.contains(&"pid") {
+            namespaces.push(json!({ "type": "pid" }));
+        }
+        container.set("/linux/namespaces", namespaces);
+        container.bundle.remove("/hostname");
+        container.bundle.save();
+        let stdout = Fifo::make(&container.home().join("out"));
+        let client = self.stage.shim.connect();
+        let which = Which { id: container.id.clone(), ..Which::default() };
+        Member { container, stdout, client, which }
+    }
+}
+
+/// A container of a pod.
+struct Member {
+    container: Container,
+    stdout: Fifo,
+    client: Client,
+    which: Which,
+}
+
+impl Member {
+    fn start(&mut self) -> u32 {
+        let root =
+            Options { root: self.container.home().to_string_lossy().into_owned(), ..Options::default() };
+        let request = Create {
+            id: self.container.id.clone(),
+            bundle: self.container.bundle.path().to_string_lossy().into_owned(),
+            stdout: self.stdout.path().to_string_lossy().into_owned(),
+            options: Some(any("containerd.runc.v1.Options", &root)),
+            ..Create::default()
+        };
+        self.client.call::<Pid>("Create", &request).expect("it is created");
+        self.client.call::<Pid>("Start", &self.which).expect("it starts").pid
+    }
+
+    fn end(&mut self) -> u32 {
+        let status = self.client.call::<Ended>("Wait", &self.which).expect("it ends").exit_status;
+        self.client.call::<Deleted>("Delete", &self.which).expect("it is deleted");
+        status
+    }
+}
+
+fn namespace(pid: u32, kind: &str) -> String {
+    fs::read_link(format!("/proc/{pid}/ns/{kind}"))
+        .expect("there is such a task")
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// A field of the kernel's description of a task.
+fn field(pid: u32, name: &str) -> String {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).expect("there is such a task");
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the field is there");
+    line.trim_start_matches(':').trim().to_owned()
+}
+
+#[test]
+fn a_pod_is_namespaces_without_a_process() {
+    let mut pod = Pod::new();
+    let pid = pod.up(SEPARATE, LinuxPod::default());
+    let shim = pod.stage.shim.process.pid() as u32;
+    assert_eq!(field(pid, "Tgid"), shim.to_string(), "a thread of the shim");
+    assert_eq!(namespace(pid, "net"), namespace(pod.network.pid() as u32, "net"));
+    for kind in ["ipc", "uts"] {
+        assert_ne!(namespace(pid, kind), namespace(shim, kind));
+    }
+    assert_eq!(namespace(pid, "pid"), namespace(shim, "pid"));
+    let state = pod.state();
+    assert_eq!((state.pid, state.state.as_str()), (pid, "SANDBOX_READY"));
+    pod.call::<Empty>("PingSandbox").unwrap();
+    let platform: PlatformIs = pod.call("Platform").unwrap();
+    assert_eq!(platform.platform.unwrap().os, "linux");
+
+    let kinds = ["network", "ipc", "uts"];
+    let script = "hostname; readlink /proc/self/ns/ipc; readlink /proc/self/ns/net; echo $$";
+    for _ in 0..2 {
+        let mut member = pod.member(script, pid, &kinds);
+        member.start();
+        let lines: Vec<_> = (0..4).map(|_| member.stdout.line()).collect();
+        assert_eq!(lines, ["mypod", &namespace(pid, "ipc"), &namespace(pid, "net"), "1"]);
+        assert_eq!(member.end(), 0);
+    }
+    // containerd asks for this after each container: the pod stays.
+    pod.stage.shim.connect().call::<Empty>("Shutdown", &Which::default()).unwrap();
+    pod.call::<Empty>("PingSandbox").unwrap();
+
+    let mut last = pod.member("echo runs; sleep 1000", pid, &kinds);
+    last.start();
+    assert_eq!(last.stdout.line(), "runs");
+    let mut waiting = pod.stage.shim.connect();
+    waiting.service = SERVICE;
+    waiting.send("WaitSandbox", &pod.which());
+    pod.call::<Empty>("StopSandbox").unwrap();
+    assert_eq!(waiting.answer::<Ended>().unwrap().exit_status, 0);
+    assert_eq!(pod.call::<Empty>("ShutdownSandbox").unwrap_err().code, PRECONDITION, "a container is left");
+    assert_eq!(last.end(), 137, "it has ended with its pod");
+    assert_eq!(pod.state().state, "SANDBOX_NOTREADY");
+    pod.call::<Empty>("StopSandbox").expect("twice is once");
+    pod.call::<Empty>("ShutdownSandbox").unwrap();
+    assert_eq!(pod.stage.shim.process.reap(), Some(0));
+    assert!(!pod.stage.shim.socket.exists());
+}
+
+#[test]
+fn containers_that_see_each_others_processes_have_a_first_process() {
+    let mut pod = Pod::new();
+    let sysctls = BTreeMap::from([("kernel.shm_rmid_forced".to_owned(), "1".to_owned())]);
+    let pid = pod.up(SHARED, LinuxPod { sysctls, ..LinuxPod::default() });
+    assert_eq!(field(pid, "NSpid").split_whitespace().last(), Some("1"));
+    assert_eq!(namespace(pid, "net"), namespace(pod.network.pid() as u32, "net"));
+    // An orphan of the container's is the first process's, which has none that has ended.
+    let script = "(sleep 1000 & echo $!); cat /proc/sys/kernel/shm_rmid_forced; hostname; echo $$";
+    let mut member = pod.member(script, pid, &["network", "ipc", "uts", "pid"]);
+    member.start();
+    let lines: Vec<_> = (0..4).map(|_| member.stdout.line()).collect();
+    assert_eq!(&lines[1..3], ["1", "mypod"]);
+    assert_ne!(lines[3], "1");
+    assert_eq!(member.end(), 0);
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    assert_eq!(children.trim(), "", "the container's last process was killed with it, and is not a zombie");
+
+    let first = ProcessHandle::open(pid as i32).unwrap();
+    pod.stage.client.send("WaitSandbox", &pod.which());
+    first.signal(Signal::KILL).unwrap();
+    assert_eq!(pod.stage.client.answer::<Ended>().unwrap().exit_status, 137);
+    assert_eq!(pod.state().state, "SANDBOX_NOTREADY");
+    pod.call::<Empty>("ShutdownSandbox").unwrap();
+    assert_eq!(pod.stage.shim.process.reap(), Some(0));
+}
+
+#[test]
+fn a_first_process_ends_with_its_pod_or_after_a_dead_shim() {
+    let mut pod = Pod::new();
+    let pid = pod.up(SHARED, LinuxPod::default());
+    let first = ProcessHandle::open(pid as i32).unwrap();
+    pod.call::<Empty>("ShutdownSandbox").expect("it is stopped before");
+    assert_eq!(pod.stage.shim.process.reap(), Some(0));
+    assert!(first.ended());
+    drop(pod);
+
+    let mut pod = Pod::new();
+    let pid = pod.up(SHARED, LinuxPod::default());
+    let first = ProcessHandle::open(pid as i32).unwrap();
+    pod.stage.shim.process.signal(Signal::KILL).unwrap();
+    assert!(pod.stage.shim.process.wait(patience()));
+    assert!(!first.ended());
+    let (id, bundle) = (pod.stage.container.id.clone(), pod.stage.container.bundle.path().to_owned());
+    let arguments = ["-namespace", "state", "-id", &id, "-bundle", &bundle.to_string_lossy(), "delete"];
+    let deleted = Deleted::decode(&shim::bytes(&arguments, &[], &bundle)).unwrap();
+    assert_eq!(deleted, Deleted { pid, exit_status: 137 });
+    assert!(first.wait(patience()));
+}
+
+#[test]
+fn a_pod_with_a_cgroup_knows_what_it_has_used() {
+    need!(cgroup::unified_directory(1).is_some(), "no cgroup2 file system is mounted here");
+    let mut pod = Pod::new();
+    let parent = format!("{}-pod", pod.stage.container.id);
+    let _parent = Parent(parent.clone());
+    let linux = LinuxPod { cgroup_parent: format!("/{parent}"), ..LinuxPod::default() };
+    let pid = pod.up(SHARED, linux);
+    let directory = cgroup::unified_directory(pid as i32).unwrap();
+    assert!(directory.ends_with(format!("{parent}/{}", pod.stage.container.id)), "{}", directory.display());
+    let metrics: Metrics = pod.call("SandboxMetrics").unwrap();
+    let metric = metrics.metrics.unwrap();
+    assert_eq!(metric.id, pod.stage.container.id);
+    assert!(metric.data.unwrap().type_url.starts_with("io.containerd.cgroups.v"));
+    pod.call::<Empty>("StopSandbox").unwrap();
+}
+
+/// The cgroup of a pod, which is whoever's who named it: us.
+struct Parent(String);
+
+impl Drop for Parent {
+    fn drop(&mut self) {
+        for directory in cgroup::named(&self.0) {
+            fs::remove_dir(directory).ok();
+        }
+    }
+}
+
+#[test]
+fn pods_that_make_no_sense_are_refused() {
+    let mut pod = Pod::new();
+    assert_eq!(pod.call::<Empty>("PingSandbox").unwrap_err().code, NOT_FOUND);
+    assert_eq!(pod.call::<Empty>("StartSandbox").unwrap_err().code, NOT_FOUND);
+    assert_eq!(pod.call::<Empty>("UpdateSandbox").unwrap_err().code, UNIMPLEMENTED);
+    let host = PodNamespaces { network: 2, ..SEPARATE };
+    assert_eq!(pod.create(host, LinuxPod::default()).unwrap_err().code, INVALID, "two networks");
+    let sysctls = BTreeMap::from([("kernel.panic".to_owned(), "1".to_owned())]);
+    pod.create(SEPARATE, LinuxPod { sysctls, ..LinuxPod::default() }).unwrap();
+    assert_eq!(pod.create(SEPARATE, LinuxPod::default()).unwrap_err().code, EXISTS);
+    let refused = pod.call::<Pid>("StartSandbox").unwrap_err();
+    assert_eq!(refused.code, INVALID);
+    assert!(refused.message.contains("kernel.panic"), "{refused:?}");
+    assert_eq!(pod.call::<Metrics>("SandboxMetrics").unwrap_err().code, NOT_FOUND);
+    pod.call::<Empty>("ShutdownSandbox").expect("what was never started can be ended");
+    assert_eq!(pod.stage.shim.process.reap(), Some(0));
+}
