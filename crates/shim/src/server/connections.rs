@@ -2,12 +2,13 @@
 
 use std::io;
 use std::os::unix::net::UnixStream;
+use std::time::Instant;
 
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use orlop_protobuf::Message as _;
 
-use super::{Call, Server, Source};
+use super::{Call, DESERTED, Server, Source};
 use crate::reactor::{Interest, Token};
 use crate::ttrpc::{Code, Connection, Failure, Found, Frame, Kind, MAX, Request, Response, Result};
 
@@ -137,6 +138,9 @@ impl Server {
     fn drop_peer(&mut self, number: u64) {
         if let Some(peer) = self.peers.remove(&number) {
             self.reactor.remove(&peer.connection, peer.token);
+        }
+        if self.peers.is_empty() {
+            self.reactor.at(Instant::now() + DESERTED, Source::Deserted);
         }
     }
 
