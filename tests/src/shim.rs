@@ -171,6 +171,11 @@ impl Client {
         Self { socket, stream: 1, service: "containerd.task.v3.Task" }
     }
 
+    /// Goes away, as a containerd does that ends.
+    pub fn close(&self) {
+        self.socket.shutdown(std::net::Shutdown::Both).expect("it is open");
+    }
+
     /// Calls a method.
     ///
     /// # Errors

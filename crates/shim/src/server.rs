@@ -82,12 +82,18 @@ pub(crate) enum Source {
     Sandbox,
     /// The caller does not wait any longer.
     Overdue(Call),
+    /// Nobody may have use for us.
+    Deserted,
     /// The last events are not waited for any longer.
     Quit,
 }
 
 /// How long the last events are waited for when everything else is done.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
+
+/// How long a server stays that holds nothing and that nobody is connected to. Its containerd has died before it had any use
+/// for it, and when it comes back knows nothing of it.
+const DESERTED: Duration = Duration::from_secs(10);
 
 /// How much is read at once, in bytes.
 const SCRATCH: usize = 32 << 10;
@@ -142,6 +148,7 @@ impl Server {
         reactor.add(&listener, Interest::Readable, Source::Listener)?;
         reactor.add(&jobs, Interest::Readable, Source::Jobs)?;
         reactor.add(&signals, Interest::Readable, Source::Signals)?;
+        reactor.at(Instant::now() + DESERTED, Source::Deserted);
         Ok(Self {
             signals,
             publisher: Publisher::new(events, namespace.clone()),
@@ -196,6 +203,7 @@ impl Server {
             Source::Late(id) => self.tell_end(id),
             Source::Sandbox => self.sandbox_ended(),
             Source::Overdue(call) => self.overdue(*call),
+            Source::Deserted => self.maybe_deserted(),
             Source::Quit => self.quitting = Quitting::Now,
         }
     }
@@ -210,6 +218,15 @@ impl Server {
             tracing::debug!("remove {}: {e}", self.socket.display());
         }
         self.reactor.at(Instant::now() + LAST_EVENTS, Source::Quit);
+    }
+
+    /// Ends if it is true that nobody has use for us.
+    fn maybe_deserted(&mut self) {
+        let holds_something = !self.tasks.is_empty() || self.sandbox.is_some() || !self.jobs.is_idle();
+        if self.peers.is_empty() && !holds_something {
+            tracing::info!("nobody is connected and there is nothing to hold: the shim ends");
+            self.quit();
+        }
     }
 
     /// Tells containerd of something.

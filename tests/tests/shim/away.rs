@@ -51,6 +51,20 @@ fn a_signal_ends_the_shim_and_no_container() {
 }
 
 #[test]
+fn a_shim_ends_that_holds_nothing_for_nobody() {
+    let mut stage = Stage::new(Container::lasting());
+    stage.create();
+    let first = stage.which();
+    drop(stage.shim.connect());
+    assert_eq!(stage.delete(&first), 137);
+    // The last connection goes, and no containerd comes back.
+    stage.client = stage.shim.connect();
+    stage.client.close();
+    assert_eq!(stage.shim.process.reap(), Some(0), "an end in good order");
+    assert!(!stage.shim.socket.exists());
+}
+
+#[test]
 fn a_signal_has_the_shim_say_what_it_waits_for() {
     let (mut stage, mut log) = Stage::logged(Container::lasting());
     let _stdout = stage.fifo("out");

@@ -8,7 +8,7 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use orlop_protobuf::Message as _;
 
-use super::{Call, Server, Source};
+use super::{Call, DESERTED, Server, Source};
 use crate::reactor::{Interest, Token};
 use crate::ttrpc::{Code, Connection, Failure, Found, Frame, Kind, MAX, Request, Response, Result};
 
@@ -155,6 +155,9 @@ impl Server {
             self.reactor.remove(&peer.connection, peer.token);
         }
         self.forget_waiting(|waiting| waiting.peer == number);
+        if self.peers.is_empty() {
+            self.reactor.at(Instant::now() + DESERTED, Source::Deserted);
+        }
     }
 
     /// Whether an answer has not left yet.
