@@ -1,4 +1,5 @@
 //! containerd's side of a shim, as small as can be: calls, and a place for events.
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -154,11 +155,13 @@ pub fn start_call(container: &Container, params: &BootstrapParams) -> Invocation
         .input(&params.encode())
 }
 
-/// A connection to a shim, for one call at a time.
+/// A connection to a shim.
 #[derive(Debug)]
 pub struct Client {
     socket: UnixStream,
     stream: u32,
+    /// Calls that were sent and whose answers were not read yet.
+    sent: VecDeque<u32>,
     /// Which service is called.
     pub service: &'static str,
 }
@@ -168,7 +171,7 @@ impl Client {
     pub fn connect(socket: &Path) -> Self {
         let socket = UnixStream::connect(socket).expect("the shim listens");
         socket.set_read_timeout(Some(patience())).expect("a time limit can be set");
-        Self { socket, stream: 1, service: "containerd.task.v3.Task" }
+        Self { socket, stream: 1, sent: VecDeque::new(), service: "containerd.task.v3.Task" }
     }
 
     /// Goes away, as a containerd does that ends.
@@ -200,7 +203,14 @@ impl Client {
             payload: request.encode(),
             timeout_nano,
         };
-        self.send_bytes(&frame(self.stream, 1, &request.encode()));
+        let number = self.next_number();
+        self.sent.push_back(number);
+        self.send_bytes(&frame(number, 1, &request.encode()));
+    }
+
+    fn next_number(&mut self) -> u32 {
+        self.stream += 2;
+        self.stream - 2
     }
 
     /// Sends anything.
@@ -208,15 +218,14 @@ impl Client {
         self.socket.write_all(bytes).expect("the shim listens");
     }
 
-    /// The answer to a call.
+    /// The answer to the first call that has none, which has to be the next that comes.
     ///
     /// # Errors
     ///
     /// What the shim says.
     #[track_caller]
     pub fn answer<R: Message>(&mut self) -> Result<R, Status> {
-        let number = self.stream;
-        self.stream += 2;
+        let number = self.sent.pop_front().unwrap_or_else(|| self.next_number());
         self.answer_to(number)
     }
 

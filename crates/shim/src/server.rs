@@ -91,6 +91,10 @@ pub(crate) enum Source {
 /// How long the last events are waited for when everything else is done.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
 
+/// How long others may take then to close their connections: to containerd's side of ttrpc, an answer that the end of the
+/// connection follows at once can be lost.
+const GOODBYE: Duration = Duration::from_millis(300);
+
 /// How long a server stays that holds nothing and that nobody is connected to. Its containerd has died before it had any use
 /// for it, and when it comes back knows nothing of it.
 const DESERTED: Duration = Duration::from_secs(10);
@@ -130,6 +134,8 @@ enum Quitting {
     No,
     /// When the last answers and events have left.
     Soon,
+    /// When the others have closed their connections.
+    Hanging,
     Now,
 }
 
@@ -178,8 +184,15 @@ impl Server {
                 self.happened(&source);
             }
             let idle = self.publisher.is_empty() && self.jobs.is_idle() && !self.has_output();
-            if self.quitting == Quitting::Now || self.quitting == Quitting::Soon && idle {
-                return Ok(());
+            match self.quitting {
+                Quitting::Soon if idle && self.peers.is_empty() => return Ok(()),
+                Quitting::Soon if idle => {
+                    self.quitting = Quitting::Hanging;
+                    self.reactor.at(Instant::now() + GOODBYE, Source::Quit);
+                }
+                Quitting::Hanging if self.peers.is_empty() => return Ok(()),
+                Quitting::Now => return Ok(()),
+                Quitting::No | Quitting::Soon | Quitting::Hanging => {}
             }
         }
     }
@@ -218,6 +231,11 @@ impl Server {
             tracing::debug!("remove {}: {e}", self.socket.display());
         }
         self.reactor.at(Instant::now() + LAST_EVENTS, Source::Quit);
+    }
+
+    /// Whether it ends soon.
+    pub(crate) fn is_quitting(&self) -> bool {
+        self.quitting != Quitting::No
     }
 
     /// Ends if it is true that nobody has use for us.

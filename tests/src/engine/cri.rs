@@ -18,6 +18,16 @@ pub struct Node(pub Containerd);
 impl Node {
     /// Starts one, with the image.
     pub fn new(suite: Suite) -> Self {
+        Self::with(suite, "")
+    }
+
+    /// Starts one whose pods have no pause container: the shim's Sandbox service makes them. containerd has that since 2.0.
+    pub fn without_pause(suite: Suite) -> Self {
+        Self::with(suite, "sandboxer = \"shim\"\n")
+    }
+
+    /// Starts one, with the image, and more in the settings of the runtime.
+    fn with(suite: Suite, more: &str) -> Self {
         let node = Self(Containerd::configured(suite, |home| {
             let network = json!({
                 "cniVersion": "0.4.0", "name": "pods", "plugins": [
@@ -45,7 +55,7 @@ impl Node {
                 "{cri}restrict_oom_score_adj = true\n\
                  [plugins.\"{runtime}\".cni]\nbin_dir = \"/usr/lib/cni\"\nconf_dir = \"{home}/cni\"\n\
                  [plugins.\"{runtime}\".containerd]\ndefault_runtime_name = \"orlop\"\n\
-                 [plugins.\"{runtime}\".containerd.runtimes.orlop]\nruntime_type = \"{SHIM}\"\n",
+                 [plugins.\"{runtime}\".containerd.runtimes.orlop]\nruntime_type = \"{SHIM}\"\n{more}",
                 home = home.display()
             )
         }));

@@ -9,7 +9,7 @@ use orlop_tests::shim::messages::{
 };
 use orlop_tests::{Container, cgroup, need};
 
-use crate::stage::{EXISTS, INVALID, NOT_FOUND, OVERDUE, PRECONDITION, Stage, UNKNOWN};
+use crate::stage::{EXISTS, INVALID, NOT_FOUND, OVERDUE, PRECONDITION, Stage, UNAVAILABLE, UNKNOWN};
 
 #[test]
 fn a_container_lives_from_create_to_shutdown() {
@@ -45,7 +45,12 @@ fn a_container_lives_from_create_to_shutdown() {
     let order =
         ["create", "start", "exec-added", "exec-started", "exit", "paused", "resumed", "exit", "delete"];
     assert_eq!(stage.topics("/tasks/delete"), order);
-    stage.client.call::<Empty>("Shutdown", &first).unwrap();
+    let late = stage.request();
+    stage.client.send("Shutdown", &first);
+    stage.client.send("Create", &late);
+    stage.client.answer::<Empty>().unwrap();
+    assert_eq!(stage.client.answer::<Pid>().unwrap_err().code, UNAVAILABLE, "it is about to end");
+    stage.client.close();
     assert!(stage.shim.process.wait(orlop_tests::command::patience()), "it has ended");
     assert!(!stage.shim.socket.exists());
 }

@@ -18,6 +18,7 @@ pub(crate) const NOT_FOUND: i32 = 5;
 pub(crate) const EXISTS: i32 = 6;
 pub(crate) const EXHAUSTED: i32 = 8;
 pub(crate) const PRECONDITION: i32 = 9;
+pub(crate) const UNAVAILABLE: i32 = 14;
 pub(crate) const UNIMPLEMENTED: i32 = 12;
 
 /// A container, its shim, and a connection.

@@ -157,7 +157,7 @@ fn a_link_in_the_place_of_a_log_is_refused() {
 
 #[test]
 fn a_reader_that_sleeps_costs_little_and_loses_nothing() {
-    const BYTES: usize = 20 << 20;
+    const BYTES: usize = 4 << 20;
     let mut stage = Stage::new(Container::lasting());
     stage.create();
     stage.start();
