@@ -51,6 +51,15 @@ impl Shim {
 
     /// Starts one that is told something else than it usually is.
     pub fn start_as(container: &Container, change: impl FnOnce(&mut BootstrapParams)) -> Self {
+        Self::start_within(container, &[], change)
+    }
+
+    /// Starts one with a wrapper around `start`.
+    pub fn start_within(
+        container: &Container,
+        wrapper: &[&str],
+        change: impl FnOnce(&mut BootstrapParams),
+    ) -> Self {
         container.bundle.save();
         let home = container.home().to_string_lossy().into_owned();
         let events = Events::listen(&container.home().join("events"));
@@ -66,7 +75,7 @@ impl Shim {
             socket_dir: Some(format!("{home}/s")),
         };
         change(&mut params);
-        let socket = socket_of(&call_start(container, &params).ok().stdout, 3);
+        let socket = socket_of(&start_call(container, &params).within(wrapper).ok().stdout, 3);
         Self::at(socket, params, events)
     }
 

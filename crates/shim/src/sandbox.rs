@@ -75,6 +75,11 @@ enum Made {
 }
 
 impl Sandbox {
+    /// Whether anybody may still ask for it: its bundle is there, without which containerd knows nothing of it.
+    pub(crate) fn is_of_use(&self) -> bool {
+        self.bundle.exists()
+    }
+
     /// Those who wait for its end.
     pub(crate) const fn waiting(&mut self) -> &mut Vec<Call> {
         &mut self.waiting

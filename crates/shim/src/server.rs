@@ -26,7 +26,7 @@ use crate::messages::events::Event;
 use crate::publisher::{Next, Publisher};
 use crate::reactor::{Interest, Reactor, Token};
 use crate::sandbox::Sandbox;
-use crate::task::{Flow, ProcessId, Tasks};
+use crate::task::{Flow, ProcessId, Task, Tasks};
 use crate::ttrpc;
 use connections::Peer;
 pub(crate) use signals::Signals;
@@ -95,8 +95,8 @@ const LAST_EVENTS: Duration = Duration::from_secs(2);
 /// connection follows at once can be lost.
 const GOODBYE: Duration = Duration::from_millis(300);
 
-/// How long a server stays that holds nothing and that nobody is connected to. Its containerd has died before it had any use
-/// for it, and when it comes back knows nothing of it.
+/// How long a server stays that holds nothing and that nobody is connected to. Its containerd has died before it knew enough
+/// of it to find it again.
 const DESERTED: Duration = Duration::from_secs(10);
 
 /// How much is read at once, in bytes.
@@ -240,11 +240,16 @@ impl Server {
 
     /// Ends if it is true that nobody has use for us.
     fn maybe_deserted(&mut self) {
-        let holds_something = !self.tasks.is_empty() || self.sandbox.is_some() || !self.jobs.is_idle();
-        if self.peers.is_empty() && !holds_something {
-            tracing::info!("nobody is connected and there is nothing to hold: the shim ends");
-            self.quit();
+        if !self.peers.is_empty() {
+            return;
         }
+        let pod = self.sandbox.as_ref().is_some_and(Sandbox::is_of_use);
+        if pod || !self.jobs.is_idle() || self.tasks.values().any(Task::is_of_use) {
+            // containerd may still take away what it does not know.
+            return self.reactor.at(Instant::now() + DESERTED, Source::Deserted);
+        }
+        tracing::info!("nobody is connected and there is nothing to hold: the shim ends");
+        self.quit();
     }
 
     /// Tells containerd of something.

@@ -30,9 +30,12 @@ struct Pod {
 
 impl Pod {
     fn new() -> Self {
+        Self::of(Stage::apart(Container::lasting()))
+    }
+
+    fn of(mut stage: Stage) -> Self {
         let network = Container::lasting();
         network.up();
-        let mut stage = Stage::new(Container::lasting());
         stage.client.service = SERVICE;
         Self { stage, network }
     }
@@ -201,8 +204,9 @@ fn the_containers_of_a_pod_share_files() {
     assert_eq!(two.stdout.line(), "shared");
     assert_eq!(two.end(), 0);
     let shm = pod.stage.container.bundle.path().join("pod/shm");
+    let shim = pod.stage.shim.process.pid();
     let mounted = || {
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mounts = fs::read_to_string(format!("/proc/{shim}/mountinfo")).unwrap();
         mounts.contains(&shm.to_string_lossy().into_owned())
     };
     assert!(mounted());
@@ -258,7 +262,8 @@ fn a_first_process_ends_with_its_pod_or_after_a_dead_shim() {
     assert!(first.ended());
     drop(pod);
 
-    let mut pod = Pod::new();
+    // Its mounts are the host's, as with containerd.
+    let mut pod = Pod::of(Stage::new(Container::lasting()));
     let pid = pod.up(SHARED, LinuxPod::default());
     let first = ProcessHandle::open(pid as i32).unwrap();
     pod.stage.shim.process.signal(Signal::KILL).unwrap();
@@ -271,6 +276,20 @@ fn a_first_process_ends_with_its_pod_or_after_a_dead_shim() {
     assert_eq!(deleted, Deleted { pid, exit_status: 137 });
     assert!(first.wait(patience()));
     assert!(!fs::read_to_string("/proc/self/mountinfo").unwrap().contains(&*shm.to_string_lossy()));
+}
+
+#[test]
+fn a_pod_that_nobody_knows_any_more_ends() {
+    let mut pod = Pod::new();
+    pod.up(SEPARATE, LinuxPod::default());
+    // A new containerd that knows nothing of it takes the bundle away.
+    let bundle = pod.stage.container.bundle.path().to_owned();
+    let (id, path) = (pod.stage.container.id.clone(), bundle.to_string_lossy().into_owned());
+    shim::bytes(&["-namespace", "state", "-id", &id, "-bundle", &path, "delete"], &[], &bundle);
+    fs::rename(&bundle, bundle.with_file_name("gone")).unwrap();
+    pod.stage.client.close();
+    assert_eq!(pod.stage.shim.process.reap(), Some(0));
+    fs::rename(bundle.with_file_name("gone"), &bundle).unwrap();
 }
 
 #[test]

@@ -40,6 +40,14 @@ impl Stage {
         Self { client: shim.connect(), shim, container }
     }
 
+    /// With a shim whose mounts nobody else gets: what it mounts is there for long, and others on the machine who make mount
+    /// namespaces would have copies of it.
+    pub(crate) fn apart(container: Container) -> Self {
+        let wrapper = ["unshare", "--mount", "--propagation", "slave", "--"];
+        let shim = Shim::start_within(&container, &wrapper, |_| {});
+        Self { client: shim.connect(), shim, container }
+    }
+
     /// With a shim whose log, debug messages and all, can be read.
     pub(crate) fn logged(container: Container) -> (Self, Fifo) {
         let log = Fifo::make(&container.bundle.path().join("log"));
