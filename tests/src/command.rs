@@ -4,6 +4,7 @@
 //! pipe's reader waiting long after the runtime itself has gone.
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -126,6 +127,13 @@ impl Invocation {
         self
     }
 
+    /// Runs it on the other side of a terminal.
+    #[must_use]
+    pub fn on(self, terminal: &OwnedFd) -> Self {
+        let copy = || terminal.try_clone().expect("a descriptor can be copied");
+        self.within(&["setsid", "--ctty", "--wait"]).stdin(copy()).stdout(copy()).stderr(copy())
+    }
+
     /// Puts a wrapper (such as `ip netns exec NAME`) in front.
     #[must_use]
     pub fn within(mut self, wrapper: &[impl AsRef<OsStr>]) -> Self {
@@ -180,6 +188,11 @@ impl Running {
     /// The file that standard output goes to.
     pub fn stdout_file(&self) -> &Path {
         &self.files[0]
+    }
+
+    /// The file that standard error goes to.
+    pub fn stderr_file(&self) -> &Path {
+        &self.files[1]
     }
 
     /// Waits for its end; past the time limit it is killed and the test fails.

@@ -2,18 +2,112 @@
 //!
 //! It has a directory, and mount, network and PID namespaces of its own. Whatever lives there, daemons included, ends with
 //! the test. Control groups are the machine's: they carry the place's id and are removed at the end.
+//!
+//! The engines are those that are installed here, or those of a root file system that `hack/engines` made of some release
+//! of Debian ([`Suite`]).
+pub mod containerd;
+pub mod cri;
+pub mod docker;
+pub mod podman;
+
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::{Fifo, Invocation, Running, busybox, cgroup, ledger};
+use crate::{Fifo, Invocation, Running, busybox, cgroup, ledger, runtime};
 
-/// What the first process does: places that engines share with others become the place's own; then it reaps.
-const SET_UP: &str = "for shared in /run /dev/shm /var/lib/containers /var/lib/cni; do \
-    [ ! -d $shared ] || mount -t tmpfs tmpfs $shared; done; mkdir -p /run/lock; \
-    echo ready >\"$1\"; while :; do sleep 1000 & wait $!; done";
+/// What the first process does on the machine's own root: places that engines share with others become the place's own.
+const SET_APART: &str = "for shared in /run /dev/shm /var/lib/containers /var/lib/cni; do \
+    [ ! -d $shared ] || mount -t tmpfs tmpfs $shared; done; mkdir -p /run/lock; ";
+
+/// What it does then: it reaps.
+const REAP: &str = "echo ready >\"$1\"; while :; do sleep 1000 & wait $!; done";
+
+/// Which release of Debian an engine is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suite {
+    /// What is installed on this machine.
+    Installed,
+    /// Debian 12.
+    Bookworm,
+    /// Debian 13.
+    Trixie,
+    /// The one that is always being made.
+    Sid,
+}
+
+impl Suite {
+    /// Its name, and that of its root below `target/engines`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Installed => "installed",
+            Self::Bookworm => "bookworm",
+            Self::Trixie => "trixie",
+            Self::Sid => "sid",
+        }
+    }
+
+    /// Its root file system.
+    pub fn root(self) -> PathBuf {
+        match self {
+            Self::Installed => PathBuf::from("/"),
+            suite => runtime::workspace().join("target/engines").join(suite.name()),
+        }
+    }
+
+    /// Why a test with a program of it cannot run here, if so.
+    pub fn lacks(self, program: &str) -> Option<String> {
+        if self == Self::Installed {
+            let there = crate::need::program(program);
+            return (!there).then(|| format!("{program} is not installed (hack/setup.sh test)"));
+        }
+        let places = ["usr/bin", "usr/sbin", "usr/local/bin"];
+        let there = places.iter().any(|place| self.root().join(place).join(program).exists());
+        (!there).then(|| format!("Debian's {} has no {program}, or hack/engines did not get it", self.name()))
+    }
+}
+
+/// Ends the test with SKIP unless the programs are there.
+#[macro_export]
+macro_rules! need_engine {
+    ($suite:expr, $($program:expr),+) => {
+        $(if let Some(why) = $suite.lacks($program) {
+            $crate::need::skip(&why);
+            return;
+        })+
+    };
+}
+
+/// Makes tests of functions that take a [`Suite`]: one for each of the three releases.
+///
+/// They are ignored but in `make e2e`: they take minutes, and the roots gigabytes.
+#[macro_export]
+macro_rules! on_each_suite {
+    ($($name:ident),+ $(,)?) => {
+        $crate::on_suite!(bookworm, Bookworm, $($name),+);
+        $crate::on_suite!(trixie, Trixie, $($name),+);
+        $crate::on_suite!(sid, Sid, $($name),+);
+    };
+}
+
+/// Makes tests of functions that take a [`Suite`], for one of them.
+#[macro_export]
+macro_rules! on_suite {
+    (installed, $($name:ident),+) => {
+        mod installed { $(#[test] fn $name() { super::$name($crate::engine::Suite::Installed); })+ }
+    };
+    ($module:ident, $suite:ident, $($name:ident),+) => {
+        mod $module {
+            $(#[test]
+            #[ignore = "make e2e runs it"]
+            fn $name() {
+                super::$name($crate::engine::Suite::$suite);
+            })+
+        }
+    };
+}
 
 /// The place.
 #[derive(Debug)]
@@ -26,8 +120,13 @@ pub struct EngineRoom {
 }
 
 impl EngineRoom {
-    /// An empty place, with a busybox root file system for containers.
+    /// An empty place on the machine's own root, with a busybox root file system for containers.
     pub fn new() -> Self {
+        Self::of(Suite::Installed)
+    }
+
+    /// An empty place with the engines of a release.
+    pub fn of(suite: Suite) -> Self {
         let home = tempfile::Builder::new().prefix("oe-").tempdir().expect("a temporary directory");
         let id = home.path().file_name().expect("a name").to_string_lossy().into_owned();
         for directory in ["io", "rootfs"] {
@@ -35,12 +134,15 @@ impl EngineRoom {
         }
         busybox::install(&home.path().join("rootfs"));
         let mut ready = Fifo::make(&home.path().join("ready"));
-        let unshare = ["--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc"];
-        let keeper = Invocation::new("unshare", &home.path().join("io"))
-            .args(unshare)
-            .args(["--propagation", "private", "sh", "-ec", SET_UP, "sh"])
-            .arg(ready.path())
-            .spawn();
+        let unshare = ["--mount", "--net", "--pid", "--fork", "--kill-child", "--propagation", "private"];
+        let mut keeper = Invocation::new("unshare", &home.path().join("io")).args(unshare);
+        keeper = if suite == Suite::Installed {
+            keeper.args(["--mount-proc", "sh", "-ec", &format!("{SET_APART}{REAP}"), "sh"])
+        } else {
+            let enter = runtime::workspace().join("hack/engines.d/enter");
+            keeper.arg(enter).arg(suite.root()).arg(home.path().join("layer")).args(["sh", "-ec", REAP, "sh"])
+        };
+        let keeper = keeper.arg(ready.path()).spawn();
         ready.line();
         let pid = keeper.pid();
         let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).expect("unshare runs");

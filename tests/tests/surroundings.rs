@@ -1,8 +1,9 @@
 //! What the runtime was started with, and what must not reach the container through it.
 use std::fs;
 
-use orlop_tests::Container;
+use orlop_tests::command::patience;
 use orlop_tests::spec::{HOST_ID, add_user_namespace};
+use orlop_tests::{Container, ProcessHandle, ledger, need};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -61,5 +62,22 @@ fn the_oom_score_of_a_process_is_not_the_runtimes_own() {
         assert_eq!(runtime, own, "the runtime's, while it waits");
         exec.signal(Signal::TERM);
         assert_eq!(exec.wait().stdout, "567\n");
+    }
+}
+
+#[test]
+fn a_runtime_that_is_killed_while_the_new_process_waits_for_it_leaves_no_process() {
+    need!(need::program("strace"), "strace is not installed (hack/setup.sh test)");
+    let mut container = Container::lasting();
+    // The new process waits for its id mappings, and then for a word, which never comes.
+    add_user_namespace(&mut container.bundle.config, &[(0, HOST_ID, 65536)]);
+    container.set("/process/terminal", false);
+    let kill = ["strace", "--quiet=all", "--trace=sendmsg", "--inject=sendmsg:signal=SIGKILL:when=1"];
+    let out = container.with_bundle::<&str>("run", &[]).within(&kill).output();
+    assert_eq!(out.code, 128 + 9, "{out}");
+    for process in ledger::processes(&container.id) {
+        let pid = process.split(' ').next().and_then(|word| word.parse().ok()).expect("a number");
+        let ends = ProcessHandle::open(pid).is_none_or(|process| process.wait(patience()));
+        assert!(ends, "left behind: {process}");
     }
 }

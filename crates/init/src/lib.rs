@@ -20,8 +20,8 @@
 //! | [`time`] | the time namespace |
 //! | [`home`] | `HOME` from `/etc/passwd` |
 //! | [`exec`] | finding the file, waiting for start, execve |
-//! | [`stay`] | the first process, while the program is the second |
 //! | [`pod`] | none: without any, it is the first process of a pod |
+//! | [`stay`] | the first process, while the program is the second |
 //! | [`report`] | what is told to the host side |
 //!
 //! Two rules hold everywhere. A failing step ends init: there is no partial recovery once privileges begin to drop. And

@@ -34,16 +34,9 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    pub(crate) const fn new(dir: StateDir) -> Self {
-        Self {
-            dir,
-            cgroup: OnceCell::new(),
-            unit: OnceCell::new(),
-            rdt: OnceCell::new(),
-            host_mounts: OnceCell::new(),
-            again: false,
-            kept: false,
-        }
+    pub(crate) fn new(dir: StateDir) -> Self {
+        let (cgroup, unit, rdt) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { dir, cgroup, unit, rdt, host_mounts: OnceCell::new(), again: false, kept: false }
     }
 
     /// In a state directory whose container is made again.

@@ -65,6 +65,26 @@ impl Runtime {
         Ok(Held::new(child, console))
     }
 
+    /// Makes a container of what [`Runtime::checkpoint`] saved. It runs, and the caller holds its first process. Of the
+    /// options of `create`, the console socket means nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::restore`].
+    pub fn restore_held(
+        &self,
+        id: &ContainerId,
+        create: &CreateOptions,
+        options: &RestoreOptions,
+        stdio: &Stdio,
+    ) -> Result<Held> {
+        restore::check(create)?;
+        let mut order = self.order(id, create, orlop_compile::Mode::Run)?;
+        order.held = Some(stdio);
+        let Made { child, console, .. } = self.remake(&order, options).map_err(|e| order.locate(e))?;
+        Ok(Held::new(child, console))
+    }
+
     /// Makes a container that runs, in the state directory that it has since `created`. Nothing is left behind where that
     /// fails, but the directory.
     ///
@@ -87,25 +107,5 @@ impl Runtime {
             return Err(order.locate(container.ended_by(e)));
         }
         Ok(Held::new(made.child, made.console))
-    }
-
-    /// Makes a container of what [`Runtime::checkpoint`] saved. It runs, and the caller holds its first process. Of the
-    /// options of `create`, the console socket means nothing.
-    ///
-    /// # Errors
-    ///
-    /// As [`Runtime::restore`].
-    pub fn restore_held(
-        &self,
-        id: &ContainerId,
-        create: &CreateOptions,
-        options: &RestoreOptions,
-        stdio: &Stdio,
-    ) -> Result<Held> {
-        restore::check(create)?;
-        let mut order = self.order(id, create, orlop_compile::Mode::Run)?;
-        order.held = Some(stdio);
-        let Made { child, console, .. } = self.remake(&order, options).map_err(|e| order.locate(e))?;
-        Ok(Held::new(child, console))
     }
 }

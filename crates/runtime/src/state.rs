@@ -222,8 +222,8 @@ mod tests {
             terminal: false,
             descriptors: Vec::new(),
             own_clocks: false,
-            supervised: false,
             host_mounts: None,
+            supervised: false,
         };
         let json = serde_json::to_string(&ContainerState::new(saved.clone(), Status::Running)).unwrap();
         assert_eq!(

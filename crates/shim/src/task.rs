@@ -202,6 +202,12 @@ impl Task {
         if exec.is_empty() { Some(&mut self.init) } else { self.execs.get_mut(exec) }
     }
 
+    /// Whether anybody may still ask for it: it has not ended, or its bundle is there, without which containerd knows nothing
+    /// of it.
+    pub(crate) fn is_of_use(&self) -> bool {
+        self.init.exit().is_none() || self.bundle.exists()
+    }
+
     /// Marks that a job is about to change it.
     fn begin(&mut self) -> Result<()> {
         if std::mem::replace(&mut self.busy, true) {

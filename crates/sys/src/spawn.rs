@@ -119,6 +119,8 @@ struct Shared<'a> {
     argv: [*const u8; MAX_ARGS + 1],
     /// Where the child waits for the caller's part, and where joiner and child speak then.
     gate: Option<Fd>,
+    /// The caller's end of it.
+    callers_end: Option<Fd>,
     /// How the joiner makes the child.
     inner: CloneArgs,
     /// The child's process id, where the joiner made it.
@@ -140,6 +142,15 @@ impl Shared<'_> {
             self.error.store(error, Ordering::Release);
         }
         process::exit(125);
+    }
+
+    /// In a new process, lets go of its copy of the caller's end of the gate: it would wait there for ever for a caller that
+    /// has died, and with it its copies of all the caller's connections.
+    fn leave_callers_end(&self) {
+        if let Some(end) = self.callers_end {
+            // SAFETY: with a gate this process has a copy of the caller's descriptors, and nothing here uses this one.
+            drop(unsafe { OwnedFd::from_raw(end.raw()) });
+        }
     }
 
     /// Tells the caller which process the joiner has made.
@@ -180,6 +191,7 @@ impl Spawn<'_> {
             spawn: self,
             argv,
             gate: gate.as_ref().map(|g| g.theirs.fd()),
+            callers_end: gate.as_ref().map(|g| g.ours.fd()),
             inner: CloneArgs::default(),
             pid: AtomicI32::new(0),
             error: AtomicU32::new(0),
@@ -302,6 +314,7 @@ impl Gate {
 unsafe extern "C" fn join_then_clone(shared: *const ()) -> ! {
     // SAFETY: the caller's contract.
     let shared = unsafe { &*shared.cast::<Shared<'_>>() };
+    shared.leave_callers_end();
     join_all(shared);
     // SAFETY: as in `launch`: `inner` has a stack of its own, `start` never returns and only makes system calls.
     match unsafe { clone3(&shared.inner, start, ptr::from_ref(shared).cast()) } {
@@ -320,6 +333,8 @@ unsafe extern "C" fn start(shared: *const ()) -> ! {
     let shared = unsafe { &*shared.cast::<Shared<'_>>() };
     let spawn = shared.spawn;
     if shared.inner.flags == 0 {
+        // Without a joiner, who has done both.
+        shared.leave_callers_end();
         join_all(shared);
     }
     match prepare(shared) {

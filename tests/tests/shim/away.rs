@@ -51,6 +51,38 @@ fn a_signal_ends_the_shim_and_no_container() {
 }
 
 #[test]
+fn a_shim_ends_that_holds_nothing_for_nobody() {
+    let mut stage = Stage::new(Container::lasting());
+    stage.create();
+    let first = stage.which();
+    drop(stage.shim.connect());
+    assert_eq!(stage.delete(&first), 137);
+    // The last connection goes, and no containerd comes back.
+    stage.client = stage.shim.connect();
+    stage.client.close();
+    assert_eq!(stage.shim.process.reap(), Some(0), "an end in good order");
+    assert!(!stage.shim.socket.exists());
+}
+
+#[test]
+fn a_shim_ends_whose_container_a_new_containerd_has_taken_away() {
+    let mut stage = Stage::new(Container::lasting());
+    stage.create();
+    stage.start();
+    stage.client.close();
+    // A containerd that finds a bundle, but not what the shim has answered, calls `delete` and removes the bundle.
+    let (id, bundle) = (stage.container.id.clone(), stage.container.bundle.path().to_owned());
+    let arguments = ["-namespace", "state", "-id", &id, "-bundle", &bundle.to_string_lossy(), "delete"];
+    shim::bytes(&arguments, &[], &bundle);
+    assert!(!stage.shim.process.ended(), "there is a bundle still");
+    let away = stage.path("away");
+    fs::rename(&bundle, &away).unwrap();
+    assert_eq!(stage.shim.process.reap(), Some(0), "an end in good order");
+    assert!(!stage.shim.socket.exists());
+    fs::rename(away, bundle).unwrap();
+}
+
+#[test]
 fn a_signal_has_the_shim_say_what_it_waits_for() {
     let (mut stage, mut log) = Stage::logged(Container::lasting());
     let _stdout = stage.fifo("out");

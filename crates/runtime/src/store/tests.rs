@@ -34,8 +34,8 @@ fn state(name: &str) -> StateFile {
         terminal: true,
         descriptors: Vec::new(),
         own_clocks: false,
-        supervised: false,
         host_mounts: None,
+        supervised: false,
     }
 }
 

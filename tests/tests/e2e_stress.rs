@@ -1,0 +1,174 @@
+//! containerd with the runtime's shim under load, and killed at any moment: nothing may be left, and no exit code be wrong.
+//!
+//! `ORLOP_STRESS="CONTAINERS EXECS KILLS"` says how much; a run of all tests makes little of it, `make e2e` much.
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use orlop_tests::engine::Suite;
+use orlop_tests::engine::containerd::Containerd;
+use orlop_tests::{cgroup, need, need_engine, on_each_suite, on_suite, runtime};
+use rustix::process::Signal;
+
+on_each_suite!(up_and_down, exit_codes, containerd_killed, shims_killed);
+on_suite!(installed, up_and_down, exit_codes, containerd_killed);
+
+/// How many tasks are led at a time.
+const LANES: usize = 4;
+
+/// Starts containerd, or ends the test with SKIP.
+macro_rules! containerd {
+    ($suite:expr) => {{
+        need_engine!($suite, "containerd", "ctr");
+        let cpu = cgroup::controller("cpu").is_some();
+        need!(cpu, "ctr asks for CPU shares, and there is no cpu controller here");
+        need!(runtime::is_orlop(), "the shim is orlop's");
+        Containerd::with_shim($suite)
+    }};
+}
+
+/// One of the three numbers of `ORLOP_STRESS`.
+fn much(suite: Suite, which: usize) -> usize {
+    let usual = if suite == Suite::Installed { "16 60 4" } else { "200 1000 20" };
+    let said = std::env::var("ORLOP_STRESS").unwrap_or_else(|_| usual.to_owned());
+    said.split_whitespace().nth(which).and_then(|word| word.parse().ok()).expect("three numbers")
+}
+
+/// Calls `work` with every number below `count`, several at a time.
+fn in_lanes(count: usize, work: impl Fn(usize) + Sync) {
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..LANES {
+            scope.spawn(|| {
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= count {
+                        break;
+                    }
+                    work(number);
+                }
+            });
+        }
+    });
+}
+
+/// What there is in the place, counted.
+fn ledger(containerd: &Containerd) -> BTreeMap<&'static str, String> {
+    let count = |script: &str| {
+        let script = format!("cd {}; {script}", containerd.room.home().display());
+        containerd.room.command("sh").args(["-c", &script]).output().stdout
+    };
+    BTreeMap::from([
+        ("shims", count("pidof containerd-shim-orlop-v2")),
+        ("sockets", count("ls /run/containerd/s")),
+        ("mounts", count("wc -l </proc/self/mountinfo")),
+        ("state", count("find state /run/containerd -not -type s | sort")),
+        ("fifos", count("find fifos -type p")),
+        ("cgroups", format!("{:?}", cgroup::named(&format!("{}/box", containerd.room.id)))),
+        ("descriptors of containerd", count("ls /proc/$(pidof containerd)/fd | wc -l")),
+    ])
+}
+
+/// Many containers, some at a time; each is started, asked for something, and removed.
+fn up_and_down(suite: Suite) {
+    let containerd = containerd!(suite);
+    let lead = |number: usize| {
+        let id = format!("box{number}");
+        let code = (number * 37 + 11) % 256;
+        if number % 2 == 0 {
+            let run = containerd.run(&["--rm"], &id, &["/bin/sh", "-c", &format!("exit {code}")]);
+            assert_eq!(run.output().code, code as i32, "{id}");
+        } else {
+            containerd.run(&["--detach"], &id, &["/bin/sleep", "1000"]).ok();
+            let exec = containerd.exec(&id, "x", &["/bin/sh", "-c", &format!("exit {code}")]);
+            assert_eq!(exec.output().code, code as i32, "exec in {id}");
+            containerd.remove(&id);
+        }
+    };
+    // The first few make what containerd keeps.
+    in_lanes(2 * LANES, lead);
+    let before = ledger(&containerd);
+    in_lanes(much(suite, 0), lead);
+    assert_eq!(ledger(&containerd), before);
+}
+
+/// Many processes added to one container; the shim has no more descriptors afterwards.
+fn exit_codes(suite: Suite) {
+    let containerd = containerd!(suite);
+    containerd.run(&["--detach"], "box", &["/bin/sleep", "1000"]).ok();
+    let descriptors = || {
+        let count = "ls /proc/$(pidof containerd-shim-orlop-v2)/fd | wc -l";
+        containerd.room.command("sh").args(["-c", count]).ok().stdout
+    };
+    let lead = |number: usize| {
+        let id = format!("x{number}");
+        let code = (number * 61 + 7) % 256;
+        let (script, expected) = match number % 10 {
+            9 => ("kill -9 $$".to_owned(), 128 + 9),
+            _ => (format!("exit {code}"), code),
+        };
+        let out = containerd.exec("box", &id, &["/bin/sh", "-c", &script]).output();
+        assert_eq!(out.code, expected as i32, "{id}: {out}");
+    };
+    in_lanes(LANES, lead);
+    let before = descriptors();
+    in_lanes(much(suite, 1), lead);
+    assert_eq!(descriptors(), before);
+    containerd.remove("box");
+    containerd.assert_nothing_left_of("box");
+}
+
+/// Some time below 200 ms, another for every number: what is killed then may be doing anything.
+fn moment(number: usize) -> Duration {
+    Duration::from_millis((number as u64 * 83 + 17) % 200)
+}
+
+/// Kills the shim that serves: its socket is on its command line.
+const KILL_SERVER: &str = "killed=; until [ $killed ]; do for pid in $(pidof containerd-shim-orlop-v2); do \
+    grep -q -- -socket /proc/$pid/cmdline 2>/dev/null && kill -KILL $pid && killed=1; done; done; true";
+
+/// Waits until no shim is left.
+const AWAIT_END: &str = "while pidof containerd-shim-orlop-v2 >/dev/null; do sleep 0.1; done";
+
+/// Removes every container, in whatever state it is.
+fn remove_all(containerd: &Containerd) {
+    for id in containerd.ctr(&["containers", "list", "--quiet"]).ok().lines() {
+        containerd.ctr(&["task", "delete", "--force", id]).output();
+        containerd.ctr(&["containers", "delete", id]).ok();
+    }
+}
+
+/// containerd is killed at any moment of a container's life. When it is back, all can be taken away.
+fn containerd_killed(suite: Suite) {
+    let mut containerd = containerd!(suite);
+    containerd.run(&["--rm"], "box", &["/bin/true"]).ok();
+    for number in 0..much(suite, 2) {
+        let id = format!("box{number}");
+        let run = containerd.run(&["--rm"], &id, &["/bin/sh", "-c", "sleep 0.1; exit 3"]).spawn();
+        std::thread::sleep(moment(number));
+        containerd.crash(Signal::KILL);
+        drop(run.wait());
+        containerd.boot();
+        remove_all(&containerd);
+    }
+    // A shim that was started, but not used when containerd died, ends by itself.
+    containerd.room.command("sh").args(["-c", AWAIT_END]).ok();
+    containerd.assert_nothing_left_of("box");
+}
+
+/// Shims are killed at any moment. containerd hears of it, and all can be taken away.
+fn shims_killed(suite: Suite) {
+    let containerd = containerd!(suite);
+    for number in 0..much(suite, 2) {
+        let id = format!("box{number}");
+        let run = containerd.run(&["--rm"], &id, &["/bin/sh", "-c", "exec sleep 1000"]).spawn();
+        std::thread::sleep(moment(number));
+        containerd.room.command("sh").args(["-c", KILL_SERVER]).ok();
+        assert_ne!(run.wait().code, 0);
+        remove_all(&containerd);
+        containerd.room.command("sh").args(["-c", AWAIT_END]).ok();
+        // Of one that is killed before containerd has called it, containerd deletes nothing. Its socket is replaced by the next
+        // shim for the same container.
+        containerd.room.assert_nothing_left_of(&format!("{}/box", containerd.room.id));
+    }
+}
