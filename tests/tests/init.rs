@@ -108,7 +108,7 @@ fn it_works_for_a_user_without_rights() {
 #[test]
 fn the_program_has_the_terminal() {
     let mut container =
-        Container::sh("trap 'echo interrupted; exit 4' INT; echo ready; while :; do sleep 1000; done");
+        Container::sh("trap 'echo interrupted; exit 4' INT; echo ready; while :; do sleep 0.1; done");
     container.set("/process/terminal", true);
     let socket = ConsoleSocket::listen(container.home());
     up(&container, &["--console-socket", &socket.path().to_string_lossy()]);

@@ -82,7 +82,7 @@ impl Split {
                 Ok(_) => Stop::Print(all.render_help().to_string()),
             });
         };
-        let command = entry.define();
+        let command = entry.define_for(&self.rest);
         let arguments = rewrite(&command, entry.tail, self.rest);
         command
             .no_binary_name(true)
@@ -165,6 +165,19 @@ fn take_options(command: &Command, from: &mut VecDeque<OsString>, to: &mut Vec<O
     }
 }
 
+/// Whether an argument is no option, or one that is defined, by its long name or its letter.
+pub(crate) fn is_known(command: &Command, argument: &OsString) -> bool {
+    let Some(name) = argument.as_bytes().strip_prefix(b"-") else { return true };
+    let name = name.strip_prefix(b"-").unwrap_or(name);
+    let name = name.split(|b| *b == b'=').next().unwrap_or_default();
+    name.is_empty() || takes_value(command, name).is_some() || is_letter(command, name)
+}
+
+fn is_letter(command: &Command, name: &[u8]) -> bool {
+    let [letter] = name else { return false };
+    command.get_arguments().any(|arg| arg.get_short() == Some(char::from(*letter)))
+}
+
 /// Whether the long option with this name takes a value, if there is one.
 fn takes_value(command: &Command, name: &[u8]) -> Option<bool> {
     let option =
@@ -207,6 +220,23 @@ mod tests {
         let entry = commands::find(&words.pop_front().unwrap()).unwrap();
         let out = rewrite(&entry.define(), entry.tail, words);
         out.join(std::ffi::OsStr::new(" ")).into_string().unwrap()
+    }
+
+    #[test]
+    fn seldom_options_are_defined_where_one_is_meant() {
+        let defined = |line: &str| {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let command = commands::find("run".as_ref()).unwrap().define_for(&words);
+            command.get_arguments().any(|arg| arg.get_long() == Some("restart"))
+        };
+        for plain in ["web", "-d web", "--bundle=/b -pid-file /p --detach=false web", "-b /b -- -restart"] {
+            assert_eq!(defined(plain), plain.contains("restart"), "{plain}");
+        }
+        for meant in
+            ["--restart always web", "-restart=no web", "--nonsense web", "--help", "-h", "-df /c web"]
+        {
+            assert!(defined(meant), "{meant}");
+        }
     }
 
     fn split(line: &str) -> Split {

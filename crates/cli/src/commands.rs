@@ -1,12 +1,13 @@
 //! The commands: one file each, with its arguments and what it prints.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::sync::OnceLock;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use orlop_runtime::Result;
 
+use crate::argv;
 use crate::globals::{self, Globals};
 
 mod checkpoint;
@@ -53,13 +54,23 @@ pub(crate) struct Entry {
     hidden: bool,
     /// Adds its arguments.
     arguments: fn(Command) -> Command,
+    /// Adds those that are seldom given, and are not defined where none of them can be meant.
+    rare: Option<fn(Command) -> Command>,
     /// Runs it; the exit status.
     pub(crate) run: fn(&Globals, &ArgMatches) -> Result<u8>,
 }
 
 /// What most commands are like.
-const PLAIN: Entry =
-    Entry { name: "", about: "", tail: None, failure: 1, hidden: false, arguments: |c| c, run: |_, _| Ok(0) };
+const PLAIN: Entry = Entry {
+    name: "",
+    about: "",
+    tail: None,
+    failure: 1,
+    hidden: false,
+    arguments: |c| c,
+    rare: None,
+    run: |_, _| Ok(0),
+};
 
 /// All commands, in the order of a container's life.
 pub(crate) const COMMANDS: &[Entry] = &[
@@ -105,6 +116,19 @@ Exit statuses:
 impl Entry {
     /// Its definition for clap.
     pub(crate) fn define(&self) -> Command {
+        self.rare.map_or_else(|| self.usual(), |rare| rare(self.usual()))
+    }
+
+    /// The same as far as it is needed to understand these arguments.
+    pub(crate) fn define_for<'a>(&self, given: impl IntoIterator<Item = &'a OsString>) -> Command {
+        let usual = self.usual();
+        match self.rare {
+            Some(rare) if given.into_iter().any(|arg| !argv::is_known(&usual, arg)) => rare(usual),
+            _ => usual,
+        }
+    }
+
+    fn usual(&self) -> Command {
         let name = format!("{} {}", program(), self.name);
         let command = Command::new(self.name).help_template(HELP.replace("{bin}", &name)).bin_name(name);
         // Of options given twice the last counts, as with Go.

@@ -148,6 +148,14 @@ impl Runtime {
         }
     }
 
+    /// Takes the id; a supervised container has it already.
+    fn draft(&self, order: &Order<'_>) -> Result<Draft> {
+        match order.supervised {
+            None => self.store.claim(order.id).map(Draft::new),
+            Some(_) => self.store.find(order.id).map(Draft::again),
+        }
+    }
+
     fn make_on(&self, mut host: Host, order: &Order<'_>) -> Result<Made> {
         let layout = self.layout()?;
         let console = order.options.console_socket.as_deref();
@@ -155,10 +163,7 @@ impl Runtime {
         let pidfd_socket = order.options.pidfd_socket.as_deref().map(PidfdSocket::connect).transpose()?;
         let scratch = self.store.root().join(order.id.as_str());
         let mut compiled = order.compile(&host, &scratch)?;
-        let draft = match order.supervised {
-            None => Draft::new(self.store.claim(order.id)?),
-            Some(_) => Draft::again(self.store.find(order.id)?),
-        };
+        let draft = self.draft(order)?;
         log::findings(&compiled.warnings);
         let plan = compiled.launch.cgroup.clone();
         let maker = plan.as_ref().map(Maker::choose).transpose()?;

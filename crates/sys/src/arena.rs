@@ -71,8 +71,15 @@ impl Arena {
 
     /// Whether a block is the C library's.
     #[cfg(feature = "std")]
+    #[inline]
     fn is_foreign(&self, block: *mut u8) -> bool {
-        self.living.load(Ordering::Relaxed) && !self.with(|free| free.owns(block.expose_provenance()))
+        self.living.load(Ordering::Relaxed) && !self.has_made(block)
+    }
+
+    #[cfg(feature = "std")]
+    #[cold]
+    fn has_made(&self, block: *mut u8) -> bool {
+        self.with(|free| free.owns(block.expose_provenance()))
     }
 
     /// Calls `f` with the free memory, one thread at a time. There is next to never more than one thread.
@@ -147,6 +154,18 @@ impl Free {
     }
 }
 
+/// A block of the C library's. Apart, so that the usual way stays short enough to be put where it is called.
+///
+/// # Safety
+///
+/// As of `GlobalAlloc::alloc`.
+#[cfg(feature = "std")]
+#[cold]
+unsafe fn foreign_alloc(layout: Layout) -> *mut u8 {
+    // SAFETY: the caller's contract is the same.
+    unsafe { System.alloc(layout) }
+}
+
 /// What a range begins with, by its address: one that [`set_range`] was called for.
 fn range(at: usize) -> Range {
     let range: *const Range = ptr::with_exposed_provenance(at);
@@ -176,7 +195,7 @@ unsafe impl GlobalAlloc for Arena {
         #[cfg(feature = "std")]
         if self.living.load(Ordering::Relaxed) {
             // SAFETY: the caller's contract is the same.
-            return unsafe { System.alloc(layout) };
+            return unsafe { foreign_alloc(layout) };
         }
         ptr::with_exposed_provenance_mut(self.with(|free| free.take(layout)))
     }

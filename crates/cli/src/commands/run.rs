@@ -9,13 +9,13 @@ pub(super) const ENTRY: Entry = Entry {
     name: "run",
     about: "Create and start a container, wait for it, delete it",
     arguments: |command| {
-        let command = command.args(flags::create()).args(flags::supervise::all());
-        command.args([
+        command.args(flags::create()).args([
             flags::detach(),
             flags::switch("keep", "Do not delete the container when it has ended"),
             flags::switch("no-subreaper", "Do not become the parent of the container's orphaned processes"),
         ])
     },
+    rare: Some(|command| command.args(flags::supervise::all())),
     run: |globals, arguments| {
         let options = RunOptions {
             detach: arguments.get_flag("detach"),

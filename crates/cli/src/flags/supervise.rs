@@ -69,7 +69,10 @@ pub(crate) fn all() -> Vec<Arg> {
 ///
 /// An option of the log that is not known.
 pub(crate) fn get(arguments: &ArgMatches) -> Result<Option<Supervision>> {
-    if !arguments.get_flag("supervise") && !WITH_VALUES.iter().any(|name| arguments.contains_id(name)) {
+    // None of them is defined where none was meant.
+    let given = |name: &&str| matches!(arguments.try_contains_id(name), Ok(true));
+    let asked = matches!(arguments.try_get_one("supervise"), Ok(Some(true)));
+    if !asked && !WITH_VALUES.iter().any(given) {
         return Ok(None);
     }
     let driver = value(arguments, "log-driver").map_or("json-file", String::as_str);
