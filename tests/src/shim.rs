@@ -1,4 +1,5 @@
 //! containerd's side of a shim, as small as can be: calls, and a place for events.
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -50,6 +51,15 @@ impl Shim {
 
     /// Starts one that is told something else than it usually is.
     pub fn start_as(container: &Container, change: impl FnOnce(&mut BootstrapParams)) -> Self {
+        Self::start_within(container, &[], change)
+    }
+
+    /// Starts one with a wrapper around `start`.
+    pub fn start_within(
+        container: &Container,
+        wrapper: &[&str],
+        change: impl FnOnce(&mut BootstrapParams),
+    ) -> Self {
         container.bundle.save();
         let home = container.home().to_string_lossy().into_owned();
         let events = Events::listen(&container.home().join("events"));
@@ -65,7 +75,7 @@ impl Shim {
             socket_dir: Some(format!("{home}/s")),
         };
         change(&mut params);
-        let socket = socket_of(&call_start(container, &params).ok().stdout, 3);
+        let socket = socket_of(&start_call(container, &params).within(wrapper).ok().stdout, 3);
         Self::at(socket, params, events)
     }
 
@@ -154,11 +164,13 @@ pub fn start_call(container: &Container, params: &BootstrapParams) -> Invocation
         .input(&params.encode())
 }
 
-/// A connection to a shim, for one call at a time.
+/// A connection to a shim.
 #[derive(Debug)]
 pub struct Client {
     socket: UnixStream,
     stream: u32,
+    /// Calls that were sent and whose answers were not read yet.
+    sent: VecDeque<u32>,
     /// Which service is called.
     pub service: &'static str,
 }
@@ -168,7 +180,7 @@ impl Client {
     pub fn connect(socket: &Path) -> Self {
         let socket = UnixStream::connect(socket).expect("the shim listens");
         socket.set_read_timeout(Some(patience())).expect("a time limit can be set");
-        Self { socket, stream: 1, service: "containerd.task.v3.Task" }
+        Self { socket, stream: 1, sent: VecDeque::new(), service: "containerd.task.v3.Task" }
     }
 
     /// Goes away, as a containerd does that ends.
@@ -189,13 +201,25 @@ impl Client {
 
     /// Calls a method, and leaves the answer for [`Client::answer`].
     pub fn send(&mut self, method: &str, request: &impl Message) {
+        self.send_within(0, method, request);
+    }
+
+    /// The same, with a time limit in nanoseconds; 0 is none.
+    pub fn send_within(&mut self, timeout_nano: i64, method: &str, request: &impl Message) {
         let request = Request {
             service: self.service.to_owned(),
             method: method.to_owned(),
             payload: request.encode(),
-            timeout_nano: 0,
+            timeout_nano,
         };
-        self.send_bytes(&frame(self.stream, 1, &request.encode()));
+        let number = self.next_number();
+        self.sent.push_back(number);
+        self.send_bytes(&frame(number, 1, &request.encode()));
+    }
+
+    fn next_number(&mut self) -> u32 {
+        self.stream += 2;
+        self.stream - 2
     }
 
     /// Sends anything.
@@ -203,15 +227,14 @@ impl Client {
         self.socket.write_all(bytes).expect("the shim listens");
     }
 
-    /// The answer to a call.
+    /// The answer to the first call that has none, which has to be the next that comes.
     ///
     /// # Errors
     ///
     /// What the shim says.
     #[track_caller]
     pub fn answer<R: Message>(&mut self) -> Result<R, Status> {
-        let number = self.stream;
-        self.stream += 2;
+        let number = self.sent.pop_front().unwrap_or_else(|| self.next_number());
         self.answer_to(number)
     }
 

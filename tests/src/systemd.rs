@@ -88,12 +88,27 @@ pub fn user_manager() -> Result<PathBuf, &'static str> {
     Ok(format!("/run/user/{USER}").into())
 }
 
+/// Ends a test that needs a systemd to ask.
+#[macro_export]
+macro_rules! need_systemd {
+    () => {
+        if let Some(why) = $crate::systemd::lacking() {
+            return $crate::need::skip(why);
+        }
+    };
+}
+
 /// A container whose cgroup systemd makes, under a name of its own.
 pub fn scoped(container: Container) -> (Container, String) {
     let mut container = container;
-    container.global("--systemd-cgroup").push("/linux/namespaces", json!({"type": "cgroup"}));
-    let unit = format!("orlop-{}.scope", container.id);
+    let unit = put_in_scope(&mut container);
     (container, unit)
+}
+
+/// Has systemd make a container's cgroup, as that of the unit whose name is returned.
+pub fn put_in_scope(container: &mut Container) -> String {
+    container.global("--systemd-cgroup").push("/linux/namespaces", json!({"type": "cgroup"}));
+    format!("orlop-{}.scope", container.id)
 }
 
 /// A socket at which somebody listens and never says a word.

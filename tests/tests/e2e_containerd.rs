@@ -55,7 +55,8 @@ fn lead_through_its_life(containerd: &Containerd, metrics: bool) {
     drop(typed);
     assert_eq!(cat.wait().code, 8);
     let (mut terminal, peer) = Terminal::open();
-    let exec = ["task", "exec", "--tty", "--exec-id", "t", "web", "/bin/sh", "-c", "/bin/tty; read x; exit $x"];
+    let exec =
+        ["task", "exec", "--tty", "--exec-id", "t", "web", "/bin/sh", "-c", "/bin/tty; read x; exit $x"];
     let exec = containerd.ctr(&exec).on(&peer).spawn();
     terminal.expect("/dev/pts/");
     terminal.type_in("5\n");

@@ -9,7 +9,16 @@ use rustix::process::Signal;
 use std::fs;
 
 on_each_suite!(
-    command_run, shim_run, command_life, shim_life, command_build, shim_build, network, restart, compose, swarm
+    command_run,
+    shim_run,
+    command_life,
+    shim_life,
+    command_build,
+    shim_build,
+    network,
+    restart,
+    compose,
+    swarm
 );
 
 /// Starts a Docker Engine, or ends the test with SKIP.
@@ -45,10 +54,14 @@ fn run(docker: &Docker) {
     let limits = ["--memory", "64m", "--cpus", "0.5", "--pids-limit", "50", "--ulimit", "nofile=100:200"];
     assert_eq!(says(&limits, "ulimit -n; ulimit -Hn"), (0, "100\n200\n".to_owned()));
     assert_eq!(says(&["--user", "1000:1000"], "id -u"), (0, "1000\n".to_owned()));
-    let read_only = ["--read-only", "--tmpfs", "/run", "--hostname", "box", "--env", "A=b", "--workdir", "/tmp"];
+    let read_only =
+        ["--read-only", "--tmpfs", "/run", "--hostname", "box", "--env", "A=b", "--workdir", "/tmp"];
     let script = "touch /new 2>/dev/null || touch /run/new && echo $(hostname) $A $(pwd)";
     assert_eq!(says(&read_only, script), (0, "box b /tmp\n".to_owned()));
-    assert_eq!(says(&["--cap-drop", "ALL"], "grep CapEff /proc/self/status").1, "CapEff:\t0000000000000000\n");
+    assert_eq!(
+        says(&["--cap-drop", "ALL"], "grep CapEff /proc/self/status").1,
+        "CapEff:\t0000000000000000\n"
+    );
     let may_mount = ["--cap-add", "SYS_ADMIN", "--security-opt", "seccomp=unconfined"];
     assert_eq!(says(&may_mount, "mount -t tmpfs none /mnt && echo on").1, "on\n");
     assert_eq!(says(&["--init"], "cat /proc/1/comm").0, 0);
@@ -96,7 +109,8 @@ fn life(docker: &Docker) {
     assert_eq!(exec.wait().code, 5);
     assert!(docker.docker(&["top", "web"]).ok().stdout.contains("sleep 1000"));
     docker.docker(&["exec", "web", "touch", "/healthy"]).ok();
-    let healthy = "until docker inspect -f '{{.State.Health.Status}}' web | grep -qx healthy; do sleep 0.2; done";
+    let healthy =
+        "until docker inspect -f '{{.State.Health.Status}}' web | grep -qx healthy; do sleep 0.2; done";
     docker.sh(healthy).ok();
     docker.docker(&["pause", "web"]).ok();
     let status = ["inspect", "--format", "{{.State.Status}}", "web"];
@@ -142,11 +156,14 @@ fn network(suite: Suite) {
     let docker = docker!(suite, Choice::Command);
     docker.docker(&["network", "create", "inner"]).ok();
     let serve = ["sh", "-c", "while :; do echo from $(hostname) | nc -l -p 80; done"];
-    let flags = ["--detach", "--name", "web", "--hostname", "web", "--network", "inner", "--publish", "8080:80"];
+    let flags =
+        ["--detach", "--name", "web", "--hostname", "web", "--network", "inner", "--publish", "8080:80"];
     docker.run(&flags, &serve).ok();
-    let ask = docker.run(&["--rm", "--network", "inner"], &["sh", "-c", "until nc web 80; do sleep 0.1; done"]);
+    let ask =
+        docker.run(&["--rm", "--network", "inner"], &["sh", "-c", "until nc web 80; do sleep 0.1; done"]);
     assert_eq!(ask.ok().stdout, "from web\n");
-    let ask = docker.room.command("busybox").args(["sh", "-c", "until nc 127.0.0.1 8080; do sleep 0.1; done"]);
+    let ask =
+        docker.room.command("busybox").args(["sh", "-c", "until nc 127.0.0.1 8080; do sleep 0.1; done"]);
     assert_eq!(ask.input(b"").ok().stdout, "from web\n");
     docker.docker(&["rm", "--force", "web"]).ok();
     docker.docker(&["network", "rm", "inner"]).ok();
@@ -199,7 +216,8 @@ fn swarm(suite: Suite) {
     let service = ["service", "create", "--quiet", "--name", "web", "--replicas", "2", "--network", "host"];
     let sleep = "trap exit TERM; sleep 1000 & wait";
     docker.docker(&service).args(["--no-resolve-image", "busybox:test", "sh", "-c", sleep]).ok();
-    let tasks = ["service", "ps", "--filter", "desired-state=running", "--format", "{{.CurrentState}}", "web"];
+    let tasks =
+        ["service", "ps", "--filter", "desired-state=running", "--format", "{{.CurrentState}}", "web"];
     let tasks = docker.docker(&tasks).ok();
     assert_eq!(tasks.lines().iter().filter(|line| line.starts_with("Running")).count(), 2, "{tasks}");
     docker.docker(&["service", "rm", "web"]).ok();

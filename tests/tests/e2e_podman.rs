@@ -32,7 +32,8 @@ fn run(suite: Suite) {
     assert_eq!(uids.split_whitespace().collect::<Vec<_>>(), ["0", "100000", "1000"]);
 
     let (mut terminal, peer) = Terminal::open();
-    let run = podman.run(&["--rm", "-it"], &["sh", "-c", "tty; read x; echo got $x; exit 4"]).on(&peer).spawn();
+    let run =
+        podman.run(&["--rm", "-it"], &["sh", "-c", "tty; read x; echo got $x; exit 4"]).on(&peer).spawn();
     terminal.expect("/dev/pts/0");
     terminal.type_in("it\n");
     terminal.expect("got it");
@@ -42,7 +43,10 @@ fn run(suite: Suite) {
 fn life(suite: Suite) {
     let podman = podman!(suite);
     let script = "echo started; trap 'echo bye; exit 3' TERM; while :; do sleep 1000 & wait $!; done";
-    let id = podman.run(&["--detach", "--name", "web", "--health-cmd", "test -e /healthy"], &["sh", "-c", script]).ok().stdout;
+    let id = podman
+        .run(&["--detach", "--name", "web", "--health-cmd", "test -e /healthy"], &["sh", "-c", script])
+        .ok()
+        .stdout;
     assert_eq!(podman.command(&["exec", "web", "echo", "in"]).ok().stdout, "in\n");
     assert_eq!(podman.command(&["exec", "web", "sh", "-c", "exit 9"]).output().code, 9);
     assert_eq!(podman.command(&["exec", "--user", "1000", "web", "id", "-u"]).ok().stdout, "1000\n");
@@ -69,7 +73,8 @@ fn build(suite: Suite) {
                 USER 1000\nWORKDIR /tmp\nRUN id -u >who\nCMD [\"cat\", \"/made\", \"who\"]\n";
     fs::write(context.join("Containerfile"), file).expect("a new file");
     let parent = format!("/{}", podman.0.id);
-    let flags = ["build", "--network", "none", "--isolation", "oci", "--cgroup-parent", &parent, "--tag", "made"];
+    let flags =
+        ["build", "--network", "none", "--isolation", "oci", "--cgroup-parent", &parent, "--tag", "made"];
     // Buildah asks for more than a machine may have that does not let root raise limits.
     let limits = ["--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024"];
     podman.command(&flags).args(limits).arg(&context).ok();
@@ -81,7 +86,8 @@ fn build(suite: Suite) {
 fn network(suite: Suite) {
     let podman = podman!(suite);
     let serve = ["sh", "-c", "while :; do echo from $(hostname) | nc -l -p 80; done"];
-    let flags = ["--detach", "--name", "web", "--hostname", "web", "--network", "bridge", "--publish", "8080:80"];
+    let flags =
+        ["--detach", "--name", "web", "--hostname", "web", "--network", "bridge", "--publish", "8080:80"];
     podman.run(&flags, &serve).ok();
     let ask = podman.0.command("busybox").args(["sh", "-c", "until nc 127.0.0.1 8080; do sleep 0.1; done"]);
     assert_eq!(ask.input(b"").ok().stdout, "from web\n");
@@ -91,7 +97,9 @@ fn network(suite: Suite) {
 fn pod(suite: Suite) {
     let podman = podman!(suite);
     let parent = format!("/{}", podman.0.id);
-    podman.command(&["pod", "create", "--name", "both", "--network", "none", "--cgroup-parent", &parent]).ok();
+    podman
+        .command(&["pod", "create", "--name", "both", "--network", "none", "--cgroup-parent", &parent])
+        .ok();
     let serve = ["sh", "-c", "while :; do echo in the pod | nc -l -p 80; done"];
     podman.command(&["run", "--detach", "--pod", "both", "busybox:test"]).args(serve).ok();
     let ask = ["sh", "-c", "until nc 127.0.0.1 80; do sleep 0.1; done"];
@@ -110,7 +118,8 @@ fn kube(suite: Suite) {
         let command = "[\"sh\", \"-c\", \"trap exit TERM; sleep 1000 & wait\"]";
         format!("  - {{name: {name}, image: \"localhost/busybox:test\", command: {command}}}\n")
     };
-    let pod = "apiVersion: v1\nkind: Pod\nmetadata: {name: kube}\nspec:\n  restartPolicy: Never\n  containers:\n";
+    let pod =
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: kube}\nspec:\n  restartPolicy: Never\n  containers:\n";
     let text = format!("{pod}{}{}", container("one"), container("two"));
     let file = podman.0.file("pod.yaml", &text).to_string_lossy().into_owned();
     podman.command(&["kube", "play", "--network", "none", &file]).ok();

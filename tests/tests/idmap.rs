@@ -203,6 +203,32 @@ fn what_the_container_mounted_before_can_be_mapped() {
 }
 
 #[test]
+fn in_a_user_namespace_it_can_be_mapped_too() {
+    needs_mapping!();
+    let mut mapped = Mapped::new("stat -c %u:%g /first/file /second/file", &["bind"]).in_user_namespace();
+    let place = mapped.container.bundle.rootfs().join("mnt").to_string_lossy().into_owned();
+    for (destination, start) in [("/first", 1000), ("/second", 2000)] {
+        let ids = maps(&[(0, HOST_ID + start, 1000)]);
+        let mount_point = mapped.container.bundle.rootfs().join(&destination[1..]);
+        fs::create_dir(mount_point).expect("a new directory");
+        let mount = json!({"destination": destination, "source": place, "options": ["bind"],
+            "uidMappings": ids, "gidMappings": ids});
+        mapped.container.push("/mounts", mount);
+    }
+    mapped.prints("1100:1200 2100:2200");
+    // Whoever waits for hooks or for the start has been waited for before.
+    mapped.container.set("/hooks", json!({"createRuntime": [{"path": "/bin/true"}]}));
+    mapped.prints("1100:1200 2100:2200");
+    // A mapping that overflows the ids is only found out by the kernel, and blamed on the mount.
+    let index = mapped.container.bundle.config["mounts"].as_array().map_or(0, |mounts| mounts.len() - 1);
+    mapped.container.set(&format!("/mounts/{index}/source"), "/proc");
+    mapped.container.push("/linux/readonlyPaths", "/proc/sys");
+    let out = mapped.run();
+    assert!(out.code == 1 && out.stderr.contains(&format!("/mounts/{index}")), "{out}");
+    mapped.container.assert_no_leaks();
+}
+
+#[test]
 fn many_mounts_leave_no_descriptors_and_no_processes() {
     needs_mapping!();
     let mut mapped =

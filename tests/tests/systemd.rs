@@ -5,17 +5,8 @@ use std::path::PathBuf;
 use orlop_tests::spec::make_rootless;
 use orlop_tests::systemd::{self, Silent, scoped, show, show_of_user};
 use orlop_tests::unprivileged::{USER, Unprivileged};
-use orlop_tests::{Container, Invocation, cgroup};
+use orlop_tests::{Container, Invocation, cgroup, need_systemd};
 use serde_json::json;
-
-/// Ends a test that needs a systemd to ask.
-macro_rules! need_systemd {
-    () => {
-        if let Some(why) = systemd::lacking() {
-            return orlop_tests::need::skip(why);
-        }
-    };
-}
 
 const MIB: u64 = 1024 * 1024;
 

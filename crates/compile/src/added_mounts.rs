@@ -58,6 +58,7 @@ fn in_container(
     compiler.joined = true;
     let why = "The caller's terminal and signals stay the caller's.";
     compiler.step(Step::NewSession {}, Origin::Rule("a container has a session of its own"), why);
+    compiler.enter_root();
     let origin = Origin::Rule("paths are looked up in the container");
     compiler.step(Step::UseRoot {}, origin, "The container's root is already ours.");
     work(&mut compiler);

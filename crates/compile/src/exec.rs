@@ -43,6 +43,7 @@ impl Compiler<'_> {
         }
         self.session(process, options.no_new_keyring);
         self.proc_for_labels(process);
+        self.enter_root();
         let origin = Origin::Rule("paths are looked up in the container");
         self.step(Step::UseRoot {}, origin, "The container's root is already ours.");
         self.terminal_of(process, false);

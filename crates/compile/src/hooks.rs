@@ -53,6 +53,7 @@ impl Compiler<'_> {
             );
         }
         if let Some(process) = self.spec.process.as_ref().filter(|_| starting) {
+            self.enter_root();
             // Right before the container's program, a hook finds what the program will find (as with runc).
             if env.is_empty() {
                 let (of_process, has_home) = self.environment(process);

@@ -28,6 +28,8 @@ pub struct Launch {
     /// Namespaces to join: the user namespace first, as it gives the right to join those that belong to it (others are
     /// joined before it with the caller's rights); the mount namespace last, as paths mean something else afterwards.
     pub joins: Vec<Join>,
+    /// The container has no mount namespace of its own: what it mounts is the host side's to unmount.
+    pub mounts_on_host: bool,
     /// Init runs in another user namespace than the caller, as its user 0.
     pub become_root: bool,
     /// What to write for a new user namespace.
@@ -36,6 +38,8 @@ pub struct Launch {
     pub joined_id_maps: Option<IdMaps>,
     /// Slots to fill before the launch.
     pub fills: Vec<Fill>,
+    /// Mappings of ids for mounts that init makes and the host side maps, in the order in which init asks for them.
+    pub maps_by_host: Vec<MountIdMap>,
     /// The control group; none for a process that is added to its container's.
     pub cgroup: Option<CgroupPlan>,
     /// There is a console: init sends its master.
@@ -66,6 +70,14 @@ pub struct Launch {
     /// Who decides about system calls that the filter leaves to an agent. Init then tells the number of the notification
     /// descriptor.
     pub seccomp_agent: Option<SeccompAgent>,
+}
+
+impl Launch {
+    /// Whether init waits for the host side before the root is switched.
+    #[must_use]
+    pub fn waits_for_host(&self) -> bool {
+        self.sync_hooks || !self.maps_by_host.is_empty()
+    }
 }
 
 /// A network device that moves into the container.

@@ -88,4 +88,5 @@ pub use limits::rlimit_name;
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, HookOptions, HookTime, Mode, Options, Overlay};
+pub use rdt::compile_rdt;
 pub use update::{Update, compile_update};

@@ -77,9 +77,7 @@ impl Compiler<'_> {
     pub(crate) fn namespaces(&mut self) {
         self.read_namespaces();
         if !self.has(&NamespaceKind::Mount) {
-            let message = "a mount namespace is missing: orlop never mounts in the host's";
-            self.error(Code::NamespaceMissing, Pointer::new("/linux/namespaces"), message)
-                .hint("add {\"type\": \"mount\"}");
+            self.mounts_on_host();
         }
         if self.host.euid != 0 && !self.in_user_namespace() {
             let message = "a user namespace is missing: without it, only root can make a container";
@@ -98,6 +96,32 @@ impl Compiler<'_> {
                     self.launch.joins.push(Join { path, kind, flag, origin, must_differ: None });
                 }
             }
+        }
+    }
+
+    /// Without a mount namespace the container is in the caller's, and what it mounts is too.
+    fn mounts_on_host(&mut self) {
+        let pointer = Pointer::new("/linux/namespaces");
+        if self.in_user_namespace() || self.host.euid != 0 {
+            let message = "a mount namespace is missing: only root mounts in the caller's";
+            self.error(Code::NamespaceMissing, pointer, message).hint("add {\"type\": \"mount\"}");
+            return;
+        }
+        self.launch.mounts_on_host = true;
+        let message = "there is no mount namespace: the container's mounts are made among the host's and stay there until it \
+            is deleted, and its root is one by chroot(2) only, which a process with CAP_SYS_CHROOT gets out of";
+        self.warn(Code::NamespaceMissing, pointer, message).hint("add {\"type\": \"mount\"}");
+        if !self.linux.rootfs_propagation.is_empty() {
+            let message = "the propagation of mounts belongs to a mount namespace, and the container has none of its own";
+            self.error(Code::RootPropagation, Pointer::new("/linux/rootfsPropagation"), message);
+        }
+    }
+
+    /// Into the root of a container whose namespaces this process has joined. That of a mount namespace comes with it.
+    pub(crate) fn enter_root(&mut self) {
+        if !self.has(&NamespaceKind::Mount) {
+            let origin = Origin::Rule("an added process has the container's root");
+            self.step(Step::Chroot {}, origin, "The mount namespace is the caller's, and so is its root.");
         }
     }
 

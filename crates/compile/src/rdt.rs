@@ -1,8 +1,9 @@
 //! Intel's Resource Director Technology: shares of caches and of memory bandwidth.
 
 use crate::compiler::Compiler;
-use crate::{Code, RdtPlan};
-use orlop_spec::Pointer;
+use crate::{Code, Diagnostics, Host, RdtPlan};
+use orlop_spec::{IntelRdt, Linux, Pointer, Spec};
+use std::path::Path;
 
 const RDT: Pointer = Pointer::new("/linux/intelRdt");
 const CLOS_ID: Pointer = Pointer::new("/linux/intelRdt/closID");
@@ -11,6 +12,25 @@ const MB: Pointer = Pointer::new("/linux/intelRdt/memBwSchema");
 const CMT: Pointer = Pointer::new("/linux/intelRdt/enableCMT");
 const MBM: Pointer = Pointer::new("/linux/intelRdt/enableMBM");
 const SCHEMATA: &str = "/linux/intelRdt/schemata/{}";
+
+/// Compiles `intelRdt` as it is to be from now on for a container that runs, whose config is `spec`. Only what the plan
+/// compares with, the two schemas of their own, is new.
+///
+/// # Errors
+///
+/// Everything that is wrong with it.
+pub fn compile_rdt(
+    spec: &Spec,
+    rdt: &IntelRdt,
+    host: &Host,
+    id: &str,
+) -> Result<Option<RdtPlan>, Diagnostics> {
+    let linux = Linux { intel_rdt: Some(rdt.clone()), ..Linux::default() };
+    let mut compiler = Compiler::new(spec, &linux, host, id, Path::new("/"));
+    compiler.intel_rdt();
+    let plan = compiler.launch.rdt.take();
+    compiler.found().map(|_| plan)
+}
 
 impl Compiler<'_> {
     /// What the host side does in the resctrl tree.

@@ -12,7 +12,13 @@ const CUT_OFF: &str = "Mounts made here must not travel to the host.";
 impl<'a> Compiler<'a> {
     /// Cuts the mount namespace off from the host, and makes the root a mount.
     pub(crate) fn root(&mut self, options: &Options<'_>) {
-        self.host_propagation(options.no_pivot);
+        if self.launch.mounts_on_host {
+            let step = Step::HostPropagation { propagation: 0, recursive: false };
+            let why = "The mounts around it are the host's, and stay as they are.";
+            self.step(step, Origin::Rule("nothing of the host's is changed"), why);
+        } else {
+            self.host_propagation(options.no_pivot);
+        }
         if let Some(overlay) = &options.root_override {
             self.overlay_root(overlay);
             return;
@@ -41,6 +47,11 @@ impl<'a> Compiler<'a> {
             pointer,
             "Only a mount can become the root, and its attributes are the container's own.",
         );
+        if self.launch.mounts_on_host {
+            let step =
+                Step::Propagation { target: "/".into(), propagation: libc::MS_PRIVATE, recursive: true };
+            self.step(step, Origin::Rule("nothing travels to the host unless asked for"), CUT_OFF);
+        }
     }
 
     fn overlay_root(&mut self, overlay: &Overlay<'_>) {
@@ -97,7 +108,10 @@ impl<'a> Compiler<'a> {
     /// Makes the root `/`.
     pub(crate) fn switch_root(&mut self, options: &Options<'_>) {
         let wish = propagation(&self.linux.rootfs_propagation);
-        if options.no_pivot {
+        if self.launch.mounts_on_host {
+            let why = "The host's tree is everybody's, and this is the container's part of it.";
+            self.step(Step::Chroot {}, Pointer::new("/linux/namespaces"), why);
+        } else if options.no_pivot {
             let why = "pivot_root(2) cannot leave an initial RAM file system; the host's tree stays below, out of reach.";
             let views: Vec<Str<'_>> = self.views_outside_root().map(|path| bytes(path).into()).collect();
             self.step(

@@ -37,7 +37,14 @@ fn namespaces() {
         (&[("/linux/namespaces/-", json!({"type": "pid"}))], &["NamespaceTwice /linux/namespaces/5"]),
         (&[("/linux/namespaces/1/path", json!("ns/pid"))], &["NamespacePath /linux/namespaces/1/path"]),
         (&[("/linux/namespaces/1/path", json!("/a\0b"))], &["NulByte /linux/namespaces/1/path"]),
-        (&[("/linux/namespaces", json!([{"type": "pid"}]))], &["NamespaceMissing /linux/namespaces"]),
+        (&[("/linux/namespaces", json!([{"type": "pid"}]))], &["warn NamespaceMissing /linux/namespaces"]),
+        (
+            &[
+                ("/linux/namespaces", json!([{"type": "pid"}])),
+                ("/linux/rootfsPropagation", json!("private")),
+            ],
+            &["warn NamespaceMissing /linux/namespaces", "RootPropagation /linux/rootfsPropagation"],
+        ),
         (
             &[
                 ("/linux/namespaces", json!([{"type": "mount"}])),

@@ -103,6 +103,7 @@ impl<'a> Machine<'a> {
             Step::BindRoot { source, at } => root::bind(self, source, at.c_str()),
             Step::OverlayRoot { lower, at, options } => root::overlay(self, lower, at.c_str(), options),
             Step::UseRoot {} => root::use_current(self),
+            Step::Chroot {} => root::change(self),
             Step::Mount { fstype, options, attributes, target, real, keep, id_map, like } => {
                 let made = mounts::fresh(self, fstype, options, attributes, like)?;
                 if let Some(by) = id_map {

@@ -4,10 +4,11 @@
 //! by descriptor. No mount is ever visible without its `nosuid`, `ro` and the like.
 
 use crate::Machine;
-use crate::machine::Outcome;
-use crate::report::Fault;
+use crate::machine::{Outcome, wait_for_word};
+use crate::report::{self, Fault};
 use crate::target::{self, Name};
 use core::ffi::CStr;
+use orlop_program::message::Message;
 use orlop_program::source::Source;
 use orlop_program::{List, Slot, Str};
 use orlop_sys::mount::Attributes;
@@ -96,10 +97,21 @@ pub fn attach(machine: &mut Machine<'_>, made: OwnedFd, target: Target<'_>, keep
 }
 
 /// A detached copy of a bind mount's source.
-pub(crate) fn source(machine: &mut Machine<'_>, source: Source<'_>, recursive: bool) -> Result<OwnedFd> {
+pub(crate) fn source(
+    machine: &mut Machine<'_>,
+    source: Source<'_>,
+    recursive: bool,
+) -> core::result::Result<OwnedFd, Fault> {
     match source {
-        Source::Path(path) => mount::clone_tree(Fd::CWD, path.c_str(), recursive),
-        Source::Tree(slot) => machine.take(slot).ok_or(Error::of(libc::SYS_open_tree, libc::EBADF)),
+        Source::Path(path) => Ok(mount::clone_tree(Fd::CWD, path.c_str(), recursive)?),
+        Source::Tree(slot) => machine.take(slot).ok_or(Error::of(libc::SYS_open_tree, libc::EBADF).into()),
+        Source::MappedByHost(path, number) => {
+            let tree = mount::clone_tree(Fd::CWD, path.c_str(), recursive)?;
+            let host = machine.slot(Slot::HOST);
+            report::send(host, &Message::MapIds(number), Some(tree.fd()))?;
+            wait_for_word(host)?;
+            Ok(tree)
+        }
         Source::Mapped(path, by, all) => {
             let tree = mount::clone_tree(Fd::CWD, path.c_str(), recursive)?;
             map_ids(machine, &tree, by, all)?;

@@ -96,6 +96,13 @@ pub fn pivot(machine: &Machine<'_>, detach: bool) -> Outcome {
     file::chdir(c"/").map_err(Fault::from)
 }
 
+/// Another directory becomes the root, and the mounts stay as they are.
+pub fn change(machine: &Machine<'_>) -> Outcome {
+    file::fchdir(machine.root())?;
+    file::chroot(c".")?;
+    file::chdir(c"/").map_err(Fault::from)
+}
+
 /// Moves the root over the old one, where pivot_root(2) cannot: the old root stays below, out of reach of path look-ups.
 pub fn move_over<'a>(machine: &Machine<'_>, views: List<'a, Str<'a>>) -> Outcome {
     for view in views.iter() {
@@ -103,9 +110,7 @@ pub fn move_over<'a>(machine: &Machine<'_>, views: List<'a, Str<'a>>) -> Outcome
     }
     let old = file::openat(Fd::CWD, c"/", DIRECTORY, 0)?;
     mount::move_mount(machine.root(), old.fd())?;
-    file::fchdir(machine.root())?;
-    file::chroot(c".")?;
-    file::chdir(c"/").map_err(Fault::from)
+    change(machine)
 }
 
 /// Takes a procfs or sysfs out of the old root with everything that is mounted there, or lays an empty file system over it:

@@ -4,6 +4,8 @@
 //!   host side                         init                                  `orlop start`
 //!     │   ◀──── Reached(Begin) ─────────────────────────┤  Sync (only if the host side sets the OOM score)
 //!     ├──── one byte ─────────────────────────────────▶ │
+//!     │   ◀──── MapIds (+ a mount's descriptor) ────────┤  Bind (only where the host side maps its ids)
+//!     ├──── one byte ─────────────────────────────────▶ │
 //!     │   ◀──── Reached(Hooks) ─────────────────────────┤  Sync
 //!     │ prestart, createRuntime, createContainer hooks  │
 //!     ├──── one byte ─────────────────────────────────▶ │
@@ -84,6 +86,9 @@ pub enum Message<'a> {
     /// The seccomp filter is in force, and this is the number of its notification descriptor in init. Init waits for one
     /// byte: until then the host side takes a copy of it.
     SeccompListener(i32),
+    /// The message carries a detached mount, whose ids the host side is to map in the way that has this number. Init waits
+    /// for one byte.
+    MapIds(u8),
     /// The next thing that happens is exec.
     Executing,
     /// A step failed; init ends.
@@ -110,6 +115,7 @@ impl<'a> Message<'a> {
                 text: reader.0,
             }),
             5 => Self::SeccompListener(i32::get(&mut reader)?),
+            6 => Self::MapIds(u8::get(&mut reader)?),
             _ => return Err(Malformed),
         })
     }
@@ -135,6 +141,7 @@ impl<'a> Message<'a> {
                 put(&failed.errno.to_le_bytes());
                 put(failed.text);
             }
+            Self::MapIds(number) => put(&[6, *number]),
             Self::SeccompListener(number) => {
                 put(&[5]);
                 put(&number.to_le_bytes());

@@ -14,6 +14,8 @@ pub enum Source<'a> {
     Tree(Slot),
     /// As `Path`, with the ids of the mount, or of the whole tree, mapped as the user namespace in the slot has them.
     Mapped(Str<'a>, Slot, bool),
+    /// As `Path`, with ids mapped by the host side, which has the rights to; the number tells it how.
+    MappedByHost(Str<'a>, u8),
 }
 
 impl<'a> Wire<'a> for Source<'a> {
@@ -22,6 +24,7 @@ impl<'a> Wire<'a> for Source<'a> {
             0 => Self::Path(Str::get(reader)?),
             1 => Self::Tree(Slot::get(reader)?),
             2 => Self::Mapped(Str::get(reader)?, Slot::get(reader)?, bool::get(reader)?),
+            3 => Self::MappedByHost(Str::get(reader)?, u8::get(reader)?),
             _ => return Err(Malformed),
         })
     }
@@ -35,6 +38,11 @@ impl<'a> Wire<'a> for Source<'a> {
                 path.put(out)?;
                 slot.put(out)?;
                 recursive.put(out)
+            }
+            Self::MappedByHost(path, number) => {
+                3_u8.put(out)?;
+                path.put(out)?;
+                number.put(out)
             }
         }
     }

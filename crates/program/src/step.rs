@@ -93,6 +93,8 @@ steps! {
     }
     /// Opens the current root as [`Slot::ROOT`]: for programs that join a running container.
     13 UseRoot {}
+    /// Makes the directory in [`Slot::ROOT`] the root of this process alone: chroot(2).
+    23 Chroot {}
     /// Mounts a new file system: fsopen(2), fsconfig(2), fsmount(2), move_mount(2).
     14 Mount {
         /// The file system's name, such as `tmpfs`.

@@ -81,7 +81,7 @@ impl Runtime {
             opts.text(opt::FREEZE_CGROUP, bytes(&location.v2.path()));
         }
         let compiled = self.recompile(container, &config.spec)?;
-        criu::mounts::refuse_id_mapped(&compiled)?;
+        criu::mounts::refuse(&compiled)?;
         criu::namespaces::name_external(&mut opts, &compiled.launch.joins)?;
         // A pre-dump is of memory only.
         if !options.pre_dump {

@@ -14,6 +14,7 @@ use crate::cgroup::Maker;
 use crate::console::{self, Console};
 use crate::draft::Draft;
 use crate::error::{Error, Result};
+use crate::host_mounts::HostMounts;
 use crate::id::ContainerId;
 use crate::launch::{self, Home, Request, Words};
 use crate::liveness::Process;
@@ -155,6 +156,9 @@ impl Runtime {
         let mut state = self.first_state(order, &compiled, maker.as_ref(), layout)?;
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
+        if let Some(mounts) = &state.host_mounts {
+            draft.mounts_on_host(mounts);
+        }
         let around = match &maker {
             Some(Maker::Systemd(scope)) => Some(|pid| draft.start_scope(scope, layout, pid)),
             Some(Maker::Us(plan)) => {
@@ -192,7 +196,7 @@ impl Runtime {
         }
         draft.dir().write_state(&state)?;
         pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pidfd()))?;
-        if order.owes_record() && !compiled.launch.sync_hooks && !order.has_terminal() {
+        if order.owes_record() && !compiled.launch.waits_for_host() && !order.has_terminal() {
             // Init asks for this word much later; by then it has been there for long.
             session.proceed()?;
         }
@@ -229,6 +233,11 @@ impl Runtime {
             terminal: order.has_terminal(),
             descriptors: if order.has_terminal() { Vec::new() } else { criu::streams::of(order.held) },
             own_clocks: false,
+            host_mounts: compiled
+                .launch
+                .mounts_on_host
+                .then(|| HostMounts::before(&order.bundle.rootfs()))
+                .transpose()?,
         })
     }
 }

@@ -35,6 +35,9 @@ impl Runtime {
             return Err(Error::WrongState { id: id.to_string(), action: Action::Delete, status });
         }
         container.end_processes()?;
+        if let Some(mounts) = &container.saved.host_mounts {
+            mounts.remove()?;
+        }
         if let Some(unit) = &container.saved.cgroups.unit {
             unit.stop()?;
         }

@@ -8,6 +8,7 @@ use orlop_compile::{CgroupPlan, RdtPlan};
 
 use crate::cgroup;
 use crate::error::Result;
+use crate::host_mounts::HostMounts;
 use crate::rdt::RdtGroup;
 use crate::scope::Scope;
 use crate::state::{CgroupPaths, Unit};
@@ -26,12 +27,20 @@ pub(crate) struct Draft {
     /// The unit that systemd has made the cgroup for.
     unit: OnceCell<Unit>,
     rdt: OnceCell<RdtGroup>,
+    host_mounts: OnceCell<HostMounts>,
     kept: bool,
 }
 
 impl Draft {
     pub(crate) const fn new(dir: StateDir) -> Self {
-        Self { dir, cgroup: OnceCell::new(), unit: OnceCell::new(), rdt: OnceCell::new(), kept: false }
+        Self {
+            dir,
+            cgroup: OnceCell::new(),
+            unit: OnceCell::new(),
+            rdt: OnceCell::new(),
+            host_mounts: OnceCell::new(),
+            kept: false,
+        }
     }
 
     pub(crate) const fn dir(&self) -> &StateDir {
@@ -84,6 +93,11 @@ impl Draft {
         Ok(())
     }
 
+    /// It is about to mount among the host's mounts.
+    pub(crate) fn mounts_on_host(&self, mounts: &HostMounts) {
+        self.host_mounts.get_or_init(|| mounts.clone());
+    }
+
     /// What to save of the cgroup.
     pub(crate) fn cgroup_paths(&self) -> CgroupPaths {
         let paths = self.cgroup().map(|cgroup| CgroupPaths::of(cgroup.location())).unwrap_or_default();
@@ -114,6 +128,9 @@ impl Drop for Draft {
         }
         if let Some(Err(e)) = self.rdt().map(RdtGroup::remove) {
             tracing::warn!("the resctrl group of a container that could not be made: {e}");
+        }
+        if let Some(Err(e)) = self.host_mounts.get().map(HostMounts::remove) {
+            tracing::warn!("the mounts of a container that could not be made: {e}");
         }
         if let Err(e) = self.dir.remove() {
             tracing::warn!("the state of a container that could not be made: {e}");

@@ -116,16 +116,18 @@ impl Runtime {
             kinds |= libc::CLONE_NEWTIME;
         }
         let words = Words::new(&compiled, &process.args);
-        let request = |home| Request {
-            compiled: &compiled,
-            home,
-            rdt: container.saved.rdt.as_ref(),
-            start: None,
-            join: Some((&init, kinds)),
-            pass: Vec::new(),
-            stdio: to.held,
-            privileged: host.privileged,
-            words,
+        let request = |home| {
+            Ok(Request {
+                compiled: &compiled,
+                home,
+                rdt: container.saved.rdt.as_ref(),
+                start: None,
+                join: Some((&init, kinds)),
+                pass: join::root(&config.spec, &container.saved)?,
+                stdio: to.held,
+                privileged: host.privileged,
+                words,
+            })
         };
         // The container has left its cgroup, and somebody has removed it.
         let home = if moved {
@@ -133,12 +135,12 @@ impl Runtime {
         } else {
             Home::Cgroup(cgroup.as_ref(), container.saved.cgroups.unit.as_ref())
         };
-        let session = match launch::launch(request(home)) {
+        let session = match request(home).and_then(launch::launch) {
             Err(e) if e.errno() == Some(libc::EBUSY) && below.is_some() => Err(not_added(e)),
             // The container has cgroups of its own below: then no process may be beside them (cgroup-v2.rst, "No
             // Internal Process Constraint"), and a new one goes where the container's first process is.
             Err(e) if e.errno() == Some(libc::EBUSY) && cgroup.is_some() => {
-                launch::launch(request(Home::Below(container.cgroup_of_init()?)))
+                request(Home::Below(container.cgroup_of_init()?)).and_then(launch::launch)
             }
             launched => launched,
         }?;
@@ -176,6 +178,12 @@ fn converse(
                 session.proceed()?;
             }
             Event::Begin | Event::Hooks | Event::Ready => session.proceed()?,
+            other @ Event::MapIds(..) => {
+                return Err(Error::Died {
+                    what: "the container's init".to_owned(),
+                    how: format!("{other:?}"),
+                });
+            }
             Event::Running => {
                 tracing::debug!("setns_init: about to exec");
                 if let Some(path) = &to.options.pid_file {

@@ -10,7 +10,6 @@ use orlop_sys::cred;
 
 use crate::error::{Doing, Result};
 use crate::runtime::Runtime;
-use crate::store::in_user_namespace;
 
 const CAP_SYS_ADMIN: u32 = 21;
 
@@ -21,7 +20,7 @@ impl Runtime {
     ///
     /// [`Error::Kernel`](crate::Error::Kernel): a fact cannot be had.
     pub(crate) fn facts(&self, spec: &Spec, process: Option<&Process>) -> Result<Host> {
-        let in_user_namespace = in_user_namespace();
+        let in_user_namespace = self.in_user_namespace();
         let effective = cred::capget().doing(|| "read our own capabilities".to_owned())?.effective;
         let (bounding, last_cap) = bounding_set()?;
         let processes = || spec.process.iter().chain(process);

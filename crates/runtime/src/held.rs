@@ -13,6 +13,7 @@ use crate::create::Made;
 use crate::error::Result;
 use crate::id::ContainerId;
 use crate::options::{CreateOptions, RestoreOptions};
+use crate::restore;
 use crate::runtime::Runtime;
 
 /// What becomes standard input, output and error of a process: close-on-exec, and above 2. With a terminal they are not
@@ -77,7 +78,7 @@ impl Runtime {
         options: &RestoreOptions,
         stdio: &Stdio,
     ) -> Result<Held> {
-        self.check_restore(create)?;
+        restore::check(create)?;
         let mut order = self.order(id, create, orlop_compile::Mode::Run)?;
         order.held = Some(stdio);
         let Made { child, console, .. } = self.remake(&order, options).map_err(|e| order.locate(e))?;

@@ -1,7 +1,11 @@
 //! Processes that join a container: where `exec` and hooks inside the container begin.
 
+use std::fs::File;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
+use nix::errno::Errno;
 use orlop_cgroups::Cgroup;
 use orlop_compile::{HookOptions, HookTime, Host};
 use orlop_program::Slot;
@@ -39,6 +43,26 @@ const fn flag(kind: &NamespaceKind) -> i32 {
     }
 }
 
+/// What to pass to a process that joins a container: its root, if that does not come with its mount namespace.
+///
+/// # Errors
+///
+/// [`Error::Kernel`]: the root cannot be opened, or the container has ended.
+pub(crate) fn root(spec: &Spec, state: &StateFile) -> Result<Vec<(Slot, OwnedFd)>> {
+    let Some(process) = state.process.filter(|_| namespaces(spec) & libc::CLONE_NEWNS == 0) else {
+        return Ok(Vec::new());
+    };
+    let path = format!("/proc/{}/root", process.pid);
+    let doing = || format!("open {path}");
+    let root =
+        File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(&path).doing(doing)?;
+    // Only now: the number could have been another's by the time it was opened.
+    if process.open()?.is_none() {
+        return Err(Errno::ESRCH).doing(doing);
+    }
+    Ok(vec![(Slot::ROOT, root.into())])
+}
+
 /// A container that hooks run in.
 #[derive(Clone, Copy)]
 pub(crate) struct Inside<'a> {
@@ -62,18 +86,24 @@ pub(crate) fn hook_spawner<'a>(
     move |hook, streams| {
         let doing = || format!("start {} in the container", hook.path);
         let process = inside.state.process.map(|process| process.open()).transpose()?.flatten();
-        let init = process.ok_or(nix::errno::Errno::ESRCH).doing(doing)?;
+        let init = process.ok_or(Errno::ESRCH).doing(doing)?;
         let options = HookOptions { id: &inside.state.id, streams: STREAMS, when };
         let compiled = orlop_compile::compile_hook(inside.spec, hook, inside.host, &options)
             .map_err(|found| refused(Path::new(&hook.path), "", &found))?;
         let args = [hook.path.clone()];
+        let mut pass: Vec<_> =
+            STREAMS.into_iter().zip([streams.stdin, streams.stdout, streams.stderr]).collect();
+        // Before that, the root is still the host's.
+        if matches!(when, HookTime::Starting) {
+            pass.extend(root(inside.spec, inside.state)?);
+        }
         let mut session = launch::launch(Request {
             compiled: &compiled,
             home: Home::Cgroup(inside.cgroup, inside.state.cgroups.unit.as_ref()),
             rdt: None,
             start: None,
             join: Some((&init, namespaces(inside.spec))),
-            pass: STREAMS.into_iter().zip([streams.stdin, streams.stdout, streams.stderr]).collect(),
+            pass,
             stdio: None,
             privileged: false,
             words: Words::new(&compiled, &args),

@@ -30,6 +30,7 @@ use crate::{idmap, image, netdev};
 use fill::Filler;
 
 pub(crate) use blame::Words;
+pub(crate) use fill::map_ids;
 pub(crate) use session::{Event, Session, hear, say_the_word};
 
 /// What to launch, besides the program.

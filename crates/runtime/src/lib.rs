@@ -19,6 +19,7 @@ mod files;
 mod freeze;
 mod held;
 pub mod hooks;
+pub mod host_mounts;
 pub mod id;
 mod idmap;
 mod image;
@@ -56,7 +57,8 @@ pub use id::ContainerId;
 pub use image::first_process;
 pub use options::{
     CgroupManager, CgroupsMode, CheckpointOptions, CreateOptions, CriuOptions, ExecArgs, ExecOptions,
-    NetMode, NetworkLock, ProcessSource, ResourcesSource, RestoreOptions, RunOptions, Settings, TryOptions,
+    NetMode, NetworkLock, ProcessSource, ResourcesSource, RestoreOptions, RunOptions, Schemas, Settings,
+    TryOptions,
 };
 pub use runtime::Runtime;
 pub use state::{ContainerState, StateFile};

@@ -82,7 +82,7 @@ impl Container {
             rdt: None,
             start: None,
             join: Some((&init, join::namespaces(&config.spec))),
-            pass: Vec::new(),
+            pass: join::root(&config.spec, &self.saved)?,
             stdio: None,
             privileged: host.privileged,
             words: Words::new(compiled, &[]),

@@ -104,6 +104,23 @@ pub enum ResourcesSource {
     Args(Box<Resources>),
 }
 
+/// New shares of caches and memory bandwidth for `update`; an empty one stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Schemas {
+    /// The line of the L3 cache, as `l3CacheSchema` of the spec.
+    pub l3_cache: String,
+    /// The line of the memory bandwidth, as `memBwSchema` of the spec.
+    pub mem_bw: String,
+}
+
+impl Schemas {
+    /// Whether nothing is to be changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.l3_cache.is_empty() && self.mem_bw.is_empty()
+    }
+}
+
 /// How an additional process differs from the container's own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExecArgs {

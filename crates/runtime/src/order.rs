@@ -15,7 +15,7 @@ use crate::held::Stdio;
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
 use crate::join::Inside;
-use crate::launch::{Event, Session};
+use crate::launch::{self, Event, Session};
 use crate::notify::{self, Relay};
 use crate::options::{CgroupManager, CreateOptions};
 use crate::pidfd_socket::PidfdSocket;
@@ -96,6 +96,14 @@ impl Order<'_> {
                     self.hooks_before_pivot(host, state, draft)?;
                     session.proceed()?;
                     if self.owes_record() && !self.has_terminal() {
+                        session.proceed()?;
+                    }
+                }
+                Event::MapIds(number, tree) => {
+                    launch::map_ids(&compiled.launch, number, &tree)?;
+                    session.proceed()?;
+                    let last = usize::from(number) + 1 == compiled.launch.maps_by_host.len();
+                    if last && self.owes_record() && !compiled.launch.sync_hooks && !self.has_terminal() {
                         session.proceed()?;
                     }
                 }

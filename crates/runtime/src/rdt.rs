@@ -11,6 +11,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Doing, Error, Result};
 
+mod update;
+pub(crate) use update::NewShares;
+
 const PLACE: &str = "/linux/intelRdt";
 const CLOS_ID: &str = "/linux/intelRdt/closID";
 
@@ -56,7 +59,7 @@ impl RdtGroup {
     }
 
     fn make(&self, plan: &RdtPlan) -> Result<()> {
-        let lines: Vec<&str> = plan.compared.iter().chain(&plan.schemata).map(String::as_str).collect();
+        let lines: Vec<String> = plan.compared.iter().chain(&plan.schemata).cloned().collect();
         let exists = self.directory.exists();
         if !exists && plan.group.is_some() && lines.is_empty() {
             let what = format!(
@@ -71,12 +74,33 @@ impl RdtGroup {
             self.compare(&plan.compared)?;
         }
         if !lines.is_empty() {
-            let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
-            let path = self.directory.join("schemata");
-            let written = fs::write(&path, &text).doing(|| format!("write {text:?} to {}", path.display()));
-            written.map_err(|e| because(e.at(PLACE), &plan.tree))?;
+            self.write(&lines, plan)?;
         }
         self.monitor.as_ref().map_or(Ok(()), |path| make_directory(path, "/linux/intelRdt/enableMonitoring"))
+    }
+
+    /// Changes the shares of a group that is there, and returns what they were.
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not take them.
+    pub(crate) fn change(&self, plan: &RdtPlan) -> Result<String> {
+        let path = self.directory.join("schemata");
+        let old = fs::read_to_string(&path).doing(|| format!("read {}", path.display()))?;
+        self.write(&plan.compared, plan)?;
+        Ok(old)
+    }
+
+    /// Undoes [`RdtGroup::change`].
+    pub(crate) fn change_back(&self, old: &str, plan: &RdtPlan) -> Result<()> {
+        self.write(&old.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>(), plan)
+    }
+
+    fn write(&self, lines: &[String], plan: &RdtPlan) -> Result<()> {
+        let text: String = lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect();
+        let path = self.directory.join("schemata");
+        let written = fs::write(&path, &text).doing(|| format!("write {text:?} to {}", path.display()));
+        written.map_err(|e| because(e.at(PLACE), &plan.tree))
     }
 
     /// Puts a process into it, with all that it will start.

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use orlop_cgroups::Layout;
 use orlop_compile::{Compiled, Mode};
 use orlop_spec::{NamespaceKind, Status};
 use orlop_sys::process::pidfd_open;
@@ -18,7 +19,7 @@ use crate::hooks::{self, Kind as HookKind};
 use crate::id::ContainerId;
 use crate::liveness::Process;
 use crate::log;
-use crate::options::{CgroupManager, CreateOptions, RestoreOptions, RunOptions};
+use crate::options::{CreateOptions, RestoreOptions, RunOptions};
 use crate::order::Order;
 use crate::runtime::Runtime;
 use crate::state::{ContainerState, StateFile};
@@ -40,23 +41,9 @@ impl Runtime {
         run: &RunOptions,
         options: &RestoreOptions,
     ) -> Result<i32> {
-        self.check_restore(create)?;
+        check(create)?;
         let order = self.order(id, create, Mode::Run)?;
         self.run_with(&order, run, || self.remake(&order, options), |_| Ok(()))
-    }
-
-    /// Refuses what a restored container cannot have.
-    pub(crate) fn check_restore(&self, create: &CreateOptions) -> Result<()> {
-        criu::check_root("restore")?;
-        if create.no_pivot {
-            return Err(Error::unsupported(
-                "restore --no-pivot: CRIU has no other way than pivot_root(2), which",
-            ));
-        }
-        if self.settings.cgroup_manager == CgroupManager::Systemd {
-            return Err(Error::unsupported("restore --systemd-cgroup, into a cgroup made by systemd,"));
-        }
-        Ok(())
     }
 
     pub(crate) fn remake(&self, order: &Order<'_>, options: &RestoreOptions) -> Result<Made> {
@@ -75,7 +62,7 @@ impl Runtime {
         let state = self.first_state(order, &compiled, maker.as_ref(), layout)?;
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
-        if let Some(plan) = &compiled.launch.cgroup {
+        if let Some(Maker::Us(plan)) = &maker {
             draft.make_cgroup(plan, layout, self.is_rootless())?;
         }
         make_places(order, &compiled, &state.rootfs)?;
@@ -86,13 +73,25 @@ impl Runtime {
         let rootfs = &remade.state.rootfs;
         mounts.push((Some(rootfs.clone()), rootfs.clone()));
         let swrk = criu.start(Setup { streams: order.held.is_none(), inherit: &inherit, mounts: &mounts })?;
-        enter(&swrk, &draft, &mut opts)?;
+        enter(&swrk, maker.as_ref(), &draft, layout)?;
+        criu::roots(&mut opts, swrk.pid())?;
+        remade.state.cgroups = draft.cgroup_paths();
         let on_notify = &mut |notify: &Notify, fd| remade.notice(notify, fd, &draft);
         swrk.perform(Kind::Restore, &opts, on_notify).map_err(|e| directories.explain(e))?;
         let made = remade.made()?;
         draft.keep();
         Ok(made)
     }
+}
+
+/// Refuses what a restored container cannot have.
+pub(crate) fn check(create: &CreateOptions) -> Result<()> {
+    criu::check_root("restore")?;
+    if create.no_pivot {
+        let what = "restore --no-pivot: CRIU has no other way than pivot_root(2), which";
+        return Err(Error::unsupported(what));
+    }
+    Ok(())
 }
 
 fn restore_options(
@@ -127,11 +126,12 @@ fn make_places(order: &Order<'_>, compiled: &Compiled, rootfs: &Path) -> Result<
 }
 
 /// CRIU goes into the container's cgroup, and what it makes is born there.
-fn enter(swrk: &Swrk, draft: &Draft, opts: &mut Message) -> Result<()> {
-    if let Some(cgroup) = draft.cgroup() {
-        cgroup.attach(swrk.pid())?;
+fn enter(swrk: &Swrk, maker: Option<&Maker<'_>>, draft: &Draft, layout: &Layout) -> Result<()> {
+    match (maker, draft.cgroup()) {
+        (Some(Maker::Systemd(scope)), _) => draft.start_scope(scope, layout, swrk.pid()),
+        (_, Some(cgroup)) => Ok(cgroup.attach(swrk.pid())?),
+        (_, None) => Ok(()),
     }
-    criu::roots(opts, swrk.pid())
 }
 
 fn bytes(path: &Path) -> &[u8] {

@@ -10,7 +10,7 @@ use crate::id::ContainerId;
 use crate::liveness;
 use crate::options::Settings;
 use crate::state::StateFile;
-use crate::store::{StateDir, Store};
+use crate::store::{StateDir, Store, in_user_namespace};
 
 /// A container runtime: a state store and a way to make cgroups.
 ///
@@ -21,6 +21,7 @@ pub struct Runtime {
     pub(crate) store: Store,
     pub(crate) settings: Settings,
     layout: OnceLock<Layout>,
+    in_user_namespace: OnceLock<bool>,
 }
 
 impl Runtime {
@@ -31,7 +32,7 @@ impl Runtime {
     /// [`Error::Usage`]: no usable root.
     pub fn new(settings: Settings) -> Result<Self> {
         let store = Store::open(settings.root.as_deref())?;
-        Ok(Self { store, settings, layout: OnceLock::new() })
+        Ok(Self { store, settings, layout: OnceLock::new(), in_user_namespace: OnceLock::new() })
     }
 
     /// Where this host keeps its cgroups.
@@ -43,9 +44,14 @@ impl Runtime {
         Ok(self.layout.get_or_init(|| found))
     }
 
+    /// Whether we are in a user namespace other than the initial one.
+    pub(crate) fn in_user_namespace(&self) -> bool {
+        *self.in_user_namespace.get_or_init(in_user_namespace)
+    }
+
     /// Whether a lack of rights over cgroups is forgiven.
     pub(crate) fn is_rootless(&self) -> bool {
-        let is_root = || nix::unistd::geteuid().is_root() && !crate::store::in_user_namespace();
+        let is_root = || nix::unistd::geteuid().is_root() && !self.in_user_namespace();
         self.settings.rootless.unwrap_or_else(|| !is_root())
     }
 

@@ -8,6 +8,7 @@ use orlop_cgroups::{Controllers, Location, Place};
 use orlop_spec::Status;
 use serde::{Deserialize, Serialize};
 
+use crate::host_mounts::HostMounts;
 use crate::liveness::Process;
 use crate::rdt::RdtGroup;
 
@@ -45,6 +46,9 @@ pub struct StateFile {
     /// Its share of caches and memory bandwidth.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rdt: Option<RdtGroup>,
+    /// What it has mounted among the host's mounts, if it has no mount namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_mounts: Option<HostMounts>,
     /// Whether it was made without the rights of the host's root.
     #[serde(default)]
     pub rootless: bool,
@@ -250,6 +254,7 @@ mod tests {
             terminal: false,
             descriptors: Vec::new(),
             own_clocks: false,
+            host_mounts: None,
         };
         let json = serde_json::to_string(&ContainerState::new(saved.clone(), Status::Running)).unwrap();
         assert_eq!(

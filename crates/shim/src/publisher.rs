@@ -182,3 +182,34 @@ fn refused(payload: &[u8]) {
         tracing::warn!("containerd refused an event: {}", status.message);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::events::{TaskOOM, TaskPaused};
+
+    #[test]
+    fn while_containerd_is_away_the_newest_events_are_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut publisher = Publisher::new(Some(dir.path().join("nobody")), "ns".to_owned());
+        publisher.add(&TaskOOM { container_id: "first".into() });
+        assert_eq!(publisher.send(), Next::Retry(RETRY.0));
+        for number in 0..QUEUE + 10 {
+            publisher.add(&TaskPaused { container_id: number.to_string() });
+        }
+        assert_eq!(publisher.queue.len(), QUEUE);
+        let last = TaskPaused { container_id: (QUEUE + 9).to_string() }.encode();
+        let event = publisher.queue.back().and_then(|envelope| envelope.event.clone());
+        assert_eq!(event.map(|event| event.value), Some(last));
+        assert!(publisher.to_string().ends_with("containerd is away"));
+        assert_eq!(publisher.failed(&io::ErrorKind::NotFound.into()), Next::Retry(RETRY.0 * 2));
+    }
+
+    #[test]
+    fn who_wants_no_events_gets_none() {
+        let mut publisher = Publisher::new(None, "ns".to_owned());
+        publisher.add(&TaskOOM { container_id: "x".into() });
+        assert!(publisher.is_empty());
+        assert_eq!(publisher.send(), Next::Wait);
+    }
+}

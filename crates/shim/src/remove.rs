@@ -11,6 +11,7 @@ use crate::arguments::Arguments;
 use crate::messages::Timestamp;
 use crate::messages::task::DeleteResponse;
 use crate::rootfs;
+use crate::sandbox::files;
 use crate::settings::TaskOptions;
 use crate::stdio::failed;
 use crate::ttrpc::Result;
@@ -29,6 +30,7 @@ pub(crate) fn delete(arguments: &Arguments) -> Result<Vec<u8>> {
     let deleted = Runtime::new(settings).and_then(|runtime| runtime.delete(&id, true));
     let root = bundle.join("rootfs");
     let unmounted = rootfs::unmount_all(&root).map_err(failed(format!("unmount {}", root.display())));
+    files::remove(&bundle);
     let socket = address::of_bundle(&bundle, &arguments.address, &arguments.namespace, &arguments.id);
     address::remove_dead(&socket);
     deleted?;

@@ -8,7 +8,9 @@
 //! | `sandbox/wanted.rs` | which namespaces those are |
 //! | `sandbox/thread.rs` | a thread of this process is in them; mostly that is enough |
 //! | `sandbox/first.rs` | a process is in them, where somebody has to be the first of a PID namespace |
+//! | `sandbox/files.rs` | files that the containers of a Kubernetes pod share |
 
+pub(crate) mod files;
 mod first;
 mod thread;
 mod wanted;
@@ -35,6 +37,7 @@ use crate::settings::TaskOptions;
 use crate::stdio::{Whose, failed};
 use crate::task::Exit;
 use crate::ttrpc::{Code, Failure, Result};
+pub(crate) use files::Files;
 use thread::Namespaces;
 use wanted::Wanted;
 
@@ -45,6 +48,7 @@ pub(crate) struct Sandbox {
     bundle: PathBuf,
     options: TaskOptions,
     wanted: Wanted,
+    files: Option<Files>,
     phase: Phase,
     created: SystemTime,
     waiting: Vec<Call>,
@@ -71,6 +75,21 @@ enum Made {
 }
 
 impl Sandbox {
+    /// Whether anybody may still ask for it: its bundle is there, without which containerd knows nothing of it.
+    pub(crate) fn is_of_use(&self) -> bool {
+        self.bundle.exists()
+    }
+
+    /// Those who wait for its end.
+    pub(crate) const fn waiting(&mut self) -> &mut Vec<Call> {
+        &mut self.waiting
+    }
+
+    /// What its containers get.
+    pub(crate) fn files(&self) -> Option<Files> {
+        self.files.clone()
+    }
+
     fn pid(&self) -> u32 {
         match &self.phase {
             Phase::Thread(namespaces) => namespaces.thread as u32,
@@ -126,6 +145,7 @@ impl Server {
             // What `start` was told.
             options: TaskOptions::saved(&bundle),
             bundle,
+            files: None,
             phase: Phase::Created,
             created: SystemTime::now(),
             waiting: Vec::new(),
@@ -144,25 +164,32 @@ impl Server {
         let runtime = Runtime::new(options.settings(&namespace))?;
         sandbox.phase = Phase::Busy;
         let make = move || {
-            if !wanted.needs_process() {
-                return Namespaces::new(wanted).map(Made::Thread);
-            }
-            let whose = Whose { container: own.as_str().to_owned(), namespace, owner: options.io_owner };
-            first::start(&runtime, &own, (&bundle, &options, &wanted), &whose).map(Made::Process)
+            let files = Files::make(&bundle, &wanted)?;
+            let made = if wanted.needs_process() {
+                let whose = Whose { container: own.as_str().to_owned(), namespace, owner: options.io_owner };
+                first::start(&runtime, &own, (&bundle, &options, &wanted), &whose).map(Made::Process)
+            } else {
+                Namespaces::new(wanted).map(Made::Thread)
+            };
+            made.inspect_err(|_| files::remove(&bundle)).map(|made| (made, files))
         };
         self.jobs.start(make, move |server: &mut Self, made| server.sandbox_started(call, made));
         Ok(None)
     }
 
-    fn sandbox_started(&mut self, call: Call, made: Result<Made>) {
+    fn sandbox_started(&mut self, call: Call, made: Result<(Made, Option<Files>)>) {
         let Some(sandbox) = &mut self.sandbox else { return };
-        sandbox.phase = match made {
+        let (made, files) = match made {
+            Ok(made) => made,
             Err(failure) => {
                 sandbox.phase = Phase::Created;
                 return self.answer(call, Err(failure));
             }
-            Ok(Made::Thread(namespaces)) => Phase::Thread(namespaces),
-            Ok(Made::Process(Held { pid, pidfd, .. })) => {
+        };
+        sandbox.files = files;
+        sandbox.phase = match made {
+            Made::Thread(namespaces) => Phase::Thread(namespaces),
+            Made::Process(Held { pid, pidfd, .. }) => {
                 let added = self.reactor.add(&pidfd, Interest::Readable, Source::Sandbox);
                 Phase::Process { pid, pidfd, token: added.ok() }
             }
@@ -192,6 +219,9 @@ impl Server {
             Phase::Thread(_) | Phase::Created | Phase::Busy => 0,
             Phase::Ended(exit) => return sandbox.phase = Phase::Ended(exit),
         };
+        if sandbox.files.take().is_some() {
+            files::remove(&sandbox.bundle);
+        }
         let exit = Exit { status: status as u32, at: SystemTime::now() };
         sandbox.phase = Phase::Ended(exit);
         for call in std::mem::take(&mut sandbox.waiting) {
@@ -261,6 +291,11 @@ impl Server {
 
     /// Ends the shim with its pod, which may not have containers any more.
     pub(crate) fn shutdown_sandbox(&mut self, call: Call, id: &str) -> Answer {
+        if self.sandbox.is_none() && self.tasks.is_empty() {
+            // The pod was refused, and we were started for nothing.
+            self.quit();
+            return empty();
+        }
         self.pod(id)?;
         if let Some(container) = self.tasks.keys().next() {
             let why =

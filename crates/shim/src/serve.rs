@@ -36,6 +36,8 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<Vec<u8>> {
         // Standard error goes nowhere.
         std::panic::set_hook(Box::new(|why| tracing::error!("{why}")));
     }
+    // Started by way of /proc/self/exe, it would be called `exe` by ps(1).
+    nix::sys::prctl::set_name(c"containerd-shim").map_err(failed("set the name"))?;
     let signals = Signals::collect().map_err(failed("collect signals"))?;
     // The bundle may be taken away while we live.
     std::env::set_current_dir("/").map_err(failed("leave the bundle"))?;

@@ -80,6 +80,8 @@ pub(crate) enum Source {
     Late(ProcessId),
     /// The process of the pod has ended.
     Sandbox,
+    /// The caller does not wait any longer.
+    Overdue(Call),
     /// Nobody may have use for us.
     Deserted,
     /// The last events are not waited for any longer.
@@ -88,6 +90,10 @@ pub(crate) enum Source {
 
 /// How long the last events are waited for when everything else is done.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
+
+/// How long others may take then to close their connections: to containerd's side of ttrpc, an answer that the end of the
+/// connection follows at once can be lost.
+const GOODBYE: Duration = Duration::from_millis(300);
 
 /// How long a server stays that holds nothing and that nobody is connected to. Its containerd has died before it knew enough
 /// of it to find it again.
@@ -128,6 +134,8 @@ enum Quitting {
     No,
     /// When the last answers and events have left.
     Soon,
+    /// When the others have closed their connections.
+    Hanging,
     Now,
 }
 
@@ -176,8 +184,15 @@ impl Server {
                 self.happened(&source);
             }
             let idle = self.publisher.is_empty() && self.jobs.is_idle() && !self.has_output();
-            if self.quitting == Quitting::Now || self.quitting == Quitting::Soon && idle {
-                return Ok(());
+            match self.quitting {
+                Quitting::Soon if idle && self.peers.is_empty() => return Ok(()),
+                Quitting::Soon if idle => {
+                    self.quitting = Quitting::Hanging;
+                    self.reactor.at(Instant::now() + GOODBYE, Source::Quit);
+                }
+                Quitting::Hanging if self.peers.is_empty() => return Ok(()),
+                Quitting::Now => return Ok(()),
+                Quitting::No | Quitting::Soon | Quitting::Hanging => {}
             }
         }
     }
@@ -200,6 +215,7 @@ impl Server {
             Source::Drained(id) => self.drained(id),
             Source::Late(id) => self.tell_end(id),
             Source::Sandbox => self.sandbox_ended(),
+            Source::Overdue(call) => self.overdue(*call),
             Source::Deserted => self.maybe_deserted(),
             Source::Quit => self.quitting = Quitting::Now,
         }
@@ -217,12 +233,18 @@ impl Server {
         self.reactor.at(Instant::now() + LAST_EVENTS, Source::Quit);
     }
 
+    /// Whether it ends soon.
+    pub(crate) fn is_quitting(&self) -> bool {
+        self.quitting != Quitting::No
+    }
+
     /// Ends if it is true that nobody has use for us.
     fn maybe_deserted(&mut self) {
         if !self.peers.is_empty() {
             return;
         }
-        if self.sandbox.is_some() || !self.jobs.is_idle() || self.tasks.values().any(Task::is_of_use) {
+        let pod = self.sandbox.as_ref().is_some_and(Sandbox::is_of_use);
+        if pod || !self.jobs.is_idle() || self.tasks.values().any(Task::is_of_use) {
             // containerd may still take away what it does not know.
             return self.reactor.at(Instant::now() + DESERTED, Source::Deserted);
         }

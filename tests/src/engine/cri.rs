@@ -18,6 +18,16 @@ pub struct Node(pub Containerd);
 impl Node {
     /// Starts one, with the image.
     pub fn new(suite: Suite) -> Self {
+        Self::with(suite, "")
+    }
+
+    /// Starts one whose pods have no pause container: the shim's Sandbox service makes them. containerd has that since 2.0.
+    pub fn without_pause(suite: Suite) -> Self {
+        Self::with(suite, "sandboxer = \"shim\"\n")
+    }
+
+    /// Starts one, with the image, and more in the settings of the runtime.
+    fn with(suite: Suite, more: &str) -> Self {
         let node = Self(Containerd::configured(suite, |home| {
             let network = json!({
                 "cniVersion": "0.4.0", "name": "pods", "plugins": [
@@ -30,30 +40,30 @@ impl Node {
             let (runtime, sandbox) = match suite {
                 Suite::Sid => (
                     "io.containerd.cri.v1.runtime",
-                    format!("[plugins.\"io.containerd.cri.v1.images\".pinned_images]\nsandbox = \"{IMAGE}\"\n"),
+                    format!(
+                        "[plugins.\"io.containerd.cri.v1.images\".pinned_images]\nsandbox = \"{IMAGE}\"\n"
+                    ),
                 ),
                 _ => (
                     "io.containerd.grpc.v1.cri",
                     format!("[plugins.\"io.containerd.grpc.v1.cri\"]\nsandbox_image = \"{IMAGE}\"\n"),
                 ),
             };
-            let cri = if suite == Suite::Sid {
-                format!("{sandbox}[plugins.\"{runtime}\"]\n")
-            } else {
-                sandbox
-            };
+            let cri =
+                if suite == Suite::Sid { format!("{sandbox}[plugins.\"{runtime}\"]\n") } else { sandbox };
             format!(
                 "{cri}restrict_oom_score_adj = true\n\
                  [plugins.\"{runtime}\".cni]\nbin_dir = \"/usr/lib/cni\"\nconf_dir = \"{home}/cni\"\n\
                  [plugins.\"{runtime}\".containerd]\ndefault_runtime_name = \"orlop\"\n\
-                 [plugins.\"{runtime}\".containerd.runtimes.orlop]\nruntime_type = \"{SHIM}\"\n",
+                 [plugins.\"{runtime}\".containerd.runtimes.orlop]\nruntime_type = \"{SHIM}\"\n{more}",
                 home = home.display()
             )
         }));
         let archive = node.0.room.home().join("image.tar");
         let room = &node.0.room;
         room.command("python3").arg(script()).arg("image").arg(room.rootfs()).arg(&archive).ok();
-        let import = room.command("ctr").arg("--address").arg(node.0.socket()).args(["--namespace", "k8s.io"]);
+        let import =
+            room.command("ctr").arg("--address").arg(node.0.socket()).args(["--namespace", "k8s.io"]);
         import.args(["images", "import"]).arg(archive).ok();
         node
     }

@@ -48,7 +48,6 @@ impl Podman {
     }
 }
 
-
 impl Drop for Podman {
     /// Pods of `kube play` are below a cgroup that all Podmans share; whoever still uses a part of it, keeps that part.
     fn drop(&mut self) {

@@ -103,7 +103,9 @@ messages! {
     /// A usage.
     Metric { 2 id: String, 3 data: Option<Any> }
     /// A pod in Kubernetes' words.
-    PodConfig { 2 hostname: String, 8 linux: Option<LinuxPod> }
+    PodConfig { 2 hostname: String, 4 dns: Option<Dns>, 8 linux: Option<LinuxPod> }
+    /// Who knows names.
+    Dns { 1 servers: Vec<String>, 2 searches: Vec<String> }
     /// Its part for Linux.
     LinuxPod { 1 cgroup_parent: String, 2 security: Option<PodSecurity>, 3 sysctls: BTreeMap<String, String> }
     /// What it shares.

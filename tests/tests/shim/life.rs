@@ -4,11 +4,12 @@ use std::fs;
 
 use orlop_protobuf::Message as _;
 use orlop_tests::shim::messages::{
-    Any, Connected, Create, Empty, Exec, Exit, Kill, Pid, Pids, ProcessDetails, State, Stats, Update, Which,
+    Any, Connected, Create, Empty, Ended, Exec, Exit, Kill, Pid, Pids, ProcessDetails, State, Stats, Update,
+    Which,
 };
 use orlop_tests::{Container, cgroup, need};
 
-use crate::stage::{EXISTS, INVALID, NOT_FOUND, PRECONDITION, Stage, UNKNOWN};
+use crate::stage::{EXISTS, INVALID, NOT_FOUND, OVERDUE, PRECONDITION, Stage, UNAVAILABLE, UNKNOWN};
 
 #[test]
 fn a_container_lives_from_create_to_shutdown() {
@@ -44,7 +45,12 @@ fn a_container_lives_from_create_to_shutdown() {
     let order =
         ["create", "start", "exec-added", "exec-started", "exit", "paused", "resumed", "exit", "delete"];
     assert_eq!(stage.topics("/tasks/delete"), order);
-    stage.client.call::<Empty>("Shutdown", &first).unwrap();
+    let late = stage.request();
+    stage.client.send("Shutdown", &first);
+    stage.client.send("Create", &late);
+    stage.client.answer::<Empty>().unwrap();
+    assert_eq!(stage.client.answer::<Pid>().unwrap_err().code, UNAVAILABLE, "it is about to end");
+    stage.client.close();
     assert!(stage.shim.process.wait(orlop_tests::command::patience()), "it has ended");
     assert!(!stage.shim.socket.exists());
 }
@@ -243,4 +249,22 @@ fn programs_find_their_signals_as_they_should_be() {
         assert!(line.ends_with("\t0000000000000000"), "{line}");
     }
     assert_eq!(u64::from_str_radix(&stage.status_of_shim("SigIgn"), 16).unwrap() >> 12 & 1, 1, "SIGPIPE");
+}
+
+#[test]
+fn who_waits_need_not_wait_for_ever() {
+    let mut stage = Stage::new(Container::lasting());
+    stage.create();
+    stage.start();
+    let first = stage.which();
+    stage.client.send_within(1_000_000, "Wait", &first);
+    assert_eq!(stage.client.answer::<Empty>().unwrap_err().code, OVERDUE);
+    // Another one has time enough, and one goes away.
+    let mut patient = stage.shim.connect();
+    patient.send_within(3_600_000_000_000, "Wait", &first);
+    stage.shim.connect().send("Wait", &first);
+    stage.kill(9);
+    assert_eq!(patient.answer::<Ended>().unwrap().exit_status, 137);
+    assert_eq!(stage.wait(&first), 137);
+    stage.delete(&first);
 }

@@ -6,8 +6,8 @@ use std::fs;
 use orlop_protobuf::Message;
 use orlop_tests::command::patience;
 use orlop_tests::shim::messages::{
-    Create, CreateSandbox, Deleted, Empty, Ended, LinuxPod, Metrics, Options, Pid, PlatformIs, PodConfig,
-    PodNamespaces, PodSecurity, Sandbox, SandboxState, Which,
+    Create, CreateSandbox, Deleted, Dns, Empty, Ended, LinuxPod, Metrics, Options, Pid, PlatformIs,
+    PodConfig, PodNamespaces, PodSecurity, Sandbox, SandboxState, Which,
 };
 use orlop_tests::shim::{Client, Status};
 use orlop_tests::{Container, Fifo, ProcessHandle, cgroup, need, shim};
@@ -30,9 +30,12 @@ struct Pod {
 
 impl Pod {
     fn new() -> Self {
+        Self::of(Stage::apart(Container::lasting()))
+    }
+
+    fn of(mut stage: Stage) -> Self {
         let network = Container::lasting();
         network.up();
-        let mut stage = Stage::new(Container::lasting());
         stage.client.service = SERVICE;
         Self { stage, network }
     }
@@ -43,7 +46,8 @@ impl Pod {
 
     fn create(&mut self, namespaces: PodNamespaces, linux: LinuxPod) -> Result<Empty, Status> {
         let security = Some(PodSecurity { namespaces: Some(namespaces) });
-        let config = PodConfig { hostname: "mypod".into(), linux: Some(LinuxPod { security, ..linux }) };
+        let dns = Some(Dns { servers: vec!["10.0.0.1".into()], searches: vec!["example".into()] });
+        let config = PodConfig { hostname: "mypod".into(), dns, linux: Some(LinuxPod { security, ..linux }) };
         let request = CreateSandbox {
             sandbox_id: self.stage.container.id.clone(),
             bundle_path: self.stage.container.bundle.path().to_string_lossy().into_owned(),
@@ -185,6 +189,43 @@ fn a_pod_is_namespaces_without_a_process() {
 }
 
 #[test]
+fn the_containers_of_a_pod_share_files() {
+    let mut pod = Pod::new();
+    let pid = pod.up(SEPARATE, LinuxPod::default());
+    let kinds = ["network", "ipc", "uts"];
+    let script = "cat /etc/hostname /etc/resolv.conf; echo shared >/dev/shm/word";
+    let mut one = pod.member(script, pid, &kinds);
+    one.start();
+    let lines: Vec<_> = (0..3).map(|_| one.stdout.line()).collect();
+    assert_eq!(lines, ["mypod", "search example", "nameserver 10.0.0.1"]);
+    assert_eq!(one.end(), 0);
+    let mut two = pod.member("cat /dev/shm/word; test -e /etc/hosts", pid, &kinds);
+    two.start();
+    assert_eq!(two.stdout.line(), "shared");
+    assert_eq!(two.end(), 0);
+    let shm = pod.stage.container.bundle.path().join("pod/shm");
+    let shim = pod.stage.shim.process.pid();
+    let mounted = || {
+        let mounts = fs::read_to_string(format!("/proc/{shim}/mountinfo")).unwrap();
+        mounts.contains(&shm.to_string_lossy().into_owned())
+    };
+    assert!(mounted());
+    pod.call::<Empty>("StopSandbox").unwrap();
+    assert!(!mounted());
+
+    // Who describes no pod has containers as they are described.
+    let mut pod = Pod::new();
+    let bundle_path = pod.stage.container.bundle.path().to_string_lossy().into_owned();
+    let sandbox_id = pod.stage.container.id.clone();
+    let bare = CreateSandbox { sandbox_id, bundle_path, ..CreateSandbox::default() };
+    pod.stage.client.call::<Empty>("CreateSandbox", &bare).unwrap();
+    let pid = pod.call::<Pid>("StartSandbox").unwrap().pid;
+    let mut alone = pod.member("ls -A /dev/shm; ls /etc/resolv.conf", pid, &["ipc", "uts"]);
+    alone.start();
+    assert_ne!(alone.end(), 0);
+}
+
+#[test]
 fn containers_that_see_each_others_processes_have_a_first_process() {
     let mut pod = Pod::new();
     let sysctls = BTreeMap::from([("kernel.shm_rmid_forced".to_owned(), "1".to_owned())]);
@@ -221,17 +262,34 @@ fn a_first_process_ends_with_its_pod_or_after_a_dead_shim() {
     assert!(first.ended());
     drop(pod);
 
-    let mut pod = Pod::new();
+    // Its mounts are the host's, as with containerd.
+    let mut pod = Pod::of(Stage::new(Container::lasting()));
     let pid = pod.up(SHARED, LinuxPod::default());
     let first = ProcessHandle::open(pid as i32).unwrap();
     pod.stage.shim.process.signal(Signal::KILL).unwrap();
     assert!(pod.stage.shim.process.wait(patience()));
     assert!(!first.ended());
+    let shm = pod.stage.container.bundle.path().join("pod/shm");
     let (id, bundle) = (pod.stage.container.id.clone(), pod.stage.container.bundle.path().to_owned());
     let arguments = ["-namespace", "state", "-id", &id, "-bundle", &bundle.to_string_lossy(), "delete"];
     let deleted = Deleted::decode(&shim::bytes(&arguments, &[], &bundle)).unwrap();
     assert_eq!(deleted, Deleted { pid, exit_status: 137 });
     assert!(first.wait(patience()));
+    assert!(!fs::read_to_string("/proc/self/mountinfo").unwrap().contains(&*shm.to_string_lossy()));
+}
+
+#[test]
+fn a_pod_that_nobody_knows_any_more_ends() {
+    let mut pod = Pod::new();
+    pod.up(SEPARATE, LinuxPod::default());
+    // A new containerd that knows nothing of it takes the bundle away.
+    let bundle = pod.stage.container.bundle.path().to_owned();
+    let (id, path) = (pod.stage.container.id.clone(), bundle.to_string_lossy().into_owned());
+    shim::bytes(&["-namespace", "state", "-id", &id, "-bundle", &path, "delete"], &[], &bundle);
+    fs::rename(&bundle, bundle.with_file_name("gone")).unwrap();
+    pod.stage.client.close();
+    assert_eq!(pod.stage.shim.process.reap(), Some(0));
+    fs::rename(bundle.with_file_name("gone"), &bundle).unwrap();
 }
 
 #[test]
@@ -270,6 +328,11 @@ fn pods_that_make_no_sense_are_refused() {
     assert_eq!(pod.call::<Empty>("UpdateSandbox").unwrap_err().code, UNIMPLEMENTED);
     let host = PodNamespaces { network: 2, ..SEPARATE };
     assert_eq!(pod.create(host, LinuxPod::default()).unwrap_err().code, INVALID, "two networks");
+    // What containerd does with a shim whose pod was refused.
+    pod.call::<Empty>("ShutdownSandbox").unwrap();
+    assert_eq!(pod.stage.shim.process.reap(), Some(0));
+
+    let mut pod = Pod::new();
     let sysctls = BTreeMap::from([("kernel.panic".to_owned(), "1".to_owned())]);
     pod.create(SEPARATE, LinuxPod { sysctls, ..LinuxPod::default() }).unwrap();
     assert_eq!(pod.create(SEPARATE, LinuxPod::default()).unwrap_err().code, EXISTS);

@@ -13,10 +13,12 @@ use serde_json::json;
 
 pub(crate) const UNKNOWN: i32 = 2;
 pub(crate) const INVALID: i32 = 3;
+pub(crate) const OVERDUE: i32 = 4;
 pub(crate) const NOT_FOUND: i32 = 5;
 pub(crate) const EXISTS: i32 = 6;
 pub(crate) const EXHAUSTED: i32 = 8;
 pub(crate) const PRECONDITION: i32 = 9;
+pub(crate) const UNAVAILABLE: i32 = 14;
 pub(crate) const UNIMPLEMENTED: i32 = 12;
 
 /// A container, its shim, and a connection.
@@ -35,6 +37,14 @@ impl Stage {
     /// With a shim that is told something else.
     pub(crate) fn of(container: Container, change: impl FnOnce(&mut BootstrapParams)) -> Self {
         let shim = Shim::start_as(&container, change);
+        Self { client: shim.connect(), shim, container }
+    }
+
+    /// With a shim whose mounts nobody else gets: what it mounts is there for long, and others on the machine who make mount
+    /// namespaces would have copies of it.
+    pub(crate) fn apart(container: Container) -> Self {
+        let wrapper = ["unshare", "--mount", "--propagation", "slave", "--"];
+        let shim = Shim::start_within(&container, &wrapper, |_| {});
         Self { client: shim.connect(), shim, container }
     }
 

@@ -157,7 +157,7 @@ fn a_link_in_the_place_of_a_log_is_refused() {
 
 #[test]
 fn a_reader_that_sleeps_costs_little_and_loses_nothing() {
-    const BYTES: usize = 20 << 20;
+    const BYTES: usize = 4 << 20;
     let mut stage = Stage::new(Container::lasting());
     stage.create();
     stage.start();
@@ -178,4 +178,42 @@ fn a_reader_that_sleeps_costs_little_and_loses_nothing() {
     assert!(kilobytes < 16 << 10, "{peak}");
     assert_eq!(stage.wait(&added), 0);
     stage.delete(&added);
+}
+
+#[test]
+fn processes_that_never_run_leave_nothing_in_the_shim() {
+    // CVE-2022-23471: each of them cost a thread there, for its terminal's size.
+    let mut stage = Stage::new(Container::lasting());
+    stage.create();
+    stage.start();
+    let _stdout = stage.fifo("out");
+    let pid = stage.shim.process.pid();
+    let holds = || {
+        let count = |what: &str| fs::read_dir(format!("/proc/{pid}/{what}")).unwrap().count();
+        (count("fd"), count("task"))
+    };
+    let mut before = None;
+    for number in 0..30 {
+        let exec_id = format!("x{number}");
+        let exec = Exec {
+            exec_id: exec_id.clone(),
+            terminal: number % 2 == 0,
+            stdout: stage.text("out"),
+            ..Exec::default()
+        };
+        stage.add(exec, &["/nothing"]);
+        let added = stage.added(&exec_id);
+        let size = Resize { id: stage.container.id.clone(), exec_id, width: 9, height: 9 };
+        stage.client.call::<Empty>("ResizePty", &size).expect("it waits for a terminal");
+        assert_eq!(stage.refused("Start", &added), UNKNOWN);
+        stage.delete(&added);
+        // The first ones may leave what is used again.
+        if number == 4 {
+            before = Some(holds());
+        }
+    }
+    let (descriptors, threads) = before.unwrap();
+    let after = holds();
+    assert_eq!(after.0, descriptors);
+    assert!(after.1 <= threads + 1, "{} threads: at most one that has just done its work", after.1);
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use clap::{Arg, ArgMatches};
 use orlop_runtime::error::Problem;
-use orlop_runtime::{Error, ResourcesSource, Result};
+use orlop_runtime::{Error, ResourcesSource, Result, Schemas};
 use orlop_spec::{BlockIo, Cpu, Memory, Pids, Resources};
 
 use super::{Entry, PLAIN};
@@ -20,19 +20,18 @@ pub(super) const ENTRY: Entry = Entry {
             flags::path("resources", "FILE", "Read them as JSON, like linux.resources, from FILE or -")
                 .short('r')
                 .conflicts_with_all(names);
-        command.arg(flags::id()).arg(file).args(LIMITS.iter().map(Limit::define)).args(refused())
+        let schemas = SCHEMAS.map(|(name, help)| flags::option(name, "SCHEMA", help));
+        command.arg(flags::id()).arg(file).args(LIMITS.iter().map(Limit::define)).args(schemas)
     },
     run: |globals, arguments| {
-        for refused in REFUSED {
-            if arguments.contains_id(refused) {
-                return Err(Error::unsupported(format!("update --{refused}")));
-            }
-        }
         let source = match flags::get::<PathBuf>(arguments, "resources") {
             Some(file) => ResourcesSource::File(file.clone()),
             None => ResourcesSource::Args(Box::new(resources(arguments)?)),
         };
-        let done = globals.runtime()?.update(&flags::get_id(arguments)?, &source);
+        let [l3_cache, mem_bw] =
+            SCHEMAS.map(|(name, _)| flags::get::<String>(arguments, name).cloned().unwrap_or_default());
+        let schemas = Schemas { l3_cache, mem_bw };
+        let done = globals.runtime()?.update_with(&flags::get_id(arguments)?, &source, &schemas);
         if matches!(source, ResourcesSource::Args(_)) {
             done.map_err(in_words_of_flags)?;
         } else {
@@ -43,12 +42,11 @@ pub(super) const ENTRY: Entry = Entry {
     ..PLAIN
 };
 
-/// Not built yet.
-const REFUSED: [&str; 2] = ["l3-cache-schema", "mem-bw-schema"];
-
-fn refused() -> impl Iterator<Item = Arg> {
-    REFUSED.into_iter().map(|name| flags::option(name, "SCHEMA", "Not supported yet").hide(true))
-}
+/// Shares of caches and of memory bandwidth, which are not among the limits.
+const SCHEMAS: [(&str, &str); 2] = [
+    ("l3-cache-schema", "Share of the L3 cache, such as L3:0=7f0;1=1f (Intel RDT)"),
+    ("mem-bw-schema", "Share of memory bandwidth, such as MB:0=20;1=70 (Intel RDT)"),
+];
 
 /// A limit that has a flag.
 struct Limit {

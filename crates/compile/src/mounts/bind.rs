@@ -68,6 +68,10 @@ impl Compiler<'_> {
                 let recursive = id_map.recursive;
                 Source::Mapped(bytes(path).into(), self.user_namespace(id_map, &asks), recursive)
             }
+            // By init as well, which in a user namespace lacks the right to map ids.
+            Some(id_map) if is_mounted_on && self.host.privileged && !self.joined => {
+                self.mapped_by_host(path, id_map, &asks)
+            }
             // By the host side: it takes rights over the file system, and a process to make a user namespace.
             Some(id_map) => self.tree(path, recursive, Some(id_map), &asks),
             // The same.

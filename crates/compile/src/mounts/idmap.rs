@@ -1,11 +1,14 @@
 //! Id-mapped mounts: files have other owners there than in the file system itself.
 
 use super::{Compiler, Entry};
+use crate::compiler::bytes;
 use crate::mappings::{Ids, find};
 use crate::namespaces::Membership;
 use crate::{Code, Fill, FillWith, IdMaps, MountIdMap, UserNamespace};
 use orlop_program::Slot;
+use orlop_program::source::Source;
 use orlop_spec::{IdMapping, NamespaceKind, Pointer};
+use std::path::Path;
 
 /// What the options `idmap` and `ridmap` say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,6 +74,21 @@ impl Compiler<'_> {
         let origin = map.origin.clone();
         self.launch.fills.push(Fill { slot, what: FillWith::UserNamespace(map), origin });
         slot
+    }
+
+    /// A path that init opens in its own mounts and has mapped by the host side.
+    pub(super) fn mapped_by_host<'p>(
+        &mut self,
+        path: &'p Path,
+        map: MountIdMap,
+        asks: &Pointer,
+    ) -> Source<'p> {
+        let Ok(number) = u8::try_from(self.launch.maps_by_host.len()) else {
+            // As many slots as there can be are more than that.
+            return self.tree(path, map.recursive, Some(map), asks);
+        };
+        self.launch.maps_by_host.push(map);
+        Source::MappedByHost(bytes(path).into(), number)
     }
 
     fn own_id_maps(&mut self, entry: &Entry<'_>) -> UserNamespace {

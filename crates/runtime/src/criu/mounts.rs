@@ -58,7 +58,7 @@ fn path_of(path: Str<'_>) -> PathBuf {
 
 fn on_host(source: Source<'_>, compiled: &Compiled) -> Option<PathBuf> {
     match source {
-        Source::Path(path) | Source::Mapped(path, ..) => Some(path_of(path)),
+        Source::Path(path) | Source::Mapped(path, ..) | Source::MappedByHost(path, _) => Some(path_of(path)),
         Source::Tree(slot) => {
             compiled.launch.fills.iter().find(|fill| fill.slot == slot).and_then(|fill| match &fill.what {
                 FillWith::DetachedTree { path, .. } => Some(path.clone()),
@@ -68,18 +68,22 @@ fn on_host(source: Source<'_>, compiled: &Compiled) -> Option<PathBuf> {
     }
 }
 
-/// Refuses mounts whose ids are mapped: CRIU would restore them without.
+/// Refuses mounts whose ids are mapped, which CRIU would restore without, and those among the host's, which it would save.
 ///
 /// # Errors
 ///
 /// [`CriuError::Unable`].
-pub(crate) fn refuse_id_mapped(compiled: &Compiled) -> Result<()> {
+pub(crate) fn refuse(compiled: &Compiled) -> Result<()> {
+    if compiled.launch.mounts_on_host {
+        let what = "the container has no mount namespace, so its mounts are the host's".to_owned();
+        return Err(CriuError::Unable { what }.into());
+    }
     let mapped = compiled.launch.fills.iter().find_map(|fill| match &fill.what {
         FillWith::DetachedTree { id_map, .. } => id_map.as_ref(),
         FillWith::UserNamespace(id_map) => Some(id_map),
         FillWith::Procfs => None,
     });
-    let Some(mapped) = mapped else { return Ok(()) };
+    let Some(mapped) = mapped.or(compiled.launch.maps_by_host.first()) else { return Ok(()) };
     let what = format!("the id-mapped mount of {} would be restored without its mapping", mapped.origin);
     Err(CriuError::Unable { what }.into())
 }
@@ -180,10 +184,10 @@ mod tests {
             let program = Builder::default().finish().unwrap();
             Compiled { program, launch: Launch { fills, ..Launch::default() }, warnings: Vec::new() }
         };
-        assert!(refuse_id_mapped(&compiled(None)).is_ok());
+        assert!(refuse(&compiled(None)).is_ok());
         let namespace = UserNamespace::Of("/proc/1/ns/user".into());
         let id_map = MountIdMap { namespace, recursive: false, origin: Origin::Rule("/mounts/1") };
-        let refused = refuse_id_mapped(&compiled(Some(id_map)));
+        let refused = refuse(&compiled(Some(id_map)));
         assert!(matches!(refused, Err(Error::Criu(CriuError::Unable { .. }))));
     }
 

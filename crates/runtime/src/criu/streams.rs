@@ -10,6 +10,7 @@ use std::path::Path;
 use super::{CriuError, Message, numbered, opt};
 use crate::error::{Doing, Error, Result};
 use crate::held::Stdio;
+use crate::host_mounts::parse_mount_id;
 
 const FILE: &str = "descriptors.json";
 
@@ -67,7 +68,7 @@ fn mounts_of(pid: i32) -> Result<Vec<u64>> {
 fn outside(pid: i32, number: u32, mounts: &[u64]) -> Option<String> {
     let file = std::fs::metadata(format!("/proc/{pid}/fd/{number}")).ok()?;
     let info = std::fs::read_to_string(format!("/proc/{pid}/fdinfo/{number}")).ok()?;
-    let mount = info.lines().find_map(|line| line.strip_prefix("mnt_id:")?.trim().parse::<u64>().ok())?;
+    let mount = parse_mount_id(&info)?;
     if mounts.contains(&mount) {
         return None;
     }

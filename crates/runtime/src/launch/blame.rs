@@ -79,7 +79,7 @@ fn text(text: Str<'_>) -> String {
 
 fn source(source: &Source<'_>) -> String {
     match source {
-        Source::Path(path) | Source::Mapped(path, ..) => text(*path),
+        Source::Path(path) | Source::Mapped(path, ..) | Source::MappedByHost(path, _) => text(*path),
         Source::Tree(_) => "what the host side opened".to_owned(),
     }
 }
@@ -138,6 +138,7 @@ const fn plain(step: &Step<'_>) -> &'static str {
         Step::LoopbackUp {} => "bring the loopback interface up",
         Step::HostPropagation { .. } => "set the propagation of the host's mounts",
         Step::UseRoot {} => "open the root",
+        Step::Chroot {} => "change the root",
         Step::PrivateProc {} => "make a private procfs",
         Step::Sync { .. } => "wait for the host side",
         Step::PivotRoot { .. } | Step::MoveRoot { .. } => "switch to the root file system",

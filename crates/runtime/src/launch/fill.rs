@@ -5,7 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
-use orlop_compile::{Fill, FillWith, IdMaps, MountIdMap, UserNamespace};
+use orlop_compile::{Fill, FillWith, IdMaps, Launch, MountIdMap, UserNamespace};
 use orlop_sys::mount::Attributes;
 use orlop_sys::spawn::Holder;
 use orlop_sys::{Fd, file, mount};
@@ -18,6 +18,17 @@ use crate::idmap;
 pub(super) struct Filler<'a> {
     /// User namespaces that were made: many mounts have the same mappings.
     made: Vec<(&'a IdMaps, OwnedFd)>,
+}
+
+/// Maps the ids of a mount that init has made, in one of the ways that the launch names.
+///
+/// # Errors
+///
+/// [`Error::Kernel`](crate::Error::Kernel), with the place in the config that asks for it.
+pub(crate) fn map_ids(launch: &Launch, number: u8, tree: &OwnedFd) -> Result<()> {
+    let id_map = launch.maps_by_host.get(usize::from(number));
+    let id_map = id_map.ok_or(nix::errno::Errno::EBADMSG).doing(|| "map the ids of a mount".to_owned())?;
+    Filler::new().map_ids(tree, Path::new("of the container's"), id_map).map_err(|e| at(e, &id_map.origin))
 }
 
 impl<'a> Filler<'a> {

@@ -20,6 +20,8 @@ pub(crate) enum Event {
     Ready,
     /// It has made the terminal; this is the master.
     Console(OwnedFd),
+    /// It has a mount whose ids are to be mapped in the way with this number, and waits; [`Session::proceed`] lets it go on.
+    MapIds(u8, OwnedFd),
     /// Its system call filter is in force, whose notification descriptor has this number; it waits, [`Session::proceed`] lets
     /// it go on.
     SeccompListener(i32),
@@ -64,6 +66,7 @@ impl<'a> Session<'a> {
             (Ok(Message::Reached(Point::Ready)), _) => Ok(Event::Ready),
             (Ok(Message::Reached(Point::Begin)), _) => Ok(Event::Begin),
             (Ok(Message::Console), Some(master)) => Ok(Event::Console(master)),
+            (Ok(Message::MapIds(number)), Some(tree)) => Ok(Event::MapIds(number, tree)),
             (Ok(Message::SeccompListener(number)), _) => Ok(Event::SeccompListener(number)),
             (Ok(Message::Executing), _) => self.executed(),
             (Ok(Message::Failed(failed)), _) => Err(blame::failed(&failed, &self.words)),

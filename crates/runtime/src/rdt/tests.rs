@@ -125,3 +125,17 @@ fn what_the_kernel_says_of_schemata_is_told() {
     let error = made(&tree.plan(Some("gold"), &[], &["L3:0=5"])).unwrap_err();
     assert!(error.help().unwrap().contains("Non-consecutive 1-bits"), "{error}");
 }
+
+#[test]
+fn new_shares_replace_only_themselves_and_can_be_taken_back() {
+    let tree = Tree::new();
+    let plan = tree.plan(Some("gold"), &["L3:0=3"], &["L2:0=1"]);
+    let group = made(&tree.plan(Some("gold"), &["L3:0=f"], &[])).unwrap();
+    let old = group.change(&plan).unwrap();
+    assert_eq!(tree.read("gold/schemata"), "L3:0=3\n", "the kernel keeps the lines of other resources");
+    group.change_back(&old, &plan).unwrap();
+    assert_eq!(tree.read("gold/schemata"), "L3:0=f\n");
+    fs::remove_file(tree.path("gold/schemata")).unwrap();
+    let error = group.change(&plan).unwrap_err().to_string();
+    assert!(error.contains("gold/schemata"), "{error}");
+}

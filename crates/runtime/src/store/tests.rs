@@ -34,6 +34,7 @@ fn state(name: &str) -> StateFile {
         terminal: true,
         descriptors: Vec::new(),
         own_clocks: false,
+        host_mounts: None,
     }
 }
 

@@ -34,8 +34,10 @@ messages! {
     /// A usage at a time (`containerd.types.Metric`).
     Metric { 1 timestamp: Option<Timestamp>, 2 id: String, 3 data: Option<Any> }
 
-    /// A pod, as Kubernetes describes it; of that, what concerns its namespaces.
-    PodSandboxConfig { 2 hostname: String, 8 linux: Option<LinuxPodSandboxConfig> }
+    /// A pod, as Kubernetes describes it; of that, what concerns its namespaces and names.
+    PodSandboxConfig { 2 hostname: String, 4 dns_config: Option<DnsConfig>, 8 linux: Option<LinuxPodSandboxConfig> }
+    /// Who knows names.
+    DnsConfig { 1 servers: Vec<String>, 2 searches: Vec<String>, 3 options: Vec<String> }
     /// Its part for Linux.
     LinuxPodSandboxConfig {
         1 cgroup_parent: String, 2 security_context: Option<LinuxSandboxSecurityContext>, 3 sysctls: BTreeMap<String, String>,

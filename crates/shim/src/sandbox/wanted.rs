@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use orlop_protobuf::Message as _;
 
-use crate::messages::sandbox::{CreateSandboxRequest, NamespaceOption, PodSandboxConfig};
+use crate::messages::sandbox::{CreateSandboxRequest, DnsConfig, NamespaceOption, PodSandboxConfig};
 use crate::ttrpc::{Code, Failure, Result};
 
 /// The kind of options that Kubernetes' plug-in of containerd sends.
@@ -17,7 +17,7 @@ const CONTAINER: i32 = 1;
 const NODE: i32 = 2;
 
 /// A pod. What is not its own is the host's.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Wanted {
     pub(super) hostname: String,
     /// Made by somebody else; absent is the host's.
@@ -26,10 +26,16 @@ pub(super) struct Wanted {
     pub(super) own_uts: bool,
     /// Containers see each other's processes.
     pub(super) shares_pids: bool,
+    /// Absent if nobody has described the pod: then its containers get no files of its.
+    pub(super) names: Option<Names>,
     pub(super) sysctls: BTreeMap<String, String>,
     /// The cgroup in which those of its containers are; empty is none.
     pub(super) cgroup_parent: String,
 }
+
+/// Name servers; absent are those of the host.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Names(pub(super) Option<DnsConfig>);
 
 impl Wanted {
     /// Without a description, a pod has namespaces of its own for IPC and host names, and the network that was made for it.
@@ -62,6 +68,7 @@ impl Wanted {
         }
         Ok(Self {
             hostname: config.hostname,
+            names: Some(Names(config.dns_config)),
             own_ipc: shared.ipc == POD,
             // Who has the node's network has its name too.
             own_uts: shared.network != NODE,
@@ -108,7 +115,7 @@ mod tests {
             security_context,
             ..LinuxPodSandboxConfig::default()
         });
-        let config = PodSandboxConfig { hostname: "pod".into(), linux };
+        let config = PodSandboxConfig { hostname: "pod".into(), linux, ..PodSandboxConfig::default() };
         let options = Some(Any::of(KIND, &config));
         Wanted::read(&CreateSandboxRequest {
             options,

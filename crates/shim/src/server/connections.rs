@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::net::UnixStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
@@ -92,16 +92,31 @@ impl Server {
         let Some(state) = self.peers.get_mut(&peer) else { return };
         state.calls += 1;
         let too_many = state.calls > MOST_CALLS;
+        let mut patience = Duration::MAX;
         let answer = request.and_then(|request| {
             if too_many {
                 return Err(Failure::new(Code::ResourceExhausted, "too many calls are under way"));
             }
+            if let Ok(nanos @ 1..) = u64::try_from(request.timeout_nano) {
+                patience = Duration::from_nanos(nanos);
+            }
             self.dispatch(call, &request)
         });
         match answer {
-            Ok(None) => {}
+            Ok(None) => {
+                if let Some(moment) = Instant::now().checked_add(patience) {
+                    self.reactor.at(moment, Source::Overdue(call));
+                }
+            }
             Ok(Some(payload)) => self.answer(call, Ok(payload)),
             Err(failure) => self.answer(call, Err(failure)),
+        }
+    }
+
+    /// A caller's time is over. It may wait for an end, which can take for ever; anything else is answered in any case.
+    pub(super) fn overdue(&mut self, call: Call) {
+        if self.forget_waiting(|waiting| *waiting == call) {
+            self.answer(call, Err(Failure::new(Code::DeadlineExceeded, "it has not ended yet")));
         }
     }
 
@@ -139,6 +154,7 @@ impl Server {
         if let Some(peer) = self.peers.remove(&number) {
             self.reactor.remove(&peer.connection, peer.token);
         }
+        self.forget_waiting(|waiting| waiting.peer == number);
         if self.peers.is_empty() {
             self.reactor.at(Instant::now() + DESERTED, Source::Deserted);
         }

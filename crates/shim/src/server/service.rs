@@ -20,6 +20,9 @@ const SANDBOX: &str = "containerd.runtime.sandbox.v1.Sandbox";
 
 impl Server {
     pub(super) fn dispatch(&mut self, call: Call, request: &Request) -> Answer {
+        if self.is_quitting() && ["Create", "CreateSandbox"].contains(&request.method.as_str()) {
+            return Err(Failure::new(Code::Unavailable, "this shim is about to end"));
+        }
         if request.service == SANDBOX {
             return self.dispatch_sandbox(call, request);
         }

@@ -11,6 +11,7 @@ use crate::messages::Mount;
 use crate::messages::events::{TaskCreate, TaskIO, TaskStart};
 use crate::messages::task::{CreateTaskRequest, CreateTaskResponse, StartRequest, StartResponse};
 use crate::rootfs;
+use crate::sandbox::{Files, Sandbox};
 use crate::server::{Answer, Call, Server, done};
 use crate::settings::TaskOptions;
 use crate::stdio::{Addresses, Streams, Whose};
@@ -27,6 +28,8 @@ struct Making {
     whose: Whose,
     /// Its processes come from a checkpoint, when it is started.
     restored: bool,
+    /// What the containers of the pod share.
+    files: Option<Files>,
 }
 
 impl Server {
@@ -49,6 +52,7 @@ impl Server {
             addresses: addresses.clone(),
             whose: self.whose(&request.id, &options),
             restored: !request.checkpoint.is_empty(),
+            files: self.sandbox.as_ref().and_then(Sandbox::files),
         };
         let task = Task {
             id: making.id.clone(),
@@ -179,6 +183,7 @@ impl Server {
 impl Making {
     fn make(self) -> Result<Option<(Held, Streams)>> {
         self.options.save(&self.bundle)?;
+        self.files.as_ref().map_or(Ok(()), |files| files.add_to(&self.bundle))?;
         let rootfs = self.bundle.join("rootfs");
         rootfs::mount_all(&self.mounts, &rootfs)?;
         let made =

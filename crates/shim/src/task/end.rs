@@ -13,6 +13,7 @@ use super::{Exit, Phase, ProcessId, process, task, wrong_phase};
 use crate::messages::Timestamp;
 use crate::messages::events::TaskExit;
 use crate::messages::task::{KillRequest, WaitRequest, WaitResponse};
+use crate::sandbox::Sandbox;
 use crate::server::{Answer, Call, Server, Source, done, empty};
 use crate::stdio::failed;
 use crate::ttrpc::{Code, Failure};
@@ -105,6 +106,20 @@ impl Server {
         for call in std::mem::take(&mut process.waiting) {
             self.answer(call, done(&ended(exit)));
         }
+    }
+
+    /// Forgets those who wait for an end and need not any more; whether there were any.
+    pub(crate) fn forget_waiting(&mut self, which: impl Fn(&Call) -> bool) -> bool {
+        let tasks = self.tasks.values_mut();
+        let processes = tasks.flat_map(|task| task.execs.values_mut().chain([&mut task.init]));
+        let mut lists: Vec<_> = processes.map(|process| &mut process.waiting).collect();
+        lists.extend(self.sandbox.as_mut().map(Sandbox::waiting));
+        let count = |lists: &[&mut Vec<Call>]| lists.iter().map(|list| list.len()).sum::<usize>();
+        let before = count(&lists);
+        for list in &mut lists {
+            list.retain(|call| !which(call));
+        }
+        count(&lists) < before
     }
 
     pub(crate) fn wait(&mut self, call: Call, request: &WaitRequest) -> Answer {
