@@ -172,6 +172,12 @@ fn podman_leads_a_container_through_its_life() {
     assert_eq!(podman.command(&["exec", "web", "echo", "in"]).ok().stdout, "in\n");
     assert_eq!(podman.command(&["exec", "web", "sh", "-c", "exit 9"]).output().code, 9);
     assert_eq!(podman.command(&["exec", "--user", "1000", "web", "id", "-u"]).ok().stdout, "1000\n");
+    if cgroup::controller("memory").is_some() {
+        let stats = ["stats", "--no-stream", "--format", "{{.MemUsage}} {{.PIDS}}", "web"];
+        let stats = podman.command(&stats).ok().stdout;
+        let (used, tasks) = (stats.split(' ').next().unwrap_or_default(), stats.trim().rsplit(' ').next());
+        assert!(!used.starts_with("0B") && tasks.is_some_and(|tasks| tasks != "0"), "{stats}");
+    }
     podman.command(&["pause", "web"]).ok();
     let status = ["inspect", "--format", "{{.State.Status}}", "web"];
     assert_eq!(podman.command(&status).ok().stdout, "paused\n");
@@ -316,6 +322,18 @@ fn lead_through_its_life(containerd: &Containerd) {
     let exec = |id: &str, args: &[&str]| containerd.ctr(&["task", "exec", "--exec-id", id, "web"]).args(args);
     assert_eq!(exec("x", &["/bin/sh", "-c", "echo in; sleep 0.3"]).ok().stdout, "in\n");
     assert_eq!(exec("y", &["/bin/sh", "-c", "exit 9"]).output().code, 9);
+    let metrics = containerd.ctr(&["task", "metrics", "web"]).ok().stdout;
+    let value = |name: &str| {
+        let line = metrics.lines().map(str::split_whitespace).find_map(|mut words| {
+            words.next().filter(|word| word.starts_with(name)).and_then(|_| words.next())
+        });
+        line.and_then(|value| value.parse::<u64>().ok()).unwrap_or_else(|| panic!("no {name}: {metrics}"))
+    };
+    // Of version 1 these are `memory.usage_in_bytes` and `cpuacct.usage`.
+    if cgroup::controller("memory").is_some() {
+        assert!(value("memory.usage") > 0, "{metrics}");
+    }
+    assert!(value("cpu") > 0 && value("pids.current") > 0, "{metrics}");
     containerd.ctr(&["task", "pause", "web"]).ok();
     assert!(containerd.ctr(&["task", "list"]).ok().stdout.contains("PAUSED"));
     containerd.ctr(&["task", "resume", "web"]).ok();
