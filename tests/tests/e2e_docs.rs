@@ -14,8 +14,12 @@ fn block(language: &str, with: &str) -> String {
     let path = runtime::workspace().join("docs/engines.md");
     let text = fs::read_to_string(path).expect("the document is there");
     let begin = format!("```{language}\n");
-    let mut blocks = text.split(&begin).skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block);
-    blocks.find(|block| block.contains(with)).unwrap_or_else(|| panic!("no {language} with {with}")).to_owned()
+    let mut blocks =
+        text.split(&begin).skip(1).filter_map(|rest| rest.split_once("```")).map(|(block, _)| block);
+    blocks
+        .find(|block| block.contains(with))
+        .unwrap_or_else(|| panic!("no {language} with {with}"))
+        .to_owned()
 }
 
 /// The commands of a block that shows a terminal, each with what follows.
@@ -66,7 +70,7 @@ fn type_all(room: &EngineRoom, with: &str, change: impl Fn(&str) -> String) {
     assert!(!commands.is_empty());
     for (command, output) in commands {
         let sh = room.command("sh").args(["-c", &change(&command)]);
-        let out = sh.env("CONTAINERD_NAMESPACE", &room.id).env("STORAGE_DRIVER", "vfs").ok();
+        let out = sh.env("CONTAINERD_NAMESPACE", &room.id).ok();
         assert_eq!(out.stdout, output, "{out}");
     }
 }
@@ -111,8 +115,9 @@ fn podman(suite: Suite) {
     let machine = "[containers]\ndefault_ulimits = []\npids_limit = 0\nnetns = \"none\"\n\
                    [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
     write(&room, "/etc/containers/containers.conf.d/machine.conf", machine);
+    plain(&room, "/var/lib/containers");
     let import = ["import", "--quiet", "--change", "ENV PATH=/bin", &image(&room), "localhost/busybox"];
-    room.command("podman").args(import).env("STORAGE_DRIVER", "vfs").ok();
+    room.command("podman").args(import).ok();
     let parent = format!("podman run --cgroup-parent /{} ", room.id);
     type_all(&room, "podman run", |command| command.replace("podman run ", &parent));
 }
