@@ -47,7 +47,7 @@ fn lead_through_its_life(containerd: &Containerd) {
     events::when_file(web.stdout_file(), |text| text == "up\n");
     assert_eq!(containerd.exec("web", "x", &["/bin/sh", "-c", "echo in; sleep 0.3"]).ok().stdout, "in\n");
     assert_eq!(containerd.exec("web", "y", &["/bin/sh", "-c", "exit 9"]).output().code, 9);
-    // ctr tells of the end of its input only if it has heard that the process was made by then.
+    // An input that is at its end before the process is there may never end for it (docs/engines.md).
     let (input, mut typed) = std::io::pipe().expect("a pipe");
     let cat = containerd.exec("web", "z", &["/bin/sh", "-c", "/bin/cat; exit 8"]).stdin(input).spawn();
     typed.write_all(b"through\n").expect("ctr reads");

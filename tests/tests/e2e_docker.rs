@@ -31,7 +31,7 @@ macro_rules! docker {
         need!(runtime::is_orlop(), "the shim is orlop's");
         let old = $choice == Choice::Shim && $suite == Suite::Bookworm;
         need!(!old, "Docker 20.10 has no runtimeType in daemon.json");
-        Docker::with($suite, $choice, $more)
+        Docker::with($suite, $choice, &$more)
     }};
 }
 
