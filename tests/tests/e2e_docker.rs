@@ -31,7 +31,7 @@ macro_rules! docker {
         need!(runtime::is_orlop(), "the shim is orlop's");
         let old = $choice == Choice::Shim && $suite == Suite::Bookworm;
         need!(!old, "Docker 20.10 has no runtimeType in daemon.json");
-        Docker::with($suite, $choice, $more)
+        Docker::with($suite, $choice, &$more)
     }};
 }
 
@@ -107,6 +107,10 @@ fn life(docker: &Docker) {
     terminal.expect("/dev/pts/");
     terminal.type_in("5\n");
     assert_eq!(exec.wait().code, 5);
+    let stats = ["stats", "--no-stream", "--format", "{{.MemUsage}} {{.PIDs}}", "web"];
+    let stats = docker.docker(&stats).ok().stdout;
+    let (used, tasks) = (stats.split(' ').next().unwrap_or_default(), stats.trim().rsplit(' ').next());
+    assert!(!used.starts_with("0B") && tasks.is_some_and(|tasks| tasks != "0"), "{stats}");
     assert!(docker.docker(&["top", "web"]).ok().stdout.contains("sleep 1000"));
     docker.docker(&["exec", "web", "touch", "/healthy"]).ok();
     let healthy =

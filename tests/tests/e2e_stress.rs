@@ -75,7 +75,7 @@ fn up_and_down(suite: Suite) {
     let lead = |number: usize| {
         let id = format!("box{number}");
         let code = (number * 37 + 11) % 256;
-        if number % 2 == 0 {
+        if number.is_multiple_of(2) {
             let run = containerd.run(&["--rm"], &id, &["/bin/sh", "-c", &format!("exit {code}")]);
             assert_eq!(run.output().code, code as i32, "{id}");
         } else {

@@ -30,11 +30,11 @@ pub struct Docker {
 impl Docker {
     /// Starts one whose containers run on the runtime if nothing else is said.
     pub fn new(suite: Suite, choice: Choice) -> Self {
-        Self::with(suite, choice, json!({}))
+        Self::with(suite, choice, &json!({}))
     }
 
     /// Starts one with more in its `daemon.json`.
-    pub fn with(suite: Suite, choice: Choice, more: Value) -> Self {
+    pub fn with(suite: Suite, choice: Choice, more: &Value) -> Self {
         let room = EngineRoom::of(suite);
         let runtime = match choice {
             Choice::Command => json!({"path": runtime::binary()}),
