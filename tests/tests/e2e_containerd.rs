@@ -24,15 +24,32 @@ macro_rules! need_containerd {
 
 fn command(suite: Suite) {
     need_containerd!(suite);
-    lead_through_its_life(&Containerd::with_command(suite), false);
+    lead_through_its_life(&Containerd::with_command(suite));
 }
 
 fn shim(suite: Suite) {
     need_containerd!(suite);
-    lead_through_its_life(&Containerd::with_shim(suite), true);
+    lead_through_its_life(&Containerd::with_shim(suite));
 }
 
-fn lead_through_its_life(containerd: &Containerd, metrics: bool) {
+/// What `ctr task metrics` tells of a container.
+fn assert_metrics(containerd: &Containerd, id: &str) {
+    let metrics = containerd.ctr(&["task", "metrics", id]).ok().stdout;
+    let value = |name: &str| {
+        let value = |line: &str| {
+            let mut words = line.split_whitespace();
+            words.next().filter(|word| word.starts_with(name)).and_then(|_| words.next()?.parse::<u64>().ok())
+        };
+        metrics.lines().find_map(value).unwrap_or_else(|| panic!("no {name}: {metrics}"))
+    };
+    // Version 1 has `memory.usage_in_bytes` and `cpuacct.usage`.
+    if cgroup::controller("memory").is_some() {
+        assert!(value("memory.usage") > 0, "{metrics}");
+    }
+    assert!(value("cpu") > 0 && value("pids.current") > 0, "{metrics}");
+}
+
+fn lead_through_its_life(containerd: &Containerd) {
     assert_eq!(containerd.run(&["--rm"], "b", &["/bin/sh", "-c", "exit 7"]).output().code, 7);
     containerd.run(&["--rm"], "c", &["/nothing"]).output().fails_with("/nothing");
 
@@ -64,9 +81,7 @@ fn lead_through_its_life(containerd: &Containerd, metrics: bool) {
     containerd.ctr(&["task", "pause", "web"]).ok();
     assert!(containerd.ctr(&["task", "list"]).ok().stdout.contains("PAUSED"));
     containerd.ctr(&["task", "resume", "web"]).ok();
-    if metrics {
-        assert!(containerd.ctr(&["task", "metrics", "web"]).ok().stdout.contains("pids.current"));
-    }
+    assert_metrics(containerd, "web");
     containerd.ctr(&["task", "kill", "--signal", "SIGKILL", "web"]).ok();
     assert_eq!(web.wait().code, 128 + 9);
     containerd.assert_nothing_left_of("web");
