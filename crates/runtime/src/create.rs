@@ -155,10 +155,7 @@ impl Runtime {
         let pidfd_socket = order.options.pidfd_socket.as_deref().map(PidfdSocket::connect).transpose()?;
         let scratch = self.store.root().join(order.id.as_str());
         let mut compiled = order.compile(&host, &scratch)?;
-        let draft = match order.supervised {
-            None => Draft::new(self.store.claim(order.id)?),
-            Some(_) => Draft::again(self.store.find(order.id)?),
-        };
+        let draft = self.draft(order)?;
         log::findings(&compiled.warnings);
         let plan = compiled.launch.cgroup.clone();
         let maker = plan.as_ref().map(Maker::choose).transpose()?;
@@ -212,6 +209,14 @@ impl Runtime {
         let child = session.release()?;
         draft.keep();
         Ok(Made { child, console, state, relay })
+    }
+
+    /// A new container, or one whose supervisor starts it again.
+    fn draft(&self, order: &Order<'_>) -> Result<Draft> {
+        Ok(match order.supervised {
+            None => Draft::new(self.store.claim(order.id)?),
+            Some(_) => Draft::again(self.store.find(order.id)?),
+        })
     }
 
     pub(crate) fn first_state(
