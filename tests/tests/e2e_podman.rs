@@ -57,6 +57,12 @@ fn life(suite: Suite) {
         assert!(!used.starts_with("0B") && tasks.is_some_and(|tasks| tasks != "0"), "{stats}");
     }
     assert!(podman.command(&["top", "web"]).ok().stdout.contains("sleep 1000"));
+    if cgroup::controller("memory").is_some() {
+        let stats = ["stats", "--no-stream", "--format", "{{.MemUsage}} {{.PIDS}}", "web"];
+        let stats = podman.command(&stats).ok().stdout;
+        let (used, tasks) = (stats.split(' ').next().unwrap_or_default(), stats.trim().rsplit(' ').next());
+        assert!(!used.starts_with("0B") && tasks.is_some_and(|tasks| tasks != "0"), "{stats}");
+    }
     podman.command(&["pause", "web"]).ok();
     let status = ["inspect", "--format", "{{.State.Status}}", "web"];
     assert_eq!(podman.command(&status).ok().stdout, "paused\n");
