@@ -17,6 +17,7 @@
 //! | [`agent`] | a seccomp agent, which is asked about system calls |
 //! | [`seccomp`] | a profile of the kind that container engines use |
 //! | [`shim`] | containerd's side of a shim: calls, and a place for events |
+//! | [`supervised`] | containers in the care of a supervisor |
 //! | [`systemd`] | what systemd knows of a unit, and one that never answers |
 //! | [`terminal`] | pseudo-terminals and console sockets |
 //! | [`unprivileged`] | a user without privileges, with subordinate ids, made without touching `/etc` |
@@ -55,6 +56,7 @@ pub mod runtime;
 pub mod seccomp;
 pub mod shim;
 pub mod spec;
+pub mod supervised;
 pub mod systemd;
 pub mod terminal;
 pub mod unprivileged;

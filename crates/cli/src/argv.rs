@@ -56,6 +56,11 @@ impl Split {
         if self.rest.is_empty() { Err(help()) } else { Ok(globals) }
     }
 
+    /// The global options as they were given, in the form that clap reads.
+    pub(crate) fn given(&self) -> &[OsString] {
+        &self.globals
+    }
+
     /// The exit status where the arguments of the command are wrong.
     pub(crate) fn failure(&self) -> u8 {
         self.rest.front().and_then(|name| commands::find(name)).map_or(1, |entry| entry.failure)

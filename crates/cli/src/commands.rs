@@ -17,20 +17,27 @@ mod exec;
 mod features;
 mod kill;
 mod list;
+mod logs;
 mod mounts;
 #[cfg(test)]
 mod parity;
 mod pause;
 mod ps;
+mod restart;
 mod restore;
 mod resume;
 mod run;
 mod spec;
 mod start;
 mod state;
+mod stats;
+mod stop;
+mod supervise;
+mod top;
 mod try_it;
 mod update;
 mod version;
+mod wait;
 
 /// A command.
 pub(crate) struct Entry {
@@ -42,6 +49,8 @@ pub(crate) struct Entry {
     pub(crate) tail: Option<usize>,
     /// The exit status when it fails.
     pub(crate) failure: u8,
+    /// It is for ourselves, and not shown.
+    hidden: bool,
     /// Adds its arguments.
     arguments: fn(Command) -> Command,
     /// Runs it; the exit status.
@@ -50,7 +59,7 @@ pub(crate) struct Entry {
 
 /// What most commands are like.
 const PLAIN: Entry =
-    Entry { name: "", about: "", tail: None, failure: 1, arguments: |c| c, run: |_, _| Ok(0) };
+    Entry { name: "", about: "", tail: None, failure: 1, hidden: false, arguments: |c| c, run: |_, _| Ok(0) };
 
 /// All commands, in the order of a container's life.
 pub(crate) const COMMANDS: &[Entry] = &[
@@ -62,8 +71,14 @@ pub(crate) const COMMANDS: &[Entry] = &[
     state::ENTRY,
     list::ENTRY,
     ps::ENTRY,
+    top::ENTRY,
+    stats::ENTRY,
+    logs::ENTRY,
+    wait::ENTRY,
     exec::ENTRY,
     kill::ENTRY,
+    stop::ENTRY,
+    restart::ENTRY,
     pause::ENTRY,
     resume::ENTRY,
     update::ENTRY,
@@ -74,6 +89,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     delete::ENTRY,
     features::ENTRY,
     version::ENTRY,
+    supervise::ENTRY,
 ];
 
 /// The form of help that engines' tests know: the name first.
@@ -92,7 +108,7 @@ impl Entry {
         let name = format!("{} {}", program(), self.name);
         let command = Command::new(self.name).help_template(HELP.replace("{bin}", &name)).bin_name(name);
         // Of options given twice the last counts, as with Go.
-        (self.arguments)(command.about(self.about).args_override_self(true))
+        (self.arguments)(command.about(self.about).hide(self.hidden).args_override_self(true))
     }
 }
 

@@ -1,11 +1,16 @@
 //! Arguments that several commands share.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use orlop_runtime::supervise::STOP_TIMEOUT;
 use orlop_runtime::{ContainerId, CreateOptions, Result};
 
+use crate::values;
+
 pub(crate) mod criu;
+pub(crate) mod supervise;
 
 /// An option without a value.
 pub(crate) fn switch(name: &'static str, help: &'static str) -> Arg {
@@ -78,9 +83,22 @@ pub(crate) fn create() -> Vec<Arg> {
         path("config", "FILE", "The config [default: config.json in the bundle]").short('f'),
         switch("no-pivot", "Do not use pivot_root(2): only for a root file system on the initial ramfs"),
         switch("no-new-keyring", "Keep the caller's session keyring"),
+        switch("init", "Have a first process that hands signals on to the program and reaps orphans"),
     ];
     all.extend(process());
     all
+}
+
+/// `--time`.
+pub(crate) fn time() -> Arg {
+    option("time", "SECONDS", "How long it may take to end by itself; -1 is for ever [default: 10]")
+        .short('t')
+        .value_parser(values::patience)
+}
+
+/// The value of `--time`; `None` is for ever.
+pub(crate) fn get_time(arguments: &ArgMatches) -> Option<Duration> {
+    get(arguments, "time").copied().unwrap_or(Some(STOP_TIMEOUT))
 }
 
 /// The container's id, checked.
@@ -107,6 +125,7 @@ pub(crate) fn get_create(arguments: &ArgMatches) -> CreateOptions {
         no_pivot: arguments.get_flag("no-pivot"),
         no_new_keyring: arguments.get_flag("no-new-keyring"),
         preserve_fds: get(arguments, "preserve-fds").copied().unwrap_or_default(),
+        init: arguments.get_flag("init"),
     }
 }
 

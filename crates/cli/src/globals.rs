@@ -1,5 +1,6 @@
 //! The options before the command.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches};
@@ -12,6 +13,8 @@ use crate::flags::{get, option, path, switch};
 pub(crate) struct Globals {
     /// Where lines for machines go.
     pub(crate) log: &'static Log,
+    /// The options as they were given, for another process of this program.
+    pub(crate) given: Vec<OsString>,
     settings: Settings,
 }
 
@@ -52,7 +55,7 @@ pub(crate) fn options() -> [Arg; 8] {
 
 impl Globals {
     /// Reads them and opens the log.
-    pub(crate) fn read(arguments: &ArgMatches) -> Result<Self> {
+    pub(crate) fn read(arguments: &ArgMatches, given: &[OsString]) -> Result<Self> {
         let text = |name: &str| get(arguments, name).map_or("", String::as_str);
         let destination = get::<PathBuf>(arguments, "log").map(|log| Destination::parse(log));
         let format = if text("log-format") == "json" { Format::Json } else { Format::Text };
@@ -77,7 +80,7 @@ impl Globals {
                 _ => None,
             },
         };
-        Ok(Self { log: Box::leak(Box::new(log)), settings })
+        Ok(Self { log: Box::leak(Box::new(log)), given: given.to_vec(), settings })
     }
 
     /// The runtime that they describe.

@@ -35,6 +35,12 @@ use crate::globals::Globals;
 #[global_allocator]
 static ARENA: orlop_sys::arena::Arena = orlop_sys::arena::Arena::new();
 
+/// This process is no one-shot: its memory has to be taken back.
+pub(crate) fn live_on() {
+    #[cfg(target_env = "musl")]
+    ARENA.live_on();
+}
+
 fn main() -> ExitCode {
     ExitCode::from(run(std::env::args_os()))
 }
@@ -49,7 +55,7 @@ fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Ok(globals) => globals,
         Err(stop) => return stopped(None, stop, 1),
     };
-    let globals = match Globals::read(&globals) {
+    let globals = match Globals::read(&globals, split.given()) {
         Ok(globals) => globals,
         Err(e) => return report(None, &e, 1),
     };

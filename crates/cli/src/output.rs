@@ -21,6 +21,19 @@ pub(crate) fn write(text: impl AsRef<[u8]>) -> Result<bool> {
     }
 }
 
+/// Writes text to standard error: what a container has written to its own. As [`write`].
+///
+/// # Errors
+///
+/// As [`write`].
+pub(crate) fn write_error(text: impl AsRef<[u8]>) -> Result<bool> {
+    match std::io::stderr().lock().write_all(text.as_ref()) {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
+        Err(e) => Err(e).doing(|| "write to standard error".to_owned()),
+    }
+}
+
 /// Writes lines.
 ///
 /// # Errors

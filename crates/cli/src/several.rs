@@ -11,20 +11,28 @@ pub(crate) fn regex() -> Arg {
     flags::switch("regex", "ID is a regular expression; all containers it matches are meant").short('r')
 }
 
+/// The containers that the arguments name, each by its id.
+///
+/// # Errors
+///
+/// A bad id.
+pub(crate) fn given(arguments: &ArgMatches) -> Result<Vec<ContainerId>> {
+    arguments.get_many::<String>("id").unwrap_or_default().map(|id| ContainerId::new(id)).collect()
+}
+
 /// The containers that the arguments name. A pattern that matches none names none.
 ///
 /// # Errors
 ///
 /// A bad id, or a bad pattern.
 pub(crate) fn chosen(runtime: &Runtime, arguments: &ArgMatches) -> Result<Vec<ContainerId>> {
-    let given = arguments.get_many::<String>("id").unwrap_or_default();
     if !arguments.get_flag("regex") {
-        return given.map(|id| ContainerId::new(id)).collect();
+        return given(arguments);
     }
     let pattern = |text: &String| {
         Regex::new(text).map_err(|e| Error::usage(format!("invalid regular expression {text:?}: {e}")))
     };
-    let patterns = given.map(pattern).collect::<Result<Vec<_>>>()?;
+    let patterns = arguments.get_many("id").unwrap_or_default().map(pattern).collect::<Result<Vec<_>>>()?;
     let mut ids = runtime.ids()?;
     ids.retain(|id| patterns.iter().any(|pattern| pattern.is_match(id.as_str())));
     Ok(ids)

@@ -1,6 +1,8 @@
 //! How values of arguments are read: strictly, because a number that is understood wrongly is a hole.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use orlop_runtime::clock::parse_rfc3339;
 
 /// A user id, or a group id: decimal digits, at most 4294967294 (the next one means "no user" to the kernel).
 pub(crate) fn user_id(text: &str) -> Result<u32, String> {
@@ -81,6 +83,52 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// The same, or none at all: `0s`.
+pub(crate) fn period(text: &str) -> Result<Duration, String> {
+    if text == "0" || text == "0s" { Ok(Duration::ZERO) } else { duration(text) }
+}
+
+/// Whole seconds, or -1 for ever.
+pub(crate) fn patience(text: &str) -> Result<Option<Duration>, String> {
+    match text.parse() {
+        Ok(-1) => Ok(None),
+        Ok(seconds @ 0..=31_536_000) if !text.starts_with('+') => {
+            Ok(Some(Duration::from_secs(seconds as u64)))
+        }
+        _ => Err(format!("{text:?} is not a number of seconds, nor -1")),
+    }
+}
+
+/// A moment, in seconds and nanoseconds since 1970: as RFC 3339, as a number of seconds, or as the time since then, such as
+/// `10m`.
+pub(crate) fn moment(text: &str) -> Result<(i64, u32), String> {
+    if let Some(moment) = parse_rfc3339(text) {
+        return Ok(moment);
+    }
+    let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    if digits(whole) && digits(part) && part.len() <= 9 {
+        let part = format!("{part:0<9}");
+        if let (Ok(seconds), Ok(nanoseconds)) = (whole.parse(), part.parse()) {
+            return Ok((seconds, nanoseconds));
+        }
+    }
+    let wrong = || format!("{text:?} is no moment, such as 2026-01-31T12:00:00Z, 1769860800 or 10m (ago)");
+    let ago = duration(text).map_err(|_| wrong())?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let then = now.checked_sub(ago).unwrap_or_default();
+    Ok((then.as_secs() as i64, then.subsec_nanos()))
+}
+
+/// How many lines: a number, or `all`.
+pub(crate) fn lines(text: &str) -> Result<Option<usize>, String> {
+    match text.parse() {
+        _ if text == "all" => Ok(None),
+        Ok(count) if !text.starts_with('+') => Ok(Some(count)),
+        _ => Err(format!("{text:?} is neither a number of lines nor all")),
+    }
+}
+
 /// A number of CPUs: 0.5 is half of one.
 pub(crate) fn cpus(text: &str) -> Result<f64, String> {
     match text.parse() {
@@ -108,76 +156,10 @@ pub(crate) fn address(text: &str) -> Result<(String, u16), String> {
     }
 }
 
-/// A signal: a number, or a name with or without `SIG` ([signal(7)](https://man7.org/linux/man-pages/man7/signal.7.html)).
+/// A signal: a number, or a name with or without `SIG`.
 pub(crate) fn signal(text: &str) -> Result<i32, String> {
-    let unknown = || format!("unknown signal {text:?}");
-    if let Ok(number) = text.parse() {
-        return if (0..=LAST).contains(&number) && !text.starts_with(['+', '-']) {
-            Ok(number)
-        } else {
-            Err(unknown())
-        };
-    }
-    let upper = text.to_ascii_uppercase();
-    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    let real_time = |rest: &str, sign: char| match rest.strip_prefix(sign) {
-        Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok(),
-        _ => rest.is_empty().then_some(0),
-    };
-    let number = if let Some(rest) = name.strip_prefix("RTMIN") {
-        real_time(rest, '+').map(|more: i32| FIRST_REAL_TIME.saturating_add(more))
-    } else if let Some(rest) = name.strip_prefix("RTMAX") {
-        real_time(rest, '-').map(|less: i32| LAST.saturating_sub(less))
-    } else {
-        return SIGNALS
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, number)| *number)
-            .ok_or_else(unknown);
-    };
-    number.filter(|number| (FIRST_REAL_TIME..=LAST).contains(number)).ok_or_else(unknown)
+    orlop_runtime::signal(text).ok_or_else(|| format!("unknown signal {text:?}"))
 }
-
-/// As engines number them; C libraries keep the first one or two for themselves.
-const FIRST_REAL_TIME: i32 = 34;
-const LAST: i32 = 64;
-
-const SIGNALS: &[(&str, i32)] = &[
-    ("HUP", libc::SIGHUP),
-    ("INT", libc::SIGINT),
-    ("QUIT", libc::SIGQUIT),
-    ("ILL", libc::SIGILL),
-    ("TRAP", libc::SIGTRAP),
-    ("ABRT", libc::SIGABRT),
-    ("IOT", libc::SIGIOT),
-    ("BUS", libc::SIGBUS),
-    ("FPE", libc::SIGFPE),
-    ("KILL", libc::SIGKILL),
-    ("USR1", libc::SIGUSR1),
-    ("SEGV", libc::SIGSEGV),
-    ("USR2", libc::SIGUSR2),
-    ("PIPE", libc::SIGPIPE),
-    ("ALRM", libc::SIGALRM),
-    ("TERM", libc::SIGTERM),
-    ("STKFLT", libc::SIGSTKFLT),
-    ("CHLD", libc::SIGCHLD),
-    ("CLD", libc::SIGCHLD),
-    ("CONT", libc::SIGCONT),
-    ("STOP", libc::SIGSTOP),
-    ("TSTP", libc::SIGTSTP),
-    ("TTIN", libc::SIGTTIN),
-    ("TTOU", libc::SIGTTOU),
-    ("URG", libc::SIGURG),
-    ("XCPU", libc::SIGXCPU),
-    ("XFSZ", libc::SIGXFSZ),
-    ("VTALRM", libc::SIGVTALRM),
-    ("PROF", libc::SIGPROF),
-    ("WINCH", libc::SIGWINCH),
-    ("IO", libc::SIGIO),
-    ("POLL", libc::SIGPOLL),
-    ("PWR", libc::SIGPWR),
-    ("SYS", libc::SIGSYS),
-];
 
 #[cfg(test)]
 mod tests {
@@ -264,6 +246,26 @@ mod tests {
     }
 
     #[test]
+    fn moments() {
+        assert_eq!(moment("2000-02-29T00:00:00.12Z"), Ok((951_782_400, 120_000_000)));
+        assert_eq!(moment("951782400"), Ok((951_782_400, 0)));
+        assert_eq!(moment("951782400.5"), Ok((951_782_400, 500_000_000)));
+        let (hour, now) = (moment("1h").unwrap().0, moment("1ns").unwrap().0);
+        assert!((3599..=3602).contains(&(now - hour)));
+        for wrong in ["", "now", "1.", ".5", "-1", "1.0000000001", "2000-13-01"] {
+            assert!(moment(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn times_to_end_and_numbers_of_lines() {
+        assert_eq!((patience("-1"), patience("0")), (Ok(None), Ok(Some(Duration::ZERO))));
+        assert!(["", "-2", "+1", "1s", "1.5"].iter().all(|wrong| patience(wrong).is_err()));
+        assert_eq!((lines("all"), lines("0")), (Ok(None), Ok(Some(0))));
+        assert!(["", "-1", "+1", "many"].iter().all(|wrong| lines(wrong).is_err()));
+    }
+
+    #[test]
     fn numbers_of_cpus_and_processes() {
         assert_eq!(cpus("0.5"), Ok(0.5));
         assert_eq!(cpus("2"), Ok(2.0));
@@ -278,30 +280,6 @@ mod tests {
         assert_eq!(address("[::1]:65535"), Ok(("::1".to_owned(), 65535)));
         for wrong in ["", "host", ":80", "host:", "host:0", "host:65536", "host:+1", "host:x"] {
             assert!(address(wrong).is_err(), "{wrong:?}");
-        }
-    }
-
-    #[test]
-    fn signals_by_number_and_name() {
-        for (text, expected) in [
-            ("9", 9),
-            ("0", 0),
-            ("64", 64),
-            ("KILL", 9),
-            ("SIGKILL", 9),
-            ("kill", 9),
-            ("sigterm", 15),
-            ("TERM", 15),
-            ("RTMIN", 34),
-            ("SIGRTMIN+3", 37),
-            ("RTMAX-1", 63),
-            ("RTMAX", 64),
-        ] {
-            assert_eq!(signal(text), Ok(expected), "{text}");
-        }
-        for wrong in ["", "65", "-9", "+9", "NOPE", "SIG", "RTMIN+31", "RTMIN-1", "RTMAX-31", "RTMIN+x", "9 "]
-        {
-            assert!(signal(wrong).is_err(), "{wrong:?}");
         }
     }
 }

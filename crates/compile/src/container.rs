@@ -79,6 +79,7 @@ impl Compiler<'_> {
             wait: options.mode == Mode::Create,
             listen_fds: options.listen_fds,
             preserve_fds: options.preserve_fds,
+            stay: options.stay,
         };
         self.process(process, &end);
     }

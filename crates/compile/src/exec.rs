@@ -47,7 +47,13 @@ impl Compiler<'_> {
         let origin = Origin::Rule("paths are looked up in the container");
         self.step(Step::UseRoot {}, origin, "The container's root is already ours.");
         self.terminal_of(process, false);
-        let end = End { container: false, wait: false, listen_fds: 0, preserve_fds: options.preserve_fds };
+        let end = End {
+            container: false,
+            wait: false,
+            listen_fds: 0,
+            preserve_fds: options.preserve_fds,
+            stay: false,
+        };
         self.process(process, &end);
     }
 }

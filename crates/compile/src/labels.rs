@@ -75,7 +75,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// The `AppArmor` profile of a process: an added one that names none has its container's (as with runc).
-    fn profile_of<'p>(&self, process: &'p Process) -> Option<&'p str>
+    pub(crate) fn profile_of<'p>(&self, process: &'p Process) -> Option<&'p str>
     where
         'a: 'p,
     {
@@ -85,7 +85,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// The `SELinux` label of a process, in the same way, or nothing.
-    fn label_of<'p>(&self, process: &'p Process) -> &'p str
+    pub(crate) fn label_of<'p>(&self, process: &'p Process) -> &'p str
     where
         'a: 'p,
     {

@@ -29,6 +29,8 @@ pub struct Options<'a> {
     pub preserve_fds: u32,
     /// How many listening sockets from 3 on it inherits (sd_listen_fds(3)).
     pub listen_fds: u32,
+    /// Init stays as the first process, and the config's program is its child.
+    pub stay: bool,
     /// The cgroup is made by systemd.
     pub systemd_cgroup: bool,
     /// There is none: the container stays in the caller's.

@@ -5,7 +5,7 @@ use crate::compiler::Compiler;
 use orlop_program::Step;
 use orlop_program::message::Point;
 use orlop_program::wire::{List, Str};
-use orlop_spec::{Pointer, Process};
+use orlop_spec::{Namespace, NamespaceKind, Pointer, Process};
 
 /// How a program ends.
 pub(crate) struct End {
@@ -17,6 +17,8 @@ pub(crate) struct End {
     pub(crate) listen_fds: u32,
     /// Further descriptors that it inherits.
     pub(crate) preserve_fds: u32,
+    /// Init stays as the first process.
+    pub(crate) stay: bool,
 }
 
 impl Compiler<'_> {
@@ -57,6 +59,9 @@ impl Compiler<'_> {
         self.wait_for_start(end);
         let why = "As late as can be: what comes before needs no place in the profile.";
         self.load_filter(filter.as_ref(), why);
+        if end.stay {
+            self.stay(process);
+        }
         let listen = format!("LISTEN_FDS={}", end.listen_fds);
         if end.listen_fds > 0 {
             env.push(Str::from(&listen));
@@ -65,6 +70,26 @@ impl Compiler<'_> {
         let args: Vec<Str<'_>> = process.args.iter().map(Str::from).collect();
         let step = Step::Exec { args: List::from(args.as_slice()), env: List::from(env.as_slice()) };
         self.step(step, Pointer::new("/process/args"), "The program takes over this process.");
+    }
+
+    /// Init stays, with the program as its child.
+    fn stay(&mut self, process: &Process) {
+        // Labels come with exec, and init does not execute anything: it would have none.
+        if self.profile_of(process).is_some() {
+            self.not_yet(
+                Pointer::new("/process/apparmorProfile"),
+                "an AppArmor profile together with --init",
+            );
+        }
+        if !self.label_of(process).is_empty() {
+            self.not_yet(Pointer::new("/process/selinuxLabel"), "an SELinux label together with --init");
+        }
+        let own = |n: &Namespace| n.kind == NamespaceKind::Pid && n.path.is_empty();
+        let subreaper = !self.linux.namespaces.iter().any(own);
+        let why =
+            "Under the filter and as the user, so that the first process can do no more than the program.";
+        let step = Step::Stay { terminal: process.terminal, subreaper };
+        self.step(step, Origin::Rule("--init: orphans are waited for, signals handed on"), why);
     }
 
     /// Tells the host side that all is ready, and waits for `start`.

@@ -49,6 +49,21 @@ fn run_by_a_user_who_is_root_in_a_namespace_already() {
 }
 
 #[test]
+fn an_init_that_stays_comes_right_before_exec() {
+    let compile = |spec: &orlop_spec::Spec| compile(spec, &root(), &Options { stay: true, ..options() });
+    let compiled = compile(&default_spec(false)).unwrap();
+    let steps: Vec<_> = compiled.program.steps().map(Result::unwrap).collect();
+    let [.., stay, exec] = steps[..] else { panic!() };
+    assert_eq!(stay, orlop_program::Step::Stay { terminal: true, subreaper: false });
+    assert_eq!(exec.name(), "Exec");
+    let mut spec = default_spec(false);
+    spec.process.as_mut().unwrap().apparmor_profile = "some".into();
+    let host = Host { apparmor: true, ..root() };
+    let refused = orlop_compile::compile(&spec, &host, &Options { stay: true, ..options() }).unwrap_err();
+    assert!(refused.to_string().contains("together with --init"), "{refused}");
+}
+
+#[test]
 fn an_overlay_instead_of_the_root() {
     let overlay = Overlay {
         lower: Path::new("/"),

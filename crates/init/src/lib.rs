@@ -21,6 +21,7 @@
 //! | [`home`] | `HOME` from `/etc/passwd` |
 //! | [`exec`] | finding the file, waiting for start, execve |
 //! | [`pod`] | none: without any, it is the first process of a pod |
+//! | [`stay`] | the first process, while the program is the second |
 //! | [`report`] | what is told to the host side |
 //!
 //! Two rules hold everywhere. A failing step ends init: there is no partial recovery once privileges begin to drop. And
@@ -43,6 +44,7 @@ pub mod procfs;
 pub mod report;
 pub mod root;
 pub mod scheduling;
+pub mod stay;
 pub mod target;
 pub mod time;
 

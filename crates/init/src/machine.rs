@@ -2,7 +2,7 @@
 
 use crate::report::{self, Fault};
 use crate::{
-    console, copy, devices, exec, home, identity, labels, mounts, paths, procfs, root, scheduling, time,
+    console, copy, devices, exec, home, identity, labels, mounts, paths, procfs, root, scheduling, stay, time,
 };
 use core::ffi::CStr;
 use orlop_program::message::{Message, Point};
@@ -168,6 +168,7 @@ impl<'a> Machine<'a> {
             Step::Locate { candidates } => exec::locate(self, candidates),
             Step::AwaitStart {} => exec::await_start(self),
             Step::CloseFrom { first } => self.close_from(first),
+            Step::Stay { terminal, subreaper } => stay::stay(self, terminal, subreaper),
             Step::Exec { args, env } => exec::exec(self, args, env),
 
             Step::TimeNamespace { proc, offsets } => time::enter(self, proc, offsets.bytes()),
@@ -193,6 +194,12 @@ impl<'a> Machine<'a> {
         let own = self.slots.iter().flatten().chain(&self.empty_dir).map(OwnedFd::fd);
         file::close_unknown(first, &own)?;
         Ok(file::close_on_exec_from(first)?)
+    }
+
+    /// Closes all descriptors.
+    pub(crate) fn let_go(&mut self) {
+        self.empty_dir = None;
+        self.slots = [const { None }; Slot::COUNT];
     }
 
     /// Closes all descriptors but the sockets. Whoever waits for long should hold nothing.

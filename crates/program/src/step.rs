@@ -342,6 +342,14 @@ steps! {
     60 AwaitStart {}
     /// Lets exec close every descriptor from this number on.
     61 CloseFrom { first: u32 }
+    /// Leaves what comes next to a child, and stays: hands signals on to it, waits for whatever else ends, and ends with the
+    /// child's exit status.
+    63 Stay {
+        /// The child's group is the foreground one of the terminal on standard input.
+        terminal: bool,
+        /// There is no PID namespace of the container's own, whose orphans would come here by themselves.
+        subreaper: bool,
+    }
     /// Becomes the container's process: execve(2) of what `Locate` found.
     62 Exec {
         /// Arguments, the first one the name.

@@ -27,6 +27,11 @@ impl Runtime {
     pub fn checkpoint(&self, id: &ContainerId, options: &CheckpointOptions) -> Result<()> {
         criu::check_root("checkpoint")?;
         let container = self.load(id)?;
+        if container.saved.supervised {
+            // Its pipes lead to a supervisor that would take the end for one to restart it after.
+            let what = "checkpoint of a supervised container".to_owned();
+            return Err(Error::Unsupported { what, pointer: None });
+        }
         let status = container.status()?;
         let (Status::Running | Status::Paused, Some(process)) = (&status, container.saved.process) else {
             return Err(Error::WrongState { id: id.to_string(), action: Action::Checkpoint, status });

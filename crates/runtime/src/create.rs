@@ -123,12 +123,18 @@ impl Runtime {
             cgroups: self.settings.cgroup_manager,
             overlay: None,
             held: None,
+            supervised: None,
         })
     }
 
     /// Everything up to the container's process: waiting to be started, or running.
     pub(crate) fn make(&self, order: &Order<'_>) -> Result<Made> {
         files::check_preserved(order.options.preserve_fds)?;
+        if order.options.init && files::listen_fds() > 0 {
+            return Err(Error::usage(
+                "--init: LISTEN_FDS are for the first process, which would not be the program",
+            ));
+        }
         let mut host = self.facts(&order.bundle.config.spec, None)?;
         if order.options.no_pivot {
             host.kernel_views = facts::kernel_views()?;
@@ -149,7 +155,10 @@ impl Runtime {
         let pidfd_socket = order.options.pidfd_socket.as_deref().map(PidfdSocket::connect).transpose()?;
         let scratch = self.store.root().join(order.id.as_str());
         let mut compiled = order.compile(&host, &scratch)?;
-        let draft = Draft::new(self.store.claim(order.id)?);
+        let draft = match order.supervised {
+            None => Draft::new(self.store.claim(order.id)?),
+            Some(_) => Draft::again(self.store.find(order.id)?),
+        };
         log::findings(&compiled.warnings);
         let plan = compiled.launch.cgroup.clone();
         let maker = plan.as_ref().map(Maker::choose).transpose()?;
@@ -224,7 +233,8 @@ impl Runtime {
             status: Status::Creating,
             bundle: order.bundle.path.clone(),
             rootfs: order.bundle.rootfs(),
-            created: now(),
+            created: order.supervised.map_or_else(now, str::to_owned),
+            supervised: order.supervised.is_some(),
             owner: nix::unistd::getuid().as_raw(),
             annotations: spec.annotations.clone(),
             rdt: compiled.launch.rdt.as_ref().map(RdtGroup::locate),

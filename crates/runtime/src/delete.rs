@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use orlop_cgroups::Cgroup;
-use orlop_spec::Status;
+use orlop_spec::{Hook, Status};
 use orlop_sys::Fd;
 use orlop_sys::process::pidfd_send_signal;
 
 use crate::error::{Action, Doing, Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
+use crate::rdt::RdtGroup;
 use crate::runtime::{Container, Runtime};
 use crate::state::ContainerState;
 
@@ -34,25 +35,12 @@ impl Runtime {
         if !force && !matches!(status, Status::Stopped | Status::Created) {
             return Err(Error::WrongState { id: id.to_string(), action: Action::Delete, status });
         }
-        container.end_processes()?;
-        if let Some(mounts) = &container.saved.host_mounts {
-            mounts.remove()?;
-        }
-        if let Some(unit) = &container.saved.cgroups.unit {
-            unit.stop()?;
-        }
-        if let Some(location) = container.saved.cgroups.location() {
-            Cgroup::remove_at(&location)?;
-        }
-        if let Some(group) = &container.saved.rdt {
-            group.remove()?;
-        }
+        container.dismiss_supervisor(force)?;
+        container.take_down()?;
         // The config goes with the state directory, and is needed once more.
-        let hooks = container.config().map(|config| config.spec.hooks.poststop);
+        let hooks = container.poststop_hooks();
         container.dir.remove()?;
-        let Ok(hooks) = hooks else { return Ok(()) }; // `create` was interrupted before there were any
-        let told = ContainerState::new(container.saved.clone(), Status::Stopped).to_oci();
-        hooks::run(&hooks, Kind::Poststop, &told, &mut hooks::on_host(Some(&container.saved.bundle)))
+        container.run_poststop(&hooks)
     }
 
     /// A state directory without a state: `create` was killed right after making it, or `delete` right before removing it.
@@ -73,8 +61,34 @@ impl Container {
         reason
     }
 
+    /// Ends what is left of it, and removes what was made for it but the state directory. It can be repeated.
+    pub(crate) fn take_down(&self) -> Result<()> {
+        self.end_processes()?;
+        if let Some(mounts) = &self.saved.host_mounts {
+            mounts.remove()?;
+        }
+        if let Some(unit) = &self.saved.cgroups.unit {
+            unit.stop()?;
+        }
+        if let Some(location) = self.saved.cgroups.location() {
+            Cgroup::remove_at(&location)?;
+        }
+        self.saved.rdt.as_ref().map_or(Ok(()), RdtGroup::remove)
+    }
+
+    /// The hooks that are owed once it is taken down. `create` may have been interrupted before there were any.
+    pub(crate) fn poststop_hooks(&self) -> Vec<Hook> {
+        self.config().map(|config| config.spec.hooks.poststop).unwrap_or_default()
+    }
+
+    /// Runs them.
+    pub(crate) fn run_poststop(&self, hooks: &[Hook]) -> Result<()> {
+        let told = ContainerState::new(self.saved.clone(), Status::Stopped).to_oci();
+        hooks::run(hooks, Kind::Poststop, &told, &mut hooks::on_host(Some(&self.saved.bundle)))
+    }
+
     /// Kills whatever is left, and waits until it is gone.
-    fn end_processes(&self) -> Result<()> {
+    pub(crate) fn end_processes(&self) -> Result<()> {
         if let Some(cgroup) = self.cgroup()? {
             cgroup.kill()?;
             cgroup.wait_empty(DEATH)?;

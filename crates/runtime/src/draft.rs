@@ -28,19 +28,22 @@ pub(crate) struct Draft {
     unit: OnceCell<Unit>,
     rdt: OnceCell<RdtGroup>,
     host_mounts: OnceCell<HostMounts>,
+    /// The state directory was there before, and stays.
+    again: bool,
     kept: bool,
 }
 
 impl Draft {
-    pub(crate) const fn new(dir: StateDir) -> Self {
-        Self {
-            dir,
-            cgroup: OnceCell::new(),
-            unit: OnceCell::new(),
-            rdt: OnceCell::new(),
-            host_mounts: OnceCell::new(),
-            kept: false,
-        }
+    pub(crate) fn new(dir: StateDir) -> Self {
+        let (cgroup, unit, rdt) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { dir, cgroup, unit, rdt, host_mounts: OnceCell::new(), again: false, kept: false }
+    }
+
+    /// In a state directory whose container is made again.
+    pub(crate) fn again(dir: StateDir) -> Self {
+        let mut draft = Self::new(dir);
+        draft.again = true;
+        draft
     }
 
     pub(crate) const fn dir(&self) -> &StateDir {
@@ -131,6 +134,9 @@ impl Drop for Draft {
         }
         if let Some(Err(e)) = self.host_mounts.get().map(HostMounts::remove) {
             tracing::warn!("the mounts of a container that could not be made: {e}");
+        }
+        if self.again {
+            return;
         }
         if let Err(e) = self.dir.remove() {
             tracing::warn!("the state of a container that could not be made: {e}");

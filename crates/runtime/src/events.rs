@@ -12,6 +12,7 @@ use crate::runtime::{Container, Runtime};
 mod interfaces;
 mod report;
 
+pub(crate) use interfaces::traffic;
 pub use report::{Event, Report};
 
 /// Who listens to events: whether it wants to hear more.

@@ -84,4 +84,28 @@ impl Runtime {
         let Made { child, console, .. } = self.remake(&order, options).map_err(|e| order.locate(e))?;
         Ok(Held::new(child, console))
     }
+
+    /// Makes a container that runs, in the state directory that it has since `created`. Nothing is left behind where that
+    /// fails, but the directory.
+    ///
+    /// # Errors
+    ///
+    /// As [`Runtime::create`].
+    pub(crate) fn run_held(
+        &self,
+        id: &ContainerId,
+        options: &CreateOptions,
+        stdio: &Stdio,
+        created: &str,
+    ) -> Result<Held> {
+        let mut order = self.order(id, options, orlop_compile::Mode::Run)?;
+        order.held = Some(stdio);
+        order.supervised = Some(created);
+        let made = self.make(&order).map_err(|e| order.locate(e))?;
+        if let Err(e) = order.started(&made) {
+            let container = self.load(id)?;
+            return Err(order.locate(container.ended_by(e)));
+        }
+        Ok(Held::new(made.child, made.console))
+    }
 }

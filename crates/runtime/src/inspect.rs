@@ -16,7 +16,8 @@ impl Runtime {
     pub fn state(&self, id: &ContainerId) -> Result<ContainerState> {
         let container = self.load(id)?;
         let status = container.status()?;
-        Ok(ContainerState::new(container.saved, status))
+        let supervised = container.supervised()?;
+        Ok(ContainerState { supervised, ..ContainerState::new(container.saved, status) })
     }
 
     /// The ids of all containers, sorted.
@@ -41,7 +42,9 @@ impl Runtime {
                 loaded => loaded?,
             };
             let (status, owner) = (container.status()?, container.saved.owner);
-            states.push(ContainerState::new(container.saved, status).with_owner(owner));
+            let supervised = container.supervised()?;
+            let state = ContainerState { supervised, ..ContainerState::new(container.saved, status) };
+            states.push(state.with_owner(owner));
         }
         Ok(states)
     }

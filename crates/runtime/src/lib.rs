@@ -5,6 +5,7 @@ mod agent;
 mod bundle;
 mod cgroup;
 mod checkpoint;
+pub mod clock;
 pub mod console;
 mod create;
 mod criu;
@@ -37,15 +38,19 @@ pub mod options;
 mod order;
 mod pidfd_socket;
 pub mod rdt;
+pub mod reactor;
 mod restore;
 mod runtime;
 mod scope;
+mod signals;
 mod socket;
 mod start;
 pub mod state;
 pub mod store;
+pub mod supervise;
 mod try_it;
 mod update;
+mod usage;
 mod userns;
 pub mod wait;
 
@@ -61,4 +66,6 @@ pub use options::{
     TryOptions,
 };
 pub use runtime::Runtime;
+pub use signals::signal;
 pub use state::{ContainerState, StateFile};
+pub use usage::Usage;

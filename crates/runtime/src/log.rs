@@ -15,8 +15,8 @@ use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
+use crate::clock::rfc3339;
 use crate::error::{Error, Problem, Result};
-use crate::state::rfc3339;
 
 mod target;
 

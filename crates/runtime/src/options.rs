@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use orlop_spec::Resources;
+use serde::{Deserialize, Serialize};
+
 mod checkpoint;
 
 pub use checkpoint::{CgroupsMode, CheckpointOptions, CriuOptions, NetworkLock, RestoreOptions};
@@ -19,7 +21,8 @@ pub struct Settings {
 }
 
 /// Who makes the cgroup of a container.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum CgroupManager {
     /// We do, by making directories.
     #[default]
@@ -49,6 +52,8 @@ pub struct CreateOptions {
     pub no_new_keyring: bool,
     /// How many descriptors from 3 on the container inherits, besides those of `LISTEN_FDS`.
     pub preserve_fds: u32,
+    /// orlop-init stays as the container's first process, and the config's program is its child.
+    pub init: bool,
 }
 
 /// What `run` takes besides.

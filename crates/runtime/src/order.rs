@@ -33,6 +33,8 @@ pub(crate) struct Order<'a> {
     pub(crate) overlay: Option<&'a Path>,
     /// The caller holds it: its streams, and its terminal.
     pub(crate) held: Option<&'a Stdio>,
+    /// It is a supervised container's, which has its state directory since then.
+    pub(crate) supervised: Option<&'a str>,
 }
 
 impl Order<'_> {
@@ -213,6 +215,7 @@ pub(crate) fn compile(
         bundle,
         mode,
         no_pivot: options.no_pivot,
+        stay: options.init,
         no_new_keyring: options.no_new_keyring,
         preserve_fds: options.preserve_fds,
         listen_fds: files::listen_fds(),

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use orlop_cgroups::{Controllers, Location, Place};
 use orlop_spec::Status;
 use serde::{Deserialize, Serialize};
 
+pub use crate::clock::now;
 use crate::host_mounts::HostMounts;
 use crate::liveness::Process;
 use crate::rdt::RdtGroup;
+use crate::supervise::Supervised;
 
 /// The content of `state.json` in a state directory.
 ///
@@ -61,6 +62,9 @@ pub struct StateFile {
     /// Whether it was restored into a time namespace, so that its clocks go on where they were.
     #[serde(default)]
     pub own_clocks: bool,
+    /// Whether a supervisor of ours runs it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub supervised: bool,
 }
 
 impl StateFile {
@@ -138,6 +142,9 @@ pub struct ContainerState {
     pub annotations: BTreeMap<String, String>,
     /// Who made it: a user's name, or `#` and a number; `state` leaves it empty, as runc does.
     pub owner: String,
+    /// What its supervisor has recorded, if it has one.
+    #[serde(rename = "supervisor", skip_serializing_if = "Option::is_none")]
+    pub supervised: Option<Supervised>,
 }
 
 impl ContainerState {
@@ -157,6 +164,7 @@ impl ContainerState {
             created: saved.created,
             annotations: saved.annotations,
             owner: String::new(),
+            supervised: None,
         }
     }
 
@@ -191,49 +199,9 @@ fn user_name(uid: u32) -> Option<String> {
     })
 }
 
-/// The time now in UTC, as RFC 3339 with nanoseconds, trailing zeros left out as Go does.
-pub fn now() -> String {
-    // A clock before 1970 is one that was never set.
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    rfc3339(since.as_secs(), since.subsec_nanos())
-}
-
-/// Seconds and nanoseconds since 1970 as RFC 3339.
-pub(crate) fn rfc3339(seconds: u64, nanoseconds: u32) -> String {
-    let (year, month, day) = date(seconds / 86_400);
-    let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
-    let fraction = format!(".{nanoseconds:09}");
-    let fraction = fraction.trim_end_matches('0').trim_end_matches('.');
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
-}
-
-/// The Gregorian date of a day, counted from 1 January 1970.
-const fn date(day: u64) -> (u64, u64, u64) {
-    // Years begin in March here, so that the leap day is a year's last; an era is the 400 years after which everything
-    // repeats, and 719468 days lie between 1 March of year 0 and 1970.
-    let day = day + 719_468;
-    let era = day / 146_097;
-    let of_era = day % 146_097;
-    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let month_from_march = (5 * of_year + 2) / 153;
-    let day_of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-    (year_of_era + era * 400 + (month <= 2) as u64, month, day_of_month)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn times_are_as_go_writes_them() {
-        assert_eq!(rfc3339(0, 0), "1970-01-01T00:00:00Z");
-        assert_eq!(rfc3339(951_782_399, 999_999_999), "2000-02-28T23:59:59.999999999Z");
-        assert_eq!(rfc3339(951_782_400, 120_000_000), "2000-02-29T00:00:00.12Z");
-        assert_eq!(rfc3339(1_767_225_599, 1), "2025-12-31T23:59:59.000000001Z");
-        assert_eq!(rfc3339(4_107_542_400, 0), "2100-03-01T00:00:00Z");
-    }
 
     #[test]
     fn state_prints_the_fields_in_the_order_of_runc() {
@@ -255,6 +223,7 @@ mod tests {
             descriptors: Vec::new(),
             own_clocks: false,
             host_mounts: None,
+            supervised: false,
         };
         let json = serde_json::to_string(&ContainerState::new(saved.clone(), Status::Running)).unwrap();
         assert_eq!(

@@ -6,6 +6,7 @@
 //! | `config.json` | the config that the container was made with, for later commands |
 //! | `start.sock` | where a created container waits for `start`; gone once it was started |
 //! | `notify/` | the container's `NOTIFY_SOCKET`, if its maker has one |
+//! | `supervise.json`, `life.json`, `stop`, `ID-json.log…` | of a supervised container: see [`supervise`](crate::supervise) |
 //!
 //! Making the directory claims the id, and removing it, last, frees the id. Everything in it is reached by its
 //! descriptor, so paths may be long and a directory that was replaced is noticed.

@@ -61,6 +61,7 @@ impl Runtime {
             cgroups: self.settings.cgroup_manager,
             overlay: Some(&lower),
             held: None,
+            supervised: None,
         };
         self.run_order(&order, &RunOptions::default())
     }

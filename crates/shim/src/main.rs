@@ -27,7 +27,6 @@ mod messages;
 mod metrics;
 mod placement;
 mod publisher;
-mod reactor;
 mod remove;
 mod rootfs;
 mod sandbox;
@@ -44,6 +43,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use arguments::{Action, Arguments};
+use orlop_runtime::reactor;
 
 /// containerd reads both streams of what it starts as one: the answer, or one line that says why there is none.
 fn main() -> ExitCode {

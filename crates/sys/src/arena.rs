@@ -4,7 +4,8 @@
 //! a hundred small blocks cost dozens of system calls. Here a block costs an addition. Only the newest block can grow in
 //! place or be given back, which is what building a string or a list does.
 //!
-//! For the one-shot command only: a program that lives on would grow for ever.
+//! For the one-shot command only: a program that lives on would grow for ever. One that finds out that it will says so
+//! ([`Arena::live_on`]), and has the C library's allocator from then on.
 
 use crate::raw::call;
 use core::alloc::{GlobalAlloc, Layout};
@@ -12,6 +13,8 @@ use core::cell::UnsafeCell;
 use core::hint;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, Ordering};
+#[cfg(feature = "std")]
+use std::alloc::System;
 
 /// Memory is asked for in pieces of this size, or larger where a block is; in bytes.
 const CHUNK: usize = 256 * 1024;
@@ -22,12 +25,26 @@ pub struct Arena {
     busy: AtomicBool,
     /// Only touched by who has set `busy`.
     free: UnsafeCell<Free>,
+    /// New blocks are the C library's.
+    #[cfg(feature = "std")]
+    living: AtomicBool,
 }
 
 /// The unused rest of the newest chunk, as addresses.
 #[derive(Clone, Copy, Debug)]
 struct Free {
     start: usize,
+    end: usize,
+    /// Where the newest range begins, or 0.
+    newest: usize,
+}
+
+/// What a range of memory begins with, which is one chunk, or several in a row: then all of it can be found again.
+#[derive(Clone, Copy, Debug)]
+struct Range {
+    /// Where the range before it begins, or 0.
+    older: usize,
+    /// Where this one ends.
     end: usize,
 }
 
@@ -37,7 +54,25 @@ unsafe impl Sync for Arena {}
 impl Arena {
     /// An arena that has no memory yet.
     pub const fn new() -> Self {
-        Self { busy: AtomicBool::new(false), free: UnsafeCell::new(Free { start: 0, end: 0 }) }
+        Self {
+            busy: AtomicBool::new(false),
+            free: UnsafeCell::new(Free { start: 0, end: 0, newest: 0 }),
+            #[cfg(feature = "std")]
+            living: AtomicBool::new(false),
+        }
+    }
+
+    /// This program lives on: from now on memory comes from the C library's allocator, which takes it back. What was handed
+    /// out before stays where it is.
+    #[cfg(feature = "std")]
+    pub fn live_on(&self) {
+        self.living.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a block is the C library's.
+    #[cfg(feature = "std")]
+    fn is_foreign(&self, block: *mut u8) -> bool {
+        self.living.load(Ordering::Relaxed) && !self.with(|free| free.owns(block.expose_provenance()))
     }
 
     /// Calls `f` with the free memory, one thread at a time. There is next to never more than one thread.
@@ -64,14 +99,33 @@ impl Free {
         if let Some(block) = self.carve(layout) {
             return block;
         }
-        let Some(len) = layout.size().checked_add(layout.align()).map(|len| len.max(CHUNK)) else { return 0 };
-        let Some(chunk) = map(len) else { return 0 };
-        if chunk != self.end {
-            self.start = chunk;
+        let len = layout.size().checked_add(layout.align() + size_of::<Range>()).map(|len| len.max(CHUNK));
+        let Some((chunk, len)) = len.and_then(|len| Some((map(len)?, len))) else { return 0 };
+        if chunk == self.end {
+            // Where the kernel put the new chunk right behind the old one they are one range.
+            let range = Range { end: chunk + len, ..range(self.newest) };
+            set_range(self.newest, range);
+        } else {
+            set_range(chunk, Range { older: self.newest, end: chunk + len });
+            self.newest = chunk;
+            self.start = chunk + size_of::<Range>();
         }
-        // Where the kernel put the new chunk right behind the old one they are one.
         self.end = chunk + len;
         self.carve(layout).unwrap_or(0)
+    }
+
+    /// Whether this is a block of ours.
+    #[cfg(feature = "std")]
+    fn owns(&self, block: usize) -> bool {
+        let mut at = self.newest;
+        while at != 0 {
+            let range = range(at);
+            if (at..range.end).contains(&block) {
+                return true;
+            }
+            at = range.older;
+        }
+        false
     }
 
     fn carve(&mut self, layout: Layout) -> Option<usize> {
@@ -93,6 +147,20 @@ impl Free {
     }
 }
 
+/// What a range begins with, by its address: one that [`set_range`] was called for.
+fn range(at: usize) -> Range {
+    let range: *const Range = ptr::with_exposed_provenance(at);
+    // SAFETY: `Free` has addresses of ranges only that it has mapped and written, and no block lies over their beginning.
+    unsafe { range.read() }
+}
+
+/// Writes what a range begins with. `at`: the beginning of memory that was mapped for it.
+fn set_range(at: usize, range: Range) {
+    let place: *mut Range = ptr::with_exposed_provenance_mut(at);
+    // SAFETY: a mapping is aligned to pages and longer than this; no block lies over its beginning.
+    unsafe { place.write(range) };
+}
+
 /// New memory, zeroed ([mmap(2)](https://man7.org/linux/man-pages/man2/mmap.2.html), `MAP_ANONYMOUS`).
 fn map(len: usize) -> Option<usize> {
     let prot = libc::PROT_READ | libc::PROT_WRITE;
@@ -105,14 +173,29 @@ fn map(len: usize) -> Option<usize> {
 // moves back over the newest block, when that is given back or shrunk by its owner. Nothing here panics or unwinds.
 unsafe impl GlobalAlloc for Arena {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        #[cfg(feature = "std")]
+        if self.living.load(Ordering::Relaxed) {
+            // SAFETY: the caller's contract is the same.
+            return unsafe { System.alloc(layout) };
+        }
         ptr::with_exposed_provenance_mut(self.with(|free| free.take(layout)))
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        #[cfg(feature = "std")]
+        if self.is_foreign(block) {
+            // SAFETY: what is not of ours was made by it, with this layout.
+            return unsafe { System.dealloc(block, layout) };
+        }
         self.with(|free| free.resize(block.expose_provenance(), layout.size(), 0));
     }
 
     unsafe fn realloc(&self, block: *mut u8, layout: Layout, new: usize) -> *mut u8 {
+        #[cfg(feature = "std")]
+        if self.is_foreign(block) {
+            // SAFETY: what is not of ours was made by it, with this layout.
+            return unsafe { System.realloc(block, layout, new) };
+        }
         if self.with(|free| free.resize(block.expose_provenance(), layout.size(), new)) {
             return block;
         }
@@ -188,6 +271,31 @@ mod tests {
         assert_eq!(unsafe { core::slice::from_raw_parts(moved, 10) }, [7; 10]);
         // SAFETY: as above.
         assert_eq!(unsafe { arena.realloc(first, layout(10, 1), 5) }, first);
+    }
+
+    #[cfg(feature = "std")]
+    #[test]
+    fn a_program_that_lives_on_has_memory_that_is_taken_back() {
+        let arena = Arena::new();
+        let before = [10, 300_000, 2_000_000, 20].map(|size| (alloc(&arena, layout(size, 8)), size));
+        arena.live_on();
+        let after = alloc(&arena, layout(10, 8));
+        assert!(before.iter().all(|(block, _)| !arena.is_foreign(*block)) && arena.is_foreign(after));
+        // SAFETY: the block is 10 bytes long.
+        unsafe { after.write_bytes(7, 10) };
+        // SAFETY: the block is of this arena and this layout.
+        let after = unsafe { arena.realloc(after, layout(10, 8), 5000) };
+        // SAFETY: it is 5000 bytes long, of which 10 are written.
+        assert_eq!(unsafe { core::slice::from_raw_parts(after, 10) }, [7; 10]);
+        // SAFETY: as above.
+        unsafe { arena.dealloc(after, layout(5000, 8)) };
+        for (block, size) in before {
+            // SAFETY: the block is of this arena and this layout.
+            let moved = unsafe { arena.realloc(block, layout(size, 8), size + 1_000_000) };
+            assert!(arena.is_foreign(moved));
+            // SAFETY: as above.
+            unsafe { arena.dealloc(moved, layout(size + 1_000_000, 8)) };
+        }
     }
 
     #[test]

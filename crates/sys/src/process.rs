@@ -85,6 +85,48 @@ pub fn setdomainname(name: &[u8]) -> Result<()> {
     unsafe { call(libc::SYS_setdomainname, [name.as_ptr() as usize, name.len()]) }.map(drop)
 }
 
+/// A copy of this process ([fork(2)](https://man7.org/linux/man-pages/man2/fork.2.html)): its process id, or `None` in the
+/// copy. For programs with one thread and nothing of a C library, such as init: whatever else would hold a lock in the copy
+/// for ever.
+pub fn fork() -> Result<Option<i32>> {
+    // SAFETY: no memory is shared with the copy, and it goes on with the same stack, its own copy of it.
+    let pid = unsafe { call(libc::SYS_clone, [libc::SIGCHLD as usize, 0, 0, 0, 0]) }?;
+    Ok((pid != 0).then_some(pid as i32))
+}
+
+/// Makes this process the leader of a group of its own ([setpgid(2)](https://man7.org/linux/man-pages/man2/setpgid.2.html)).
+pub fn lead_group() -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe { call(libc::SYS_setpgid, [0, 0]) }.map(drop)
+}
+
+/// Sends a signal by number ([kill(2)](https://man7.org/linux/man-pages/man2/kill.2.html)), which means the right process only
+/// as long as that is a child that nobody has waited for.
+pub fn kill_child(pid: i32, signal: i32) -> Result<()> {
+    // SAFETY: numbers only.
+    unsafe { call(libc::SYS_kill, [pid as usize, signal as usize]) }.map(drop)
+}
+
+/// Blocks every signal that can be blocked: they wait for [`next_signal`]. What is blocked is not ignored either, as it would
+/// be by the first process of a PID namespace (pid_namespaces(7)).
+pub fn block_signals() -> Result<()> {
+    let all = u64::MAX;
+    let args = [libc::SIG_SETMASK as usize, core::ptr::from_ref(&all) as usize, 0, size_of::<u64>()];
+    // SAFETY: the set is only read; no old one is asked for.
+    unsafe { call(libc::SYS_rt_sigprocmask, args) }.map(drop)
+}
+
+/// Takes the next blocked signal, and waits for it if `wait`
+/// ([sigtimedwait(2)](https://man7.org/linux/man-pages/man2/sigtimedwait.2.html)). `EAGAIN`: there is none, without waiting.
+pub fn next_signal(wait: bool) -> Result<i32> {
+    let all = u64::MAX;
+    let none = [0_i64; 2]; // `struct timespec`
+    let limit = if wait { 0 } else { none.as_ptr() as usize };
+    let args = [core::ptr::from_ref(&all) as usize, 0, limit, size_of::<u64>()];
+    // SAFETY: set and time are only read; no `siginfo` is asked for.
+    unsafe { call(libc::SYS_rt_sigtimedwait, args) }.map(|signal| signal as i32)
+}
+
 /// Unblocks every signal ([sigprocmask(2)](https://man7.org/linux/man-pages/man2/sigprocmask.2.html)).
 pub fn unblock_signals() -> Result<()> {
     const SIGSET_SIZE: usize = 8;
@@ -170,6 +212,12 @@ pub fn exec_words(path: &CStr, words: &[usize], environment: usize) -> Error {
         Ok(_) => fault,
         Err(e) => e,
     }
+}
+
+/// The id of this process ([getpid(2)](https://man7.org/linux/man-pages/man2/getpid.2.html)).
+pub fn id() -> i32 {
+    // SAFETY: no arguments. It cannot fail.
+    unsafe { call(libc::SYS_getpid, []) }.map_or(0, |pid| pid as i32)
 }
 
 /// Ends this process ([_exit(2)](https://man7.org/linux/man-pages/man2/_exit.2.html)).

@@ -47,6 +47,13 @@ pub fn size(terminal: Fd) -> Result<(u16, u16)> {
     Ok((size[0], size[1]))
 }
 
+/// Makes a process group the foreground one of this session's terminal (`TIOCSPGRP`, tcsetpgrp(3)). `ENOTTY`: it is not.
+#[allow(clippy::unnecessary_cast)] // the request's type differs between C libraries
+pub fn set_foreground(terminal: Fd, group: i32) -> Result<()> {
+    // SAFETY: the request reads one int.
+    unsafe { ioctl(terminal, libc::TIOCSPGRP as u64, ptr::from_ref(&group) as usize) }.map(drop)
+}
+
 /// Makes a terminal the controlling one of this session (`TIOCSCTTY`).
 #[allow(clippy::unnecessary_cast)] // the request's type differs between C libraries
 pub fn make_controlling(terminal: Fd) -> Result<()> {

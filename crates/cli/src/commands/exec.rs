@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Arg, ArgAction, ArgMatches};
 use orlop_runtime::{Error, ExecArgs, ExecOptions, ProcessSource, Result};
 
-use super::{Entry, status};
+use super::{Entry, PLAIN, status};
 use crate::{flags, values};
 
 pub(super) const ENTRY: Entry = Entry {
@@ -38,6 +38,7 @@ pub(super) const ENTRY: Entry = Entry {
         let options = options(arguments)?;
         globals.runtime()?.exec(&flags::get_id(arguments)?, &options).map(status)
     },
+    ..PLAIN
 };
 
 /// How the process differs from the container's own, or the file that describes it.

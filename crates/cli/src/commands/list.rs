@@ -29,11 +29,24 @@ fn table(containers: &[ContainerState]) -> String {
         [
             container.id.clone(),
             container.pid.to_string(),
-            container.status.to_string(),
+            status(container),
             container.bundle.display().to_string(),
             container.created.clone(),
             container.owner.clone(),
         ]
     }));
     output::table(&rows)
+}
+
+/// Its status; of a supervised container also how it is or has ended.
+fn status(container: &ContainerState) -> String {
+    let more = container.supervised.as_ref().and_then(|supervised| match supervised.status {
+        "restarting" | "lost" => Some(supervised.status.to_owned()),
+        _ => match (supervised.exit_code, &supervised.health) {
+            (Some(code), _) => Some(code.to_string()),
+            (None, Some(health)) => Some(health.status.to_string()),
+            (None, None) => None,
+        },
+    });
+    more.map_or_else(|| container.status.to_string(), |more| format!("{} ({more})", container.status))
 }

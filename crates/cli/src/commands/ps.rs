@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use clap::Arg;
+use clap::{Arg, ArgMatches};
 use orlop_runtime::error::Doing as _;
 use orlop_runtime::{Error, Result};
 
@@ -13,23 +13,29 @@ pub(super) const ENTRY: Entry = Entry {
     name: "ps",
     about: "List the processes of a container",
     tail: Some(1),
-    arguments: |command| {
-        let options =
-            Arg::new("options").value_name("OPTIONS").num_args(0..).help("Options of ps(1) [default: -ef]");
-        command.args([flags::format(), flags::id(), options])
-    },
+    arguments: |command| command.args([flags::format(), flags::id(), options()]),
     run: |globals, arguments| {
         let pids = globals.runtime()?.processes(&flags::get_id(arguments)?)?;
         if flags::is_json(arguments) {
             output::json(&pids, None)?;
         } else {
-            let options: Vec<&String> = arguments.get_many("options").unwrap_or_default().collect();
-            output::lines(choose(&ask_ps(&options)?, &pids)?)?;
+            print(&pids, arguments)?;
         }
         Ok(0)
     },
     ..PLAIN
 };
+
+/// Prints what ps(1) says of these processes, with the options that were given.
+pub(super) fn print(pids: &[i32], arguments: &ArgMatches) -> Result<()> {
+    let options: Vec<&String> = arguments.get_many("options").unwrap_or_default().collect();
+    output::lines(choose(&ask_ps(&options)?, pids)?).map(drop)
+}
+
+/// Options of ps(1).
+pub(super) fn options() -> Arg {
+    Arg::new("options").value_name("OPTIONS").num_args(0..).help("Options of ps(1) [default: -ef]")
+}
 
 /// What ps(1) prints of all processes.
 fn ask_ps(options: &[&String]) -> Result<String> {

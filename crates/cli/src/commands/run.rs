@@ -1,6 +1,6 @@
 //! `orlop run`
 
-use orlop_runtime::RunOptions;
+use orlop_runtime::{Error, RunOptions};
 
 use super::{Entry, PLAIN, status};
 use crate::flags;
@@ -9,7 +9,8 @@ pub(super) const ENTRY: Entry = Entry {
     name: "run",
     about: "Create and start a container, wait for it, delete it",
     arguments: |command| {
-        command.args(flags::create()).args([
+        let command = command.args(flags::create()).args(flags::supervise::all());
+        command.args([
             flags::detach(),
             flags::switch("keep", "Do not delete the container when it has ended"),
             flags::switch("no-subreaper", "Do not become the parent of the container's orphaned processes"),
@@ -22,7 +23,13 @@ pub(super) const ENTRY: Entry = Entry {
             no_subreaper: arguments.get_flag("no-subreaper"),
         };
         let runtime = globals.runtime()?;
-        runtime.run(&flags::get_id(arguments)?, &flags::get_create(arguments), &options).map(status)
+        let (id, create) = (flags::get_id(arguments)?, flags::get_create(arguments));
+        match flags::supervise::get(arguments)? {
+            None => runtime.run(&id, &create, &options),
+            Some(_) if !options.detach => Err(Error::usage(flags::supervise::NEEDS_DETACH)),
+            Some(supervision) => runtime.run_supervised(&id, &create, &supervision, &globals.given),
+        }
+        .map(status)
     },
     ..PLAIN
 };

@@ -52,6 +52,7 @@ pub(crate) fn options() -> Options<'static> {
         bundle: Path::new("/bundle"),
         mode: Mode::Create,
         no_pivot: false,
+        stay: false,
         no_new_keyring: false,
         preserve_fds: 0,
         listen_fds: 0,

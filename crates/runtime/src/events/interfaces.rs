@@ -40,6 +40,15 @@ pub(super) fn of(container: &Container) -> Result<Option<Vec<Interface>>> {
     Ok(std::fs::read_to_string(format!("/proc/{}/net/dev", process.pid)).ok().map(|text| parse(&text)))
 }
 
+/// Bytes received and sent by all of them together, but for those that it sends to itself.
+pub(crate) fn traffic(container: &Container) -> Result<Option<(u64, u64)>> {
+    let others = |all: Vec<Interface>| {
+        let others = all.into_iter().filter(|interface| interface.name != "lo");
+        others.fold((0, 0), |(received, sent), one| (received + one.rx_bytes, sent + one.tx_bytes))
+    };
+    Ok(of(container)?.map(others))
+}
+
 /// Two lines of titles, then one for each interface
 /// ([proc_pid_net(5)](https://man7.org/linux/man-pages/man5/proc_pid_net.5.html)).
 fn parse(text: &str) -> Vec<Interface> {

@@ -152,6 +152,7 @@ const fn plain(step: &Step<'_>) -> &'static str {
         Step::KeyLabel { .. } => "label new keys",
         Step::MaskLabel { .. } => "label the directory that hides others",
         Step::AwaitStart {} => "wait to be started",
+        Step::Stay { .. } => "stay as the container's first process",
         Step::Affinity { .. } => "set the final CPU affinity",
         Step::Scheduler { .. } => "set the scheduling policy",
         Step::IoPriority { .. } => "set the I/O priority",

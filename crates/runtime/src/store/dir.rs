@@ -255,6 +255,27 @@ impl StateDir {
         }
     }
 
+    /// Removes a file; one that is gone is no error.
+    pub(crate) fn remove_file(&self, name: &str) -> Result<()> {
+        self.unlink(OsStr::new(name), UnlinkatFlags::NoRemoveDir)
+    }
+
+    /// Opens a file, or makes one that only its owner can read.
+    pub(crate) fn open(&self, name: &str, flags: OFlag) -> Result<std::fs::File> {
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(&self.fd, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)
+            .map(std::fs::File::from)
+            .doing(|| format!("open {}", self.path.join(name).display()))
+    }
+
+    /// Gives a file another name, whose file goes; one that is not there is no error.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<()> {
+        match renameat(&self.fd, from, &self.fd, to) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(e) => Err(e).doing(|| format!("rename {}", self.path.join(from).display())),
+        }
+    }
+
     fn unlink(&self, name: &OsStr, how: UnlinkatFlags) -> Result<()> {
         match unlinkat(&self.fd, name, how) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
@@ -262,7 +283,8 @@ impl StateDir {
         }
     }
 
-    fn write(&self, name: &str, text: &[u8]) -> Result<()> {
+    /// Writes a file: readers see the old one or the new one, never a part.
+    pub(crate) fn write(&self, name: &str, text: &[u8]) -> Result<()> {
         let doing = || format!("write {}", self.path.join(name).display());
         // Another process writes under another name; what a killed one left behind goes with the directory.
         let draft = format!(".{name}.{}", std::process::id());
@@ -273,7 +295,7 @@ impl StateDir {
     }
 
     /// The content of a file, or `None` if there is none.
-    fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
         let doing = || format!("read {}", self.path.join(name).display());
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = match openat(&self.fd, name, flags, Mode::empty()) {
@@ -291,7 +313,7 @@ impl StateDir {
         UnixAddr::new(format!("/proc/self/fd/{}/{START}", self.fd.as_raw_fd()).as_str())
     }
 
-    fn not_exist(&self) -> Error {
+    pub(crate) fn not_exist(&self) -> Error {
         Error::NotExist { id: self.id.clone() }
     }
 }

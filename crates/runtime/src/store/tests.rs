@@ -35,6 +35,7 @@ fn state(name: &str) -> StateFile {
         descriptors: Vec::new(),
         own_clocks: false,
         host_mounts: None,
+        supervised: false,
     }
 }
 

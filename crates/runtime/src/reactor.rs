@@ -1,4 +1,5 @@
-//! What the one thread waits for: descriptors, each with what it is, and moments.
+//! What a process with one thread waits for: descriptors, each with what it is, and moments. A shim has one, and so has
+//! the supervisor of a container.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,13 +11,16 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 
 /// A descriptor that is waited for. Numbers are never used twice, so that a late event cannot be taken for another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Token(u64);
+pub struct Token(u64);
 
 /// What to wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Interest {
+pub enum Interest {
+    /// Something to read, or the end.
     Readable,
+    /// Room to write.
     Writable,
+    /// Either.
     Both,
     /// `POLLPRI`: a file of a cgroup has changed.
     Changed,
@@ -38,7 +42,7 @@ impl Interest {
 
 /// Descriptors and moments, with what they are (`S`).
 #[derive(Debug)]
-pub(crate) struct Reactor<S> {
+pub struct Reactor<S> {
     epoll: Epoll,
     sources: BTreeMap<Token, S>,
     moments: BTreeMap<(Instant, Token), S>,
@@ -46,7 +50,12 @@ pub(crate) struct Reactor<S> {
 }
 
 impl<S: Clone> Reactor<S> {
-    pub(crate) fn new() -> io::Result<Self> {
+    /// One that waits for nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// No descriptor can be had ([epoll_create(2)](https://man7.org/linux/man-pages/man2/epoll_create.2.html)).
+    pub fn new() -> io::Result<Self> {
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         Ok(Self { epoll, sources: BTreeMap::new(), moments: BTreeMap::new(), last: 0 })
     }
@@ -57,7 +66,11 @@ impl<S: Clone> Reactor<S> {
     }
 
     /// Waits for a descriptor from now on. A regular file cannot be waited for, and need not be (`EPERM`).
-    pub(crate) fn add(&mut self, fd: impl AsFd, interest: Interest, source: S) -> io::Result<Token> {
+    ///
+    /// # Errors
+    ///
+    /// It cannot be waited for.
+    pub fn add(&mut self, fd: impl AsFd, interest: Interest, source: S) -> io::Result<Token> {
         let token = self.token();
         self.epoll.add(fd, EpollEvent::new(interest.flags(), token.0))?;
         self.sources.insert(token, source);
@@ -66,7 +79,11 @@ impl<S: Clone> Reactor<S> {
 
     /// Waits for something else of a descriptor. With nothing to wait for it is taken out, as it would report its hang-up
     /// for ever.
-    pub(crate) fn change(&mut self, fd: impl AsFd, token: Token, interest: Interest) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// As [`Reactor::add`].
+    pub fn change(&mut self, fd: impl AsFd, token: Token, interest: Interest) -> io::Result<()> {
         let mut event = EpollEvent::new(interest.flags(), token.0);
         if interest == Interest::Nothing {
             return match self.epoll.delete(fd) {
@@ -81,25 +98,29 @@ impl<S: Clone> Reactor<S> {
     }
 
     /// Forgets a descriptor, which may be closed then.
-    pub(crate) fn remove(&mut self, fd: impl AsFd, token: Token) {
+    pub fn remove(&mut self, fd: impl AsFd, token: Token) {
         // One that is not waited for just now is not there.
         self.epoll.delete(fd).ok();
         self.sources.remove(&token);
     }
 
     /// Forgets a descriptor that is closed already.
-    pub(crate) fn forget(&mut self, token: Token) {
+    pub fn forget(&mut self, token: Token) {
         self.sources.remove(&token);
     }
 
     /// Reports `source` at a moment, once.
-    pub(crate) fn at(&mut self, moment: Instant, source: S) {
+    pub fn at(&mut self, moment: Instant, source: S) {
         let token = self.token();
         self.moments.insert((moment, token), source);
     }
 
     /// Waits until something happens; what, several at a time.
-    pub(crate) fn wait(&mut self) -> io::Result<Vec<S>> {
+    ///
+    /// # Errors
+    ///
+    /// As the kernel says ([epoll_wait(2)](https://man7.org/linux/man-pages/man2/epoll_wait.2.html)); not `EINTR`.
+    pub fn wait(&mut self) -> io::Result<Vec<S>> {
         let timeout = match self.moments.keys().next() {
             None => EpollTimeout::NONE,
             Some((moment, _)) => {
