@@ -3,10 +3,10 @@ PREFIX ?= /usr/local
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build try test test-unit test-host test-vm conformance bench lint install clean
+.PHONY: help build try test test-unit test-host test-vm e2e conformance bench bench-shim lint install clean
 
 help: ## list what can be made
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## static binaries: bin/orlop and bin/containerd-shim-orlop-v2
 	@hack/build.sh
@@ -29,6 +29,11 @@ test-host: ## the integration tests on this machine, as root
 test-vm: ## the integration tests in the test VM: pure cgroup v2, every capability
 	@hack/test.sh vm systemd
 
+e2e: ## orlop under real engines: containerd, Docker, Podman, Kubernetes' interface; fetches some 2 GB of Debian's packages
+	@hack/setup.sh build e2e
+	@hack/engines
+	@hack/test.sh e2e
+
 conformance: ## runc's own test suite with orlop, and with runc beside it; takes hours, hack/conformance has options
 	@hack/setup.sh conformance build vm
 	@hack/conformance
@@ -37,6 +42,11 @@ bench: ## orlop, runc and crun side by side in one run
 	@hack/setup.sh build bench
 	@hack/build.sh
 	@hack/bench
+
+bench-shim: ## the shim beside containerd's own, in one run
+	@hack/setup.sh build e2e
+	@hack/build.sh
+	@hack/bench-shim
 
 lint: ## formatting, clippy with warnings denied, the kernel feature table, types for aarch64
 	@hack/setup.sh lint

@@ -4,6 +4,7 @@
 #   build   compile orlop
 #   lint    check formatting and style
 #   test    run the tests on this machine
+#   e2e     run it under the engines of hack/engines, of which nothing is installed here
 #   vm      run the tests in the test VM
 #   bench   compare with other runtimes
 #   conformance  run runc's own test suite
@@ -19,6 +20,7 @@ packages() {
         # Root file systems; what the tests ask the kernel and servers with; a runtime to prove the tests with; engines.
         echo busybox-static mmdebstrap debian-archive-keyring uidmap util-linux iproute2 python3 redis-tools curl jq strace iptables runc podman conmon containerd
         ;;
+    e2e) echo mmdebstrap debian-archive-keyring busybox-static util-linux iproute2 procps ;;
     vm)
         echo qemu-system-x86 qemu-system-common busybox-static debian-archive-keyring cpio kmod xz-utils zstd python3 jq
         echo systemd dbus # for guests that boot systemd
@@ -30,7 +32,7 @@ packages() {
             uidmap util-linux iproute2 python3
         ;;
     bench) echo runc crun strace busybox-static python3 util-linux ;;
-    *) echo "setup: unknown purpose $1 (build, lint, test, vm, conformance, bench)" >&2 && exit 2 ;;
+    *) echo "setup: unknown purpose $1 (build, lint, test, e2e, vm, conformance, bench)" >&2 && exit 2 ;;
     esac
 }
 

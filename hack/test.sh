@@ -3,6 +3,7 @@
 #
 #   unit   the crates' own tests
 #   host   the integration tests on this machine
+#   e2e    under the engines of hack/engines; TEST_FILTER=sid for those of one release
 #   vm     the same integration tests in the test VM
 #   systemd  those about systemd, in a test VM that it has booted
 #
@@ -22,6 +23,16 @@ stage_unit() {
 stage_host() {
     needs_root || return
     cargo test -p orlop-tests --locked --no-fail-fast --tests
+}
+
+# Some at a time: engines take their time, and tests wait for them in good patience.
+stage_e2e() {
+    needs_root || return
+    local file suites=()
+    for file in tests/tests/e2e_*.rs; do suites+=(--test "$(basename "$file" .rs)"); done
+    # shellcheck disable=SC2086 # no filter must give no argument
+    ORLOP_PATIENCE=${ORLOP_PATIENCE-4} cargo test -p orlop-tests --locked --no-fail-fast "${suites[@]}" -- \
+        --ignored --test-threads 3 ${TEST_FILTER-}
 }
 
 stage_vm() {
@@ -85,10 +96,10 @@ run_stage() {
 
 total_passed=0 total_failed=0 total_skipped=0 summary=()
 [ $# -gt 0 ] || set -- unit host vm systemd
-if [[ " $* " =~ " host "|" vm "|" systemd " ]]; then
+if [[ " $* " =~ " host "|" vm "|" systemd "|" e2e " ]]; then
     make_binary || { echo "0 passed, 1 failed (the build)" && exit 1; }
-    make_criu
 fi
+[[ ! " $* " =~ " host "|" vm "|" systemd " ]] || make_criu
 for stage; do run_stage "$stage"; done
 
 echo "== summary"

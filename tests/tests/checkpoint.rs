@@ -1,8 +1,8 @@
 //! `checkpoint` and `restore`: processes that go on where they were, in a container like any other.
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use orlop_tests::criu::{Counter, checkpoint, images, restore, restore_detached, work};
+use orlop_tests::criu::{COUNTER, Counter, checkpoint, images, restore, restore_detached, work};
 use orlop_tests::{Container, Invocation, cgroup, criu, need, need_criu};
 use rustix::process::Signal;
 use serde_json::json;
@@ -99,9 +99,7 @@ fn limits_hold_and_the_hosts_cgroups_stay_as_they_are() {
         text.lines().filter(|line| line.contains(" cgroup2 ")).map(str::to_owned).collect::<Vec<_>>()
     };
     let before = options();
-    let unified = cgroup::hierarchies().iter().all(|one| one.unified);
-    let modes: &[&[&str]] =
-        if unified { &[&[], &["soft"], &["full"], &["ignore"]] } else { &[&[], &["ignore"]] };
+    let modes: [&[&str]; 4] = [&[], &["soft"], &["full"], &["ignore"]];
     for mode in modes {
         let flags: Vec<&str> = mode.iter().flat_map(|mode| ["--manage-cgroups-mode", mode]).collect();
         let mut counter = Counter::up(|container| {
@@ -118,6 +116,35 @@ fn limits_hold_and_the_hosts_cgroups_stay_as_they_are() {
         counter.ends_as_it_would_have();
     }
     assert_eq!(options(), before, "CRIU changes options of the cgroup2 file system that it mounts");
+}
+
+#[test]
+fn a_process_in_a_cgroup_below_the_containers_comes_back_there() {
+    need_criu!();
+    let pids = cgroup::controller("pids");
+    need!(
+        pids.is_some_and(|(version, _)| version == cgroup::Version::V1),
+        "no version 1 hierarchy here has the pids controller"
+    );
+    let mut counter = Counter::up(|container| {
+        container.set("/process/args", json!(["sh", "-c", format!("sleep 1000 & {COUNTER}")]));
+    });
+    let own = |counter: &Counter| cgroup::directory(counter.container.pid(), "pids").1;
+    let processes = |directory: &Path| {
+        let text = fs::read_to_string(directory.join("cgroup.procs")).expect("a cgroup");
+        text.lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = counter.container.pid().to_string();
+    let other = processes(&own(&counter)).into_iter().find(|pid| *pid != first).expect("the one that sleeps");
+    let below = own(&counter).join("below");
+    fs::create_dir(&below).expect("a new cgroup");
+    fs::write(below.join("cgroup.procs"), other).expect("it moves");
+    counter.save(&[]);
+    assert!(!below.exists(), "it went with the container");
+    counter.restore(&[]);
+    assert_eq!((processes(&own(&counter)).len(), processes(&below).len()), (1, 1));
+    counter.counts(2);
+    counter.ends_as_it_would_have();
 }
 
 #[test]

@@ -107,6 +107,10 @@ fn life(docker: &Docker) {
     terminal.expect("/dev/pts/");
     terminal.type_in("5\n");
     assert_eq!(exec.wait().code, 5);
+    let stats = ["stats", "--no-stream", "--format", "{{.MemUsage}} {{.PIDs}}", "web"];
+    let stats = docker.docker(&stats).ok().stdout;
+    let (used, tasks) = (stats.split(' ').next().unwrap_or_default(), stats.trim().rsplit(' ').next());
+    assert!(!used.starts_with("0B") && tasks.is_some_and(|tasks| tasks != "0"), "{stats}");
     assert!(docker.docker(&["top", "web"]).ok().stdout.contains("sleep 1000"));
     docker.docker(&["exec", "web", "touch", "/healthy"]).ok();
     let healthy =

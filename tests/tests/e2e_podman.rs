@@ -6,7 +6,7 @@ use std::fs;
 use orlop_tests::engine::Suite;
 use orlop_tests::engine::podman::Podman;
 use orlop_tests::terminal::Terminal;
-use orlop_tests::{need_engine, on_each_suite, on_suite};
+use orlop_tests::{cgroup, need_engine, on_each_suite, on_suite};
 
 on_each_suite!(run, life, build, network, pod, kube);
 on_suite!(installed, run, life);
@@ -50,6 +50,12 @@ fn life(suite: Suite) {
     assert_eq!(podman.command(&["exec", "web", "echo", "in"]).ok().stdout, "in\n");
     assert_eq!(podman.command(&["exec", "web", "sh", "-c", "exit 9"]).output().code, 9);
     assert_eq!(podman.command(&["exec", "--user", "1000", "web", "id", "-u"]).ok().stdout, "1000\n");
+    if cgroup::controller("memory").is_some() {
+        let stats = ["stats", "--no-stream", "--format", "{{.MemUsage}} {{.PIDS}}", "web"];
+        let stats = podman.command(&stats).ok().stdout;
+        let (used, tasks) = (stats.split(' ').next().unwrap_or_default(), stats.trim().rsplit(' ').next());
+        assert!(!used.starts_with("0B") && tasks.is_some_and(|tasks| tasks != "0"), "{stats}");
+    }
     assert!(podman.command(&["top", "web"]).ok().stdout.contains("sleep 1000"));
     podman.command(&["pause", "web"]).ok();
     let status = ["inspect", "--format", "{{.State.Status}}", "web"];

@@ -169,10 +169,10 @@ impl Nest {
             .expect("a list")
             .iter()
             .position(|m| m["type"] == "cgroup");
-        outer.set(
-            &format!("/mounts/{}/options", mount.expect("it is there")),
-            json!(["nosuid", "noexec", "nodev"]),
-        );
+        let mount = format!("/mounts/{}", mount.expect("it is there"));
+        // On a host with version 1, type "cgroup" would show that only.
+        outer.set(&format!("{mount}/type"), "cgroup2");
+        outer.set(&format!("{mount}/options"), json!(["nosuid", "noexec", "nodev"]));
         let all = all_capabilities();
         outer.set("/process/capabilities", json!({"bounding": all, "permitted": all, "effective": all}));
         outer.set("/linux/resources/devices", json!([{"allow": true, "access": "rwm"}]));
@@ -226,7 +226,18 @@ fn a_container_in_a_user_namespace_makes_containers_too() {
 
 #[test]
 fn a_user_in_a_container_makes_containers_in_a_user_namespace() {
+    makes_containers_in_a_user_namespace(Nest::new());
+}
+
+#[test]
+fn a_user_who_sees_no_cgroups_of_version_2_does_so_too() {
     let mut nest = Nest::new();
+    let mounts = nest.outer.bundle.config["mounts"].as_array_mut().expect("a list");
+    mounts.retain(|mount| mount["type"] != "cgroup2");
+    makes_containers_in_a_user_namespace(nest);
+}
+
+fn makes_containers_in_a_user_namespace(mut nest: Nest) {
     nest.outer.set("/process/user", json!({"uid": 1000, "gid": 1000})).set("/process/noNewPrivileges", true);
     nest.outer.bundle.remove("/process/capabilities");
     spec::make_rootless(&mut nest.inner.config, 1000, 1000);

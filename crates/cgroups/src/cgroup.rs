@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `cgroup/create.rs` | making the directories, enabling controllers, refusing a cgroup in use |
 //! | `cgroup/below.rs` | cgroups that the container made below its own |
-//! | `cgroup/adopt.rs` | taking over a cgroup that systemd has made |
+//! | `cgroup/adopt.rs` | taking over a cgroup that systemd has made, or the container has gone to |
 //! | `cgroup/undo.rs` | taking a half-made cgroup back |
 //! | `cgroup/write.rs` | writing settings |
 //! | `cgroup/update.rs` | changing limits, and taking a failed change back |
@@ -48,7 +48,7 @@ pub use watch::{Occasion, Watch};
 /// How long freezing may take, unless the caller says otherwise. Tasks in the kernel finish what they do first.
 pub const FREEZE_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
 
-/// A container's cgroup, held open: one directory in the unified hierarchy, and one in each version 1 hierarchy in use.
+/// A container's cgroup, held open: one directory in the unified hierarchy, and one in each version 1 hierarchy.
 #[derive(Debug)]
 pub struct Cgroup {
     location: Location,
@@ -65,17 +65,30 @@ struct V1 {
 }
 
 impl Cgroup {
-    /// Opens a cgroup that exists.
+    /// Opens a cgroup that exists. Directories in version 1 that are gone are left out: nobody is in them.
     ///
     /// # Errors
-    /// [`Error::Call`] with `ENOENT` where a directory is gone.
+    /// [`Error::Call`] with `ENOENT` where the one in version 2 is gone.
     pub fn open(location: &Location) -> Result<Self> {
         let v2 = Dir::open(&location.v2.path())?;
-        let v1 = location
-            .v1
-            .iter()
-            .map(|(controllers, place)| Ok(V1 { controllers: *controllers, dir: Dir::open(&place.path())? }));
-        Ok(Self { location: location.clone(), v2, v1: v1.collect::<Result<_>>()?, created: Vec::new() })
+        Self::with_v1(location, v2)
+    }
+
+    /// With the version 1 directories of a location.
+    fn with_v1(location: &Location, v2: Dir) -> Result<Self> {
+        let mut found = Location { v2: location.v2.clone(), v1: Vec::with_capacity(location.v1.len()) };
+        let mut v1 = Vec::with_capacity(location.v1.len());
+        for (controllers, place) in &location.v1 {
+            match Dir::open(&place.path()) {
+                Ok(dir) => {
+                    v1.push(V1 { controllers: *controllers, dir });
+                    found.v1.push((*controllers, place.clone()));
+                }
+                Err(e) if tree::is_gone(&e) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(Self { location: found, v2, v1, created: Vec::new() })
     }
 
     /// Where it is: what a runtime stores to open it again.
@@ -94,8 +107,11 @@ impl Cgroup {
         &self.created
     }
 
-    /// Moves a process into the version 1 hierarchies in use. There is no way to be born there; on a host with
-    /// version 2 only, this does nothing.
+    /// Moves a process into the version 1 hierarchies. There is no way to be born there; on a host with version 2 only, this
+    /// does nothing.
+    ///
+    /// The first of these writes waits until no CPU is in the middle of a fork or an exit (for a grace period of RCU); the
+    /// others, right behind it, find that state still in force and take a hundredth of the time.
     ///
     /// # Errors
     /// [`Error::Write`] of a `cgroup.procs`; `ESRCH`: the process is gone.
@@ -103,7 +119,7 @@ impl Cgroup {
         self.v1.iter().try_for_each(|v1| v1.attach(pid))
     }
 
-    /// Moves a process here, in all hierarchies in use: for one that was not born here.
+    /// Moves a process here, in all hierarchies: for one that was not born here.
     ///
     /// # Errors
     /// [`Error::Write`] of a `cgroup.procs`; `ESRCH`: the process is gone.

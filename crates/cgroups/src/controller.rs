@@ -31,13 +31,21 @@ pub enum Controller {
     NetCls,
     /// Version 1 only: priority of a cgroup's packets per interface.
     NetPrio,
+    /// Version 1 only: which devices may be used. In version 2 that is a program, and it is what holds here too.
+    Devices,
+    /// Version 1 only: stopping processes. Version 2 does it in every cgroup.
+    Freezer,
+    /// Version 1 only: events of a cgroup, for perf(1). Version 2 has them in every cgroup.
+    PerfEvent,
+    /// No controller, but the version 1 hierarchy in which systemd keeps its services.
+    Systemd,
     /// The core itself: the files `cgroup.*`, present in every cgroup of version 2.
     Core,
 }
 
 impl Controller {
     /// Every controller, in the order in which settings are written.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::Core,
         Self::Pids,
         Self::Memory,
@@ -51,6 +59,10 @@ impl Controller {
         Self::Dmem,
         Self::NetCls,
         Self::NetPrio,
+        Self::Devices,
+        Self::Freezer,
+        Self::PerfEvent,
+        Self::Systemd,
     ];
 
     /// The name in `cgroup.controllers` and before the dot of a version 2 file name.
@@ -68,6 +80,10 @@ impl Controller {
             Self::Dmem => "dmem",
             Self::NetCls => "net_cls",
             Self::NetPrio => "net_prio",
+            Self::Devices => "devices",
+            Self::Freezer => "freezer",
+            Self::PerfEvent => "perf_event",
+            Self::Systemd => "name=systemd",
             Self::Core => "cgroup",
         }
     }
@@ -101,7 +117,7 @@ impl fmt::Display for Controller {
 
 /// A set of controllers.
 #[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Controllers(u16);
+pub struct Controllers(u32);
 
 impl Controllers {
     /// The set without members.
@@ -179,7 +195,8 @@ mod tests {
             assert_eq!(Controller::from_name(controller.name()), Some(controller));
         }
         assert_eq!(Controller::from_v1_name("blkio"), Some(Controller::Io));
-        assert_eq!(Controller::from_v1_name("freezer"), None);
+        assert_eq!(Controller::from_v1_name("name=systemd"), Some(Controller::Systemd));
+        assert_eq!(Controller::from_v1_name("debug"), None);
     }
 
     #[test]

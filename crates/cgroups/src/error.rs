@@ -250,4 +250,9 @@ impl Error {
             _ => None,
         }
     }
+
+    /// Whether the caller lacks rights, or the file system is read-only.
+    pub fn is_denial(&self) -> bool {
+        matches!(self.errno(), Some(Errno::EACCES | Errno::EPERM | Errno::EROFS))
+    }
 }

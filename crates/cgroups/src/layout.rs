@@ -17,7 +17,8 @@ use crate::controller::{Controller, Controllers};
 pub struct Layout {
     /// The hierarchy of version 2, if one is mounted.
     pub unified: Option<Unified>,
-    /// The hierarchies of version 1 that have controllers. Empty on a host with version 2 only.
+    /// The hierarchies of version 1 that containers live in, as with runc: all that have controllers, and that of systemd.
+    /// Empty on a host with version 2 only.
     pub v1: Vec<V1Mount>,
 }
 
@@ -41,6 +42,17 @@ pub struct V1Mount {
     pub own: PathBuf,
     /// Its controllers; two or more where they are mounted together, such as `cpu,cpuacct`.
     pub controllers: Controllers,
+}
+
+impl V1Mount {
+    /// Whether it has controllers, and not only systemd's services.
+    pub fn has_controllers(&self) -> bool {
+        has_controllers(self.controllers)
+    }
+}
+
+fn has_controllers(all: Controllers) -> bool {
+    all.iter().any(|controller| controller != Controller::Systemd)
 }
 
 /// Where a setting of a controller is written.
@@ -73,8 +85,15 @@ impl Place {
 pub struct Location {
     /// The directory in the unified hierarchy.
     pub v2: Place,
-    /// The directories in version 1 hierarchies, with the controllers they are used for.
+    /// The directories in version 1 hierarchies, with the controllers of these.
     pub v1: Vec<(Controllers, Place)>,
+}
+
+impl Location {
+    /// Whether version 1 has controllers for this cgroup.
+    pub fn has_v1_controllers(&self) -> bool {
+        self.v1.iter().any(|(controllers, _)| has_controllers(*controllers))
+    }
 }
 
 impl Layout {
@@ -85,6 +104,11 @@ impl Layout {
             return Some(Hierarchy::V2);
         }
         self.v1_mount_of(controller).map(|_| Hierarchy::V1)
+    }
+
+    /// Whether version 1 has controllers here.
+    pub fn has_v1_controllers(&self) -> bool {
+        self.v1.iter().any(V1Mount::has_controllers)
     }
 
     /// The version 1 hierarchy that has `controller`.

@@ -58,6 +58,6 @@ pub use path::{CgroupPath, PathProblem};
 pub use plan::{Plan, convert, plan};
 pub use setting::{Above, Absent, Problem, Setting, Warning};
 pub use stats::{
-    CpuStats, CpusetStats, HugetlbStats, IoStats, MemoryEvents, MemoryStats, PidsStats, Pressure, Pressures,
-    RdmaStats, Stall, Stats, Usage,
+    Counter, CpuStats, CpusetStats, HugetlbStats, IoStats, MemoryEvents, MemoryStats, MemoryV1, PidsStats,
+    Pressure, Pressures, RdmaStats, Stall, Stats, Usage,
 };

@@ -3,9 +3,8 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::controller::{Controller, Controllers};
 use crate::error::{Error, Result};
-use crate::layout::{Layout, Location, Place};
+use crate::layout::{Layout, Location, Place, V1Mount};
 
 /// Where a container's cgroup shall be, before it is known where the hierarchies are mounted.
 ///
@@ -72,25 +71,23 @@ impl CgroupPath {
         Ok(Self { absolute: text.starts_with('/'), inner })
     }
 
-    /// The directories in the hierarchies of `layout`; those of version 1 for `controllers` only.
+    /// The directories in all hierarchies of `layout`.
     ///
     /// # Errors
     /// [`Error::NoUnified`] where no version 2 hierarchy is mounted.
-    pub fn locate(&self, layout: &Layout, controllers: Controllers) -> Result<Location> {
+    pub fn locate(&self, layout: &Layout) -> Result<Location> {
         let Some(unified) = &layout.unified else {
             return Err(Error::NoUnified { looked: "/sys/fs/cgroup".into() });
         };
         let parent = unified.own.parent().unwrap_or(Path::new(""));
         let v2 = Place { mount: unified.mount.clone(), inner: self.below(parent) };
-        let mut v1 = Vec::new();
-        for mount in &layout.v1 {
-            let used: Controllers =
-                controllers.iter().filter(|c: &Controller| mount.controllers.contains(*c)).collect();
-            if !used.is_empty() {
-                v1.push((used, Place { mount: mount.mount.clone(), inner: self.below(&mount.own) }));
-            }
-        }
-        Ok(Location { v2, v1 })
+        let v1 = layout.v1.iter().map(|mount| (mount.controllers, self.place_v1(mount)));
+        Ok(Location { v2, v1: v1.collect() })
+    }
+
+    /// The directory in one version 1 hierarchy.
+    pub fn place_v1(&self, mount: &V1Mount) -> Place {
+        Place { mount: mount.mount.clone(), inner: self.below(&mount.own) }
     }
 
     fn below(&self, own: &Path) -> PathBuf {
@@ -139,8 +136,8 @@ fn systemd(text: &str) -> Option<PathProblem> {
 
 #[cfg(test)]
 mod tests {
-    use super::{CgroupPath, PathProblem};
-    use crate::controller::{Controller, Controllers};
+    use super::{CgroupPath, Path, PathProblem};
+    use crate::controller::Controllers;
     use crate::error::Error;
     use crate::layout::{Layout, Unified, V1Mount};
 
@@ -170,8 +167,7 @@ mod tests {
             (Some("a:b:c"), "user.slice/a:b:c", "jobs/7/a:b:c"),
         ] {
             let path = CgroupPath::new(path, "c1").unwrap();
-            let found = path.locate(&hybrid(), [Controller::Memory, Controller::Pids].into_iter().collect());
-            let found = found.unwrap();
+            let found = path.locate(&hybrid()).unwrap();
             assert_eq!(found.v2.inner.to_str(), Some(v2));
             assert_eq!(found.v1[0].1.inner.to_str(), Some(v1));
             assert_eq!(found.v1[0].0, Controllers::parse("memory"));
@@ -179,11 +175,23 @@ mod tests {
     }
 
     #[test]
-    fn version_1_directories_are_only_for_controllers_in_use() {
+    fn every_hierarchy_has_a_directory_and_without_version_2_there_is_none() {
         let path = CgroupPath::new(Some("/a"), "c1").unwrap();
-        assert!(path.locate(&hybrid(), Controllers::NONE).unwrap().v1.is_empty());
-        let nothing = path.locate(&Layout::default(), Controllers::NONE);
-        assert!(matches!(nothing, Err(Error::NoUnified { .. })));
+        let mut layout = hybrid();
+        let services = V1Mount {
+            mount: "/sys/fs/cgroup/systemd".into(),
+            own: "".into(),
+            controllers: Controllers::parse("name=systemd"),
+        };
+        layout.v1.push(services);
+        let found = path.locate(&layout).unwrap();
+        let paths: Vec<_> = found.v1.iter().map(|(_, place)| place.path()).collect();
+        assert_eq!(paths, [Path::new("/sys/fs/cgroup/memory/a"), Path::new("/sys/fs/cgroup/systemd/a")]);
+        assert!(found.has_v1_controllers());
+        layout.v1.remove(0);
+        assert!(!path.locate(&layout).unwrap().has_v1_controllers());
+        layout.unified = None;
+        assert!(matches!(path.locate(&layout), Err(Error::NoUnified { .. })));
     }
 
     #[test]

@@ -191,17 +191,19 @@ impl<'a> Planner<'a> {
 
     fn devices(&mut self, rules: &[DeviceRule], defaults: &[DeviceRule]) -> Option<DeviceProgram> {
         const RULES: Pointer = Pointer::new("/linux/resources/devices");
-        if self.layout.unified.is_none() && !(rules.is_empty() && defaults.is_empty()) {
-            let hint = "mount -t cgroup2 none /sys/fs/cgroup/unified";
-            self.problem(RULES, "device rules need a cgroup2 file system, and none is mounted", hint);
-        }
         for (index, _) in rules.iter().enumerate().filter(|(_, rule)| rule.access.contains('a')) {
             let what = "the letter \"a\" has no effect: accesses are r, w and m";
             self.warn(Pointer::new("/linux/resources/devices/{}/access").at(index), what);
         }
         let all: Vec<DeviceRule> = rules.iter().chain(defaults).cloned().collect();
         match DeviceProgram::compile(&all) {
-            Ok(program) => Some(program),
+            Ok(program) => {
+                if self.layout.unified.is_none() && !program.allows_all() {
+                    let hint = "mount -t cgroup2 none /sys/fs/cgroup/unified";
+                    self.problem(RULES, "device rules need a cgroup2 file system, and none is mounted", hint);
+                }
+                Some(program)
+            }
             Err(refused) => {
                 let origin = if refused.index < rules.len() {
                     let pattern = match refused.field {

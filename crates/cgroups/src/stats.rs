@@ -86,6 +86,37 @@ pub struct MemoryStats {
     pub stat: BTreeMap<String, u64>,
     /// What happened at the limits.
     pub events: MemoryEvents,
+    /// What only version 1 counts; `None` where version 2 has the controller.
+    pub v1: Option<MemoryV1>,
+}
+
+impl MemoryStats {
+    /// The number that engines take for no limit, as the kernel's files of version 1 have one and runc has another for the
+    /// word `max` of version 2.
+    pub fn no_limit(&self) -> u64 {
+        // The largest whole number of pages in a signed number.
+        if self.v1.is_some() { i64::MAX as u64 & !4095 } else { u64::MAX }
+    }
+}
+
+/// Counters of version 1 (cgroup-v1/memory.rst).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemoryV1 {
+    /// Memory and swap together; 0 where swap is not accounted.
+    pub both: Counter,
+    /// Memory that the kernel needs for the cgroup, which is a part of all.
+    pub kernel: Counter,
+    /// Buffers of TCP.
+    pub tcp: Counter,
+}
+
+/// A usage, and how often its limit was reached.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counter {
+    /// The usage.
+    pub usage: Usage,
+    /// How often.
+    pub refused: u64,
 }
 
 /// A usage, with its limit and its peak.

@@ -5,7 +5,7 @@ use crate::devices::default_rules;
 use crate::mounts::options::MountOptions;
 use crate::paths::clean;
 use crate::{CgroupPlan, CgroupRights, Code, Options};
-use orlop_cgroups::{CgroupPath, Controllers, PathProblem, Plan, plan};
+use orlop_cgroups::{CgroupPath, PathProblem, Plan, plan};
 use orlop_spec::{DeviceRule, NamespaceKind, Pointer, Resources};
 use std::path::PathBuf;
 
@@ -124,10 +124,13 @@ impl Compiler<'_> {
         planned
     }
 
-    /// A writable cgroup tree is of no use to a container that does not own it.
+    /// A writable cgroup tree is of no use to a container that does not own it. That holds for version 2, as with runc; what
+    /// is shown of version 1 stays the host's.
     fn cgroup_owner(&mut self) -> Option<u32> {
+        let tree =
+            if self.host.cgroups.has_v1_controllers() { &["cgroup2"][..] } else { &["cgroup", "cgroup2"] };
         let writable = self.spec.mounts.iter().any(|mount| {
-            matches!(mount.kind.as_str(), "cgroup" | "cgroup2")
+            tree.contains(&mount.kind.as_str())
                 && clean(&mount.destination) == "/sys/fs/cgroup"
                 && MountOptions::parse(&mount.options).flags & libc::MS_RDONLY == 0
         });
@@ -147,6 +150,6 @@ impl Compiler<'_> {
         let Some(cgroup) = &self.launch.cgroup else {
             return self.host.cgroups.unified.as_ref().map(|unified| unified.mount.join(&unified.own));
         };
-        cgroup.path.locate(&self.host.cgroups, Controllers::NONE).ok().map(|location| location.v2.path())
+        cgroup.path.locate(&self.host.cgroups).ok().map(|location| location.v2.path())
     }
 }

@@ -2,6 +2,7 @@
 
 mod bind;
 mod cgroup;
+mod cgroup_v1;
 mod file_system;
 mod idmap;
 pub(crate) mod options;

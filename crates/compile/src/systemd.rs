@@ -23,7 +23,7 @@ fn annotation(key: &str) -> Pointer {
 impl Compiler<'_> {
     /// Plans the scope unit.
     pub(crate) fn scope(&mut self) -> Option<ScopePlan> {
-        if !self.host.cgroups.v1.is_empty() {
+        if self.host.cgroups.has_v1_controllers() {
             let message = "systemd can only be asked for a cgroup where version 2 has all controllers, and here \
                            version 1 has some";
             self.error_of_command(Code::SystemdHost, message)

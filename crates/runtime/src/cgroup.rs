@@ -2,9 +2,8 @@
 
 use std::borrow::Cow;
 
-use nix::errno::Errno;
-use orlop_cgroups::{Cgroup, Hierarchy, Layout, Location, Plan, Setting};
-use orlop_compile::CgroupPlan;
+use orlop_cgroups::{Cgroup, Layout, Location, Setting};
+use orlop_compile::{CgroupPlan, CgroupRights, Host};
 
 use crate::error::{Error, Result};
 use crate::scope::Scope;
@@ -62,8 +61,7 @@ impl<'a> Maker<'a> {
 ///
 /// [`Error::Cgroup`]: no cgroup2 file system is mounted.
 fn locate(plan: &CgroupPlan, layout: &Layout) -> Result<Option<Location>> {
-    let controllers = Plan::controllers(&plan.plan.settings, Hierarchy::V1);
-    match plan.path.locate(layout, controllers) {
+    match plan.path.locate(layout) {
         Ok(location) => Ok(Some(location)),
         Err(_) if plan.best_effort => Ok(None),
         Err(e) => Err(e.into()),
@@ -94,10 +92,22 @@ pub(crate) fn create(plan: &CgroupPlan, layout: &Layout, rootless: bool) -> Resu
     }
 }
 
+/// Whether a container has all the cgroups that the caller was thought to have a right to. If not, what is known of the host
+/// is corrected: without a cgroup of its own in a hierarchy, the container sees nothing of that either.
+pub(crate) fn as_expected(host: &mut Host, cgroup: Option<&Cgroup>) -> bool {
+    let Some(cgroup) = cgroup else {
+        host.cgroup_rights = CgroupRights::None;
+        return false;
+    };
+    let made = &cgroup.location().v1;
+    let expected = host.cgroups.v1.len();
+    host.cgroups.v1.retain(|mount| made.iter().any(|(_, place)| place.mount == mount.mount));
+    host.cgroups.v1.len() == expected
+}
+
 /// Whether this is a lack of rights, or of a cgroup file system.
 fn is_denied(e: &orlop_cgroups::Error) -> bool {
-    matches!(e, orlop_cgroups::Error::NoUnified { .. })
-        || matches!(e.errno(), Some(Errno::EACCES | Errno::EPERM | Errno::EROFS))
+    matches!(e, orlop_cgroups::Error::NoUnified { .. }) || e.is_denial()
 }
 
 /// Who may not make cgroups, and what in the config asks for one. The words are runc's.

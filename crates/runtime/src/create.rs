@@ -5,12 +5,12 @@
 use std::os::fd::OwnedFd;
 
 use orlop_cgroups::Layout;
-use orlop_compile::{CgroupRights, Compiled, Host, Mode};
+use orlop_compile::{Compiled, Host, Mode};
 use orlop_spec::{NamespaceKind, Status};
 use orlop_sys::spawn::Child;
 
 use crate::bundle::Bundle;
-use crate::cgroup::Maker;
+use crate::cgroup::{self, Maker};
 use crate::console::{self, Console};
 use crate::draft::Draft;
 use crate::error::{Error, Result};
@@ -172,11 +172,9 @@ impl Runtime {
             Some(Maker::Systemd(scope)) => Some(|pid| draft.start_scope(scope, layout, pid)),
             Some(Maker::Us(plan)) => {
                 draft.make_cgroup(plan, layout, self.is_rootless())?;
-                if draft.cgroup().is_none() {
-                    // Without a cgroup of its own, the container sees none either.
-                    host.cgroup_rights = CgroupRights::None;
+                if !cgroup::as_expected(&mut host, draft.cgroup()) {
                     compiled = order.compile(&host, &scratch)?;
-                    order.warn_of_strays();
+                    order.warn_of_strays(draft.cgroup());
                 }
                 None
             }

@@ -1,9 +1,9 @@
 //! `exec`: another process in a running container.
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use orlop_cgroups::Below;
+use orlop_cgroups::{Below, Cgroup, Location};
 use orlop_compile::{Compiled, DELEGATE_CGROUP, ExecOptions as CompileOptions};
 use orlop_spec::{Capabilities, Document, Process, ProcessDocument, Status};
 use orlop_sys::spawn::Child;
@@ -108,9 +108,12 @@ impl Runtime {
         let below = below.or_else(|| delegated.map(|path| Below::Everywhere(path.clone())));
         let cgroup = match (&below, container.cgroup()?) {
             (Some(below), _) => Some(container.own_cgroup()?.below(below).map_err(not_added)?),
+            // The container has left its cgroup, and somebody has removed it.
+            (None, None) => {
+                container.saved.cgroups.location().map(|own| container.followed(&own)).transpose()?
+            }
             (None, cgroup) => cgroup,
         };
-        let moved = cgroup.is_none() && container.saved.cgroups.v2.is_some();
         let mut kinds = join::namespaces(&config.spec);
         if container.saved.own_clocks {
             kinds |= libc::CLONE_NEWTIME;
@@ -129,19 +132,19 @@ impl Runtime {
                 words,
             })
         };
-        // The container has left its cgroup, and somebody has removed it.
-        let home = if moved {
-            Home::Below(container.cgroup_of_init()?)
-        } else {
-            Home::Cgroup(cgroup.as_ref(), container.saved.cgroups.unit.as_ref())
-        };
+        let home = Home::Cgroup(cgroup.as_ref(), container.saved.cgroups.unit.as_ref());
+        let beside;
         let session = match request(home).and_then(launch::launch) {
             Err(e) if e.errno() == Some(libc::EBUSY) && below.is_some() => Err(not_added(e)),
             // The container has cgroups of its own below: then no process may be beside them (cgroup-v2.rst, "No
             // Internal Process Constraint"), and a new one goes where the container's first process is.
-            Err(e) if e.errno() == Some(libc::EBUSY) && cgroup.is_some() => {
-                request(Home::Below(container.cgroup_of_init()?)).and_then(launch::launch)
-            }
+            Err(e) if e.errno() == Some(libc::EBUSY) => match &cgroup {
+                Some(cgroup) => {
+                    beside = container.followed(cgroup.location())?;
+                    request(Home::Cgroup(Some(&beside), None)).and_then(launch::launch)
+                }
+                None => Err(e),
+            },
             launched => launched,
         }?;
         converse(session, container, &compiled, to)
@@ -196,16 +199,9 @@ fn converse(
 }
 
 impl Container {
-    /// The directory of the cgroup that the container's first process is in now.
-    fn cgroup_of_init(&self) -> Result<OwnedFd> {
-        let pid = self.saved.process.map_or(0, |process| process.pid);
-        let file = format!("/proc/{pid}/cgroup");
-        let text = std::fs::read_to_string(&file).doing(|| format!("read {file}"))?;
-        let inner = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
-        let mount = self.saved.cgroups.v2.as_ref().map_or(Path::new("/sys/fs/cgroup"), |(mount, _)| mount);
-        let path: PathBuf = mount.join(inner);
-        let dir = std::fs::File::open(&path).doing(|| format!("open {}", path.display()))?;
-        Ok(dir.into())
+    /// The cgroup that the container's first process is in now.
+    fn followed(&self, location: &Location) -> Result<Cgroup> {
+        Ok(Cgroup::followed(location, self.saved.process.map_or(0, |process| process.pid))?)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid};
-use orlop_cgroups::{MountLine, unescape};
+use orlop_cgroups::{Layout, MountLine, unescape};
 use orlop_compile::{CgroupRights, Host};
 use orlop_spec::{Process, Spec};
 use orlop_sys::cred;
@@ -45,6 +45,11 @@ impl Runtime {
             cgroups: self.layout()?.clone(),
         })
     }
+}
+
+/// Whether version 1 has cgroup controllers on this host, beside version 2. It has not where that cannot be found out.
+pub fn has_cgroups_of_version_1() -> bool {
+    Layout::detect().is_ok_and(|layout| layout.has_v1_controllers())
 }
 
 /// Whether `SELinux` decides here: its files are mounted, and there is a policy (without one everything is `kernel`).

@@ -27,11 +27,17 @@ impl Runtime {
             return signal_all(cgroup, signal);
         }
         // Found out first: after the signal, whoever waits for the container may delete it at once.
-        let all = if signal == libc::SIGKILL && !container.owns_pid_namespace()? { cgroup } else { None };
-        let Some(all) = all else { return container.signal(signal) };
-        let others = !all.procs()?.is_empty();
+        let Some(cgroup) = cgroup.filter(|_| signal == libc::SIGKILL) else {
+            return container.signal(signal);
+        };
+        if container.owns_pid_namespace()? {
+            container.signal(signal)?;
+            // What the freezer of version 1 has stopped dies when it runs again.
+            return Ok(cgroup.thaw_v1()?);
+        }
+        let others = !cgroup.procs()?.is_empty();
         let sent = container.signal(signal);
-        all.kill()?;
+        cgroup.kill()?;
         if others { Ok(()) } else { sent }
     }
 }

@@ -60,8 +60,6 @@ pub(crate) enum Home<'a> {
     /// This one, or the caller's if there is none. If the caller may not put processes there, the unit that systemd has made
     /// it for says who may.
     Cgroup(Option<&'a Cgroup>, Option<&'a Unit>),
-    /// A directory below the container's own cgroup.
-    Below(OwnedFd),
     /// One that is made around the process while it waits.
     Around(&'a dyn Fn(i32) -> Result<()>),
 }
@@ -71,7 +69,6 @@ impl<'a> Home<'a> {
     fn directory(&self) -> Option<Fd> {
         match self {
             Self::Cgroup(cgroup, _) => cgroup.map(|cgroup| Fd::from(cgroup.fd())),
-            Self::Below(directory) => Some(Fd::of(directory)),
             Self::Around(_) => None,
         }
     }

@@ -56,6 +56,7 @@ pub mod wait;
 
 pub use criu::CriuError;
 pub use error::{Error, Result};
+pub use facts::has_cgroups_of_version_1;
 pub use features::features;
 pub use held::{Held, Stdio};
 pub use id::ContainerId;

@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use orlop_cgroups::Cgroup;
 use orlop_compile::{Compiled, Diagnostics, HookTime, Host, Mode, Options, Overlay};
 use orlop_spec::{NamespaceKind, Spec, Status};
 
@@ -44,8 +45,8 @@ impl Order<'_> {
 
     /// A container without a cgroup is known by its PID namespace; without one of these either, nobody can tell which
     /// processes are its own. The words are runc's.
-    pub(crate) fn warn_of_strays(&self) {
-        if !self.has_new(&NamespaceKind::Pid) {
+    pub(crate) fn warn_of_strays(&self, cgroup: Option<&Cgroup>) {
+        if cgroup.is_none() && !self.has_new(&NamespaceKind::Pid) {
             tracing::warn!(
                 "the container has no cgroup and no PID namespace of its own, so `kill` and `delete` reach its first \
                  process only. Such configuration is strongly discouraged"

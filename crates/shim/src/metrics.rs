@@ -1,6 +1,8 @@
 //! What a container has used, in containerd's words.
 
-use orlop_cgroups::{IoStats, MemoryStats, Pressure, RdmaStats, Stall, Stats, Usage};
+use orlop_cgroups::{
+    Counter, IoStats, MemoryStats, MemoryV1 as MemoryV1Stats, Pressure, RdmaStats, Stall, Stats, Usage,
+};
 
 use crate::messages::Any;
 use crate::messages::metrics::{
@@ -195,11 +197,14 @@ fn v1(stats: &Stats) -> MetricsV1 {
 
 fn memory_v1(memory: &MemoryStats) -> MemoryV1 {
     let stat = |name: &str| memory.stat.get(name).copied().unwrap_or(0);
-    let entry = |usage: &Usage, failures| MemoryEntry {
-        limit: limit(usage),
+    let entry = |usage: Usage, failures| MemoryEntry {
+        limit: usage.limit.unwrap_or(memory.no_limit()),
         usage: usage.current,
         max: usage.peak.unwrap_or(0),
         failcnt: failures,
+    };
+    let counter = |pick: fn(&MemoryV1Stats) -> Counter| {
+        memory.v1.as_ref().map(pick).map(|counter| entry(counter.usage, counter.refused))
     };
     MemoryV1 {
         cache: stat("cache"),
@@ -234,8 +239,11 @@ fn memory_v1(memory: &MemoryStats) -> MemoryV1 {
         total_inactive_file: stat("total_inactive_file"),
         total_active_file: stat("total_active_file"),
         total_unevictable: stat("total_unevictable"),
-        usage: Some(entry(&memory.memory, memory.events.max)),
-        swap: memory.swap.as_ref().map(|swap| entry(swap, 0)),
+        usage: Some(entry(memory.memory, memory.events.max)),
+        // By which version 1 means memory and swap together.
+        swap: counter(|v1| v1.both),
+        kernel: counter(|v1| v1.kernel),
+        kernel_tcp: counter(|v1| v1.tcp),
     }
 }
 

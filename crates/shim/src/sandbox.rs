@@ -20,7 +20,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use orlop_cgroups::{Cgroup, CgroupPath, Controller, Controllers, Layout};
+use orlop_cgroups::{Cgroup, CgroupPath, Layout};
 use orlop_runtime::{ContainerId, Held, Runtime};
 use orlop_sys::Fd;
 use orlop_sys::wait::{How, wait};
@@ -340,13 +340,10 @@ impl Sandbox {
             Some(self.wanted.cgroup_parent.as_str()).filter(|path| path.starts_with('/')).ok_or_else(none)?;
         let layout = Layout::detect().map_err(failed("find the cgroups"))?;
         let path = CgroupPath::new(Some(parent), self.id.as_str()).map_err(|_| none())?;
-        let used: Controllers = [Controller::Cpu, Controller::Memory, Controller::Pids].into_iter().collect();
-        let mut location = path.locate(&layout, used).map_err(failed("find the cgroup of the sandbox"))?;
-        // Whoever made it may not have needed every controller.
-        location.v1.retain(|(_, place)| place.path().is_dir());
+        let location = path.locate(&layout).map_err(failed("find the cgroup of the sandbox"))?;
         let cgroup = Cgroup::open(&location).map_err(|_| none())?;
         let stats = cgroup.stats().map_err(failed("read the usage of the sandbox"))?;
-        Ok(metrics::of(&stats, !location.v1.is_empty()))
+        Ok(metrics::of(&stats, cgroup.location().has_v1_controllers()))
     }
 }
 

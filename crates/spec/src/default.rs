@@ -1,11 +1,13 @@
 //! The config that `orlop spec` writes: a shell in a container, as `runc spec` has it.
 //!
-//! It differs from runc 1.1's on purpose in four points, three of which later versions of runc share:
+//! It differs from runc 1.1's on purpose in three points, two of which later versions of runc share:
 //!
 //! - there are no ambient capabilities: a program that is not root must not gain any by default;
 //! - `/sys/devices/virtual/tpm` is masked too;
-//! - there is a cgroup namespace whatever the host is (runc asks whether it has only cgroup v2);
 //! - the hostname is our own.
+//!
+//! There is a cgroup namespace in it, which whoever writes it for a host with cgroups of version 1 leaves out, as runc does:
+//! what is in a container then finds its cgroups by the names that the host has for them.
 
 use crate::{
     Capabilities, DeviceRule, IdMapping, Linux, Mount, Namespace, NamespaceKind, Process, Resources, Rlimit,

@@ -1,11 +1,12 @@
-//! Taking over a cgroup that somebody else has made: systemd, which put the container's first process into it.
+//! Taking over a cgroup that somebody else has made: systemd, which put the container's first process into it, or the
+//! container itself, which has gone there.
 
 use std::path::{Path, PathBuf};
 
 use super::Cgroup;
 use super::create::{descend, enable};
 use super::undo::Undo;
-use crate::dir::{call, errno_of};
+use crate::dir::{Dir, call, errno_of};
 use crate::error::{Error, Result};
 use crate::layout::{Hierarchy, Layout, Location, Place};
 use crate::plan::Plan;
@@ -45,6 +46,17 @@ impl Cgroup {
         }
         undo.keep();
         Ok(cgroup)
+    }
+
+    /// The cgroup of a container that may have left its own of version 2, for a process that shall be where its first process
+    /// is now. In version 1 that is the container's own, as with runc.
+    ///
+    /// # Errors
+    /// When the process is gone, or in a cgroup that cannot be reached.
+    pub fn followed(location: &Location, pid: i32) -> Result<Self> {
+        let place = Place { mount: location.v2.mount.clone(), inner: of_process(pid)? };
+        let v2 = Dir::open(&place.path())?;
+        Self::with_v1(&Location { v2: place, v1: location.v1.clone() }, v2)
     }
 }
 

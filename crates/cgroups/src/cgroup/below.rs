@@ -50,8 +50,8 @@ impl Below {
 impl Cgroup {
     /// This cgroup with directories below its own in the place of these. The empty path and `/` are its own.
     ///
-    /// A container sees its cgroup of version 2 only. So one path for all hierarchies must be there; in those of version 1
-    /// the process stays in the container's own directory where they do not have it.
+    /// One path for all hierarchies must be there in version 2; in those of version 1 the process stays in the container's own
+    /// directory where they do not have it.
     ///
     /// # Errors
     /// [`Error::Sub`] for a path that does not only go down, or a controller that is not in use; [`Error::Call`] where

@@ -6,34 +6,31 @@ use nix::errno::Errno;
 
 use super::events::Events;
 use super::undo::Undo;
-use super::{Cgroup, V1, procs};
+use super::{Cgroup, V1, freeze, procs};
 use crate::controller::{Controller, Controllers};
 use crate::dir::Dir;
 use crate::error::{Error, Result};
-use crate::layout::{Hierarchy, Layout, Place};
+use crate::layout::{Hierarchy, Layout, Location, Place};
 use crate::path::CgroupPath;
 use crate::plan::Plan;
 
 impl Cgroup {
-    /// Makes the container's cgroup in every hierarchy that the plan uses, and writes the plan into it.
+    /// Makes the container's cgroup in every hierarchy, and writes the plan into it.
     ///
     /// Directories that exist are used. Controllers are enabled in the parents: those that the plan needs, and as many others
-    /// as can be had. If anything fails, all that was made or enabled is taken back.
+    /// as can be had; in version 1, hierarchies that the plan does not need and the caller has no right to are left out. If
+    /// anything fails, all that was made or enabled is taken back.
     ///
     /// # Errors
     /// [`Error::NotEmpty`] and [`Error::Frozen`] where the cgroup exists and somebody uses it; [`Error::NoController`] where a parent
     /// cannot give a controller; [`Error::Write`] where the kernel refuses a value.
     pub fn create(layout: &Layout, path: &CgroupPath, plan: &Plan) -> Result<Self> {
-        let needed_v1 = Plan::controllers(&plan.settings, Hierarchy::V1);
-        let location = path.locate(layout, needed_v1)?;
+        let mut location = path.locate(layout)?;
         let mut undo = Undo::default();
         let needed = Plan::controllers(&plan.settings, Hierarchy::V2);
         let (v2, is_new) = descend(&location.v2, &mut undo, |dir, undo| enable_all(dir, needed, undo))?;
         check_usable(&v2)?;
-        let mut v1 = Vec::new();
-        for (controllers, place) in &location.v1 {
-            v1.push(V1 { controllers: *controllers, dir: create_v1(place, *controllers, &mut undo)? });
-        }
+        let v1 = create_all_v1(&mut location, Plan::controllers(&plan.settings, Hierarchy::V1), &mut undo)?;
         let mut cgroup = Self { location, v2, v1, created: Vec::new() };
         cgroup.apply(&plan.settings)?;
         if !is_new {
@@ -175,20 +172,54 @@ fn check_usable(dir: &Dir) -> Result<()> {
     }
 }
 
+/// Makes the directories in version 1 hierarchies. Where we may not make one, or something else covers the mount, the location
+/// has none, unless it is `needed`.
+fn create_all_v1(location: &mut Location, needed: Controllers, undo: &mut Undo) -> Result<Vec<V1>> {
+    let mut made = Vec::new();
+    for (controllers, place) in std::mem::take(&mut location.v1) {
+        match create_v1(&place, controllers, undo) {
+            Ok(dir) => {
+                made.push(V1 { controllers, dir });
+                location.v1.push((controllers, place));
+            }
+            Err(e) if needed.iter().any(|c| controllers.contains(c)) => return Err(e),
+            Err(e) if e.is_denial() || is_covered(&e, &place) => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(made)
+}
+
+/// Whether there is no such mount point.
+fn is_covered(error: &Error, place: &Place) -> bool {
+    matches!(error, Error::Call { path, errno: Errno::ENOENT, .. } if *path == place.mount)
+}
+
 /// Makes the directory in a version 1 hierarchy.
 pub(super) fn create_v1(place: &Place, controllers: Controllers, undo: &mut Undo) -> Result<Dir> {
+    let mut made = Undo::default();
+    let dir = make_v1(place, controllers, &mut made)?;
+    undo.add(made);
+    Ok(dir)
+}
+
+fn make_v1(place: &Place, controllers: Controllers, undo: &mut Undo) -> Result<Dir> {
+    let is_cpuset = controllers.contains(Controller::Cpuset);
     let mut parent: Option<Dir> = None;
-    let mut inherit = |dir: &Dir| match parent.replace(dir.try_clone()?) {
-        Some(parent) if controllers.contains(Controller::Cpuset) => inherit_cpuset(&parent, dir),
-        _ => Ok(()),
+    let mut inherit = |dir: &Dir| {
+        if !is_cpuset {
+            return Ok(());
+        }
+        parent.replace(dir.try_clone()?).map_or(Ok(()), |parent| inherit_cpuset(&parent, dir))
     };
     let (dir, is_new) = descend(place, undo, |dir, _| inherit(dir))?;
     inherit(&dir)?;
-    if !is_new {
-        let pids = procs(&dir)?;
-        if !pids.is_empty() {
-            return Err(Error::NotEmpty { path: dir.path().into(), pids });
-        }
+    let pids = if is_new { Vec::new() } else { procs(&dir)? };
+    if !pids.is_empty() {
+        return Err(Error::NotEmpty { path: dir.path().into(), pids });
+    }
+    if controllers.contains(Controller::Freezer) && freeze::is_frozen_v1(&dir)? {
+        return Err(Error::Frozen { path: dir.path().into() });
     }
     Ok(dir)
 }

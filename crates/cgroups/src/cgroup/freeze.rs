@@ -1,4 +1,7 @@
 //! The freezer (cgroup-v2.rst, "Core Interface Files", `cgroup.freeze`; since Linux 5.2).
+//!
+//! It is always that of version 2: what it has frozen can still be killed. In a hierarchy of version 1
+//! (cgroup-v1/freezer-subsystem.rst) nothing is frozen by us, but others may have done so.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -7,9 +10,14 @@ use nix::errno::Errno;
 
 use super::Cgroup;
 use super::events::Events;
+use crate::controller::Controller;
 use crate::dir::Dir;
 use crate::error::{Error, Result, Unfrozen};
 use crate::tree;
+
+/// What the freezer of version 1 is doing, and told to do.
+const STATE: &str = "freezer.state";
+const THAWED: &str = "THAWED";
 
 impl Cgroup {
     /// Stops every task in the cgroup and below it, and waits until the kernel says that all have stopped.
@@ -42,20 +50,44 @@ impl Cgroup {
         })
     }
 
-    /// Lets the tasks run again. Succeeds on a cgroup that is not frozen.
+    /// Lets the tasks run again, whoever has frozen them. Succeeds on a cgroup that is not frozen.
     ///
     /// # Errors
-    /// When `cgroup.freeze` cannot be written.
+    /// When `cgroup.freeze` or `freezer.state` cannot be written.
     pub fn thaw(&self) -> Result<()> {
-        self.write_freeze("0")
+        self.write_freeze("0")?;
+        self.thaw_v1()
+    }
+
+    /// Undoes what others have done by the freezer of version 1. Where there is none, this does nothing.
+    ///
+    /// # Errors
+    /// When `freezer.state` cannot be written.
+    pub fn thaw_v1(&self) -> Result<()> {
+        let Some(dir) = self.freezer_v1() else { return Ok(()) };
+        match dir.write(STATE, THAWED) {
+            Ok(()) | Err(Errno::ENODEV) => Ok(()),
+            Err(_) if dir.is_removed() => Ok(()),
+            Err(errno) => Err(Error::Write {
+                path: dir.join(STATE),
+                value: THAWED.into(),
+                errno,
+                origin: String::new(),
+                hint: "",
+            }),
+        }
     }
 
     /// Whether every task is frozen now, by us or through a parent.
     ///
     /// # Errors
-    /// When `cgroup.events` cannot be read.
+    /// When `cgroup.events` or `freezer.state` cannot be read.
     pub fn is_frozen(&self) -> Result<bool> {
-        Ok(Events::open(&self.v2)?.state()?.frozen)
+        Ok(Events::open(&self.v2)?.state()?.frozen || self.freezer_v1().map_or(Ok(false), is_frozen_v1)?)
+    }
+
+    fn freezer_v1(&self) -> Option<&Dir> {
+        self.v1.iter().find(|v1| v1.controllers.contains(Controller::Freezer)).map(|v1| &v1.dir)
     }
 
     fn write_freeze(&self, value: &str) -> Result<()> {
@@ -65,6 +97,11 @@ impl Cgroup {
             Error::Write { path, value: value.into(), errno, origin: String::new(), hint }
         })
     }
+}
+
+/// Whether a directory of version 1 is frozen or about to be, itself or through a parent.
+pub(super) fn is_frozen_v1(dir: &Dir) -> Result<bool> {
+    Ok(dir.read_if_there(STATE)?.is_some_and(|state| state.trim() != THAWED))
 }
 
 /// The tasks that the freezer has not stopped, found by where they wait. A frozen task sleeps in the trap; one that

@@ -22,8 +22,14 @@ impl Cgroup {
     /// processes left.
     ///
     /// # Errors
-    /// When `cgroup.kill` cannot be written, or, before Linux 5.14, a process cannot be signalled.
+    /// When `cgroup.kill` or `freezer.state` cannot be written, or, before Linux 5.14, a process cannot be signalled.
     pub fn kill(&self) -> Result<()> {
+        self.kill_v2()?;
+        // Other than those that version 2 has frozen, these die when they run again.
+        self.thaw_v1()
+    }
+
+    fn kill_v2(&self) -> Result<()> {
         match self.v2.write("cgroup.kill", "1") {
             Ok(()) | Err(Errno::ENODEV) => Ok(()),
             Err(Errno::ENOENT) if self.v2.is_removed() => Ok(()),

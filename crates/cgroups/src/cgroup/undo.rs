@@ -29,6 +29,11 @@ impl Undo {
         Ok(())
     }
 
+    /// What was done elsewhere is to be taken back with this.
+    pub(super) fn add(&mut self, mut other: Self) {
+        self.0.append(&mut other.0);
+    }
+
     /// All went well: nothing is taken back. Returns the directories that were made.
     pub(super) fn keep(mut self) -> Vec<PathBuf> {
         let deeds = std::mem::take(&mut self.0);

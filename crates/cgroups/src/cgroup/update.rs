@@ -16,8 +16,9 @@ impl Cgroup {
     /// Changes the limits of a running container. If one is refused, those that were written are taken back as far as
     /// their files hold a single value.
     ///
-    /// Controllers that were not needed so far are enabled. In version 1 that means a new directory, into which all
-    /// processes are moved, so [`Cgroup::location`] has to be stored again afterwards.
+    /// Controllers that were not needed so far are enabled. If whoever made the container had no right to a hierarchy of
+    /// version 1, that means a new directory, into which all processes are moved, so [`Cgroup::location`] has to be stored
+    /// again afterwards.
     ///
     /// # Errors
     /// [`Error::Write`] names file, value and the place in the config; [`Error::BelowUsage`] with `checkBeforeUpdate`.
@@ -68,20 +69,17 @@ impl Cgroup {
         self.v1[known..].iter().try_for_each(|v1| self.move_all(v1))
     }
 
-    /// Makes directories in the version 1 hierarchies that were not in use so far, under the same path as in version 2.
+    /// Makes directories in version 1 hierarchies that the container has none in, under the same path as in version 2.
     fn add_v1(&mut self, layout: &Layout, needed: Controllers, undo: &mut Undo) -> Result<()> {
         for mount in &layout.v1 {
-            let wanted: Controllers = needed.iter().filter(|c| mount.controllers.contains(*c)).collect();
-            let place = Place { mount: mount.mount.clone(), inner: self.location.v2.inner.clone() };
-            if let Some(i) = self.location.v1.iter().position(|(_, known)| known.mount == mount.mount) {
-                // Mounted together with one that is in use, such as cpu with cpuacct.
-                let all: Controllers = self.v1[i].controllers.iter().chain(wanted.iter()).collect();
-                (self.v1[i].controllers, self.location.v1[i].0) = (all, all);
-            } else if !wanted.is_empty() {
-                let dir = create_v1(&place, wanted, undo)?;
-                self.v1.push(V1 { controllers: wanted, dir });
-                self.location.v1.push((wanted, place));
+            let is_known = self.location.v1.iter().any(|(_, known)| known.mount == mount.mount);
+            if is_known || !needed.iter().any(|c| mount.controllers.contains(c)) {
+                continue;
             }
+            let place = Place { mount: mount.mount.clone(), inner: self.location.v2.inner.clone() };
+            let dir = create_v1(&place, mount.controllers, undo)?;
+            self.v1.push(V1 { controllers: mount.controllers, dir });
+            self.location.v1.push((mount.controllers, place));
         }
         Ok(())
     }

@@ -9,10 +9,11 @@ const HYBRID: &str = "\
 32 31 0:29 / /sys/fs/cgroup/cpu,cpuacct rw,relatime shared:3 - cgroup cgroup rw,cpu,cpuacct
 35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory
 39 31 0:36 / /sys/fs/cgroup/blkio rw,relatime - cgroup cgroup rw,blkio
-40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,name=systemd
+40 31 0:37 / /sys/fs/cgroup/systemd rw,relatime - cgroup cgroup rw,xattr,name=systemd
+42 31 0:40 / /sys/fs/cgroup/openrc rw,relatime - cgroup openrc rw,name=openrc
 41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw
 ";
-const OWN: &str = "9:name=systemd:/\n4:memory:/jobs/a:b\n1:cpu,cpuacct:/x\n0::/user.slice/session-1.scope\n";
+const OWN: &str = "9:name=systemd:/s\n4:memory:/jobs/a:b\n1:cpu,cpuacct:/x\n0::/user.slice/session-1.scope\n";
 
 #[test]
 fn a_hybrid_host_has_v2_beside_v1() {
@@ -20,9 +21,12 @@ fn a_hybrid_host_has_v2_beside_v1() {
     let unified = layout.unified.as_ref().unwrap();
     assert_eq!(unified.mount, Path::new("/sys/fs/cgroup/unified"));
     assert_eq!(unified.own, Path::new("user.slice/session-1.scope"));
-    assert_eq!(layout.v1.len(), 3, "hierarchies without controllers of ours are left out");
+    let known: Vec<String> = layout.v1.iter().map(|mount| mount.controllers.to_string()).collect();
+    assert_eq!(known, ["cpu cpuacct", "memory", "io", "name=systemd"], "others are left out, as in runc");
+    assert!(layout.has_v1_controllers() && !layout.v1[3].has_controllers());
     assert_eq!(layout.v1_mount_of(Controller::Memory).unwrap().own, Path::new("jobs/a:b"));
     assert_eq!(layout.v1_mount_of(Controller::Cpuacct).unwrap().own, Path::new("x"));
+    assert_eq!(layout.v1_mount_of(Controller::Systemd).unwrap().own, Path::new("s"));
     assert_eq!(layout.v1_mount_of(Controller::Io).unwrap().mount, Path::new("/sys/fs/cgroup/blkio"));
 }
 

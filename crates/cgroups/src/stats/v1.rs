@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::parse::{device, keyed, limit_of, list, number, odd};
-use super::{CpuStats, CpusetStats, HugetlbStats, IoStats, MemoryEvents, MemoryStats, Usage};
+use super::{
+    Counter, CpuStats, CpusetStats, HugetlbStats, IoStats, MemoryEvents, MemoryStats, MemoryV1, Usage,
+};
 use crate::dir::Dir;
 use crate::error::Result;
 
@@ -55,7 +57,8 @@ pub(super) fn cpuset(dir: &Dir) -> Result<CpusetStats> {
 /// Memory (cgroup-v1/memory.rst). Version 1 counts memory and swap together; the difference is swap.
 pub(super) fn memory(dir: &Dir) -> Result<MemoryStats> {
     let memory = usage(dir, "memory")?.unwrap_or_default();
-    let swap = usage(dir, "memory.memsw")?.map(|sum| Usage {
+    let both = usage(dir, "memory.memsw")?;
+    let swap = both.map(|sum| Usage {
         current: sum.current.saturating_sub(memory.current),
         limit: sum.limit.zip(memory.limit).map(|(sum, memory)| sum.saturating_sub(memory)),
         peak: None,
@@ -66,7 +69,20 @@ pub(super) fn memory(dir: &Dir) -> Result<MemoryStats> {
         oom_kill: oom.get("oom_kill").copied().unwrap_or_default(),
         ..MemoryEvents::default()
     };
-    Ok(MemoryStats { memory, swap, stat: keyed(dir, "memory.stat")?.unwrap_or_default(), events })
+    let refused = |name: &str| -> Result<u64> { Ok(number(dir, name)?.unwrap_or_default()) };
+    let counter = |name: &str| -> Result<Counter> {
+        Ok(Counter {
+            usage: usage(dir, name)?.unwrap_or_default(),
+            refused: refused(&format!("{name}.failcnt"))?,
+        })
+    };
+    let v1 = MemoryV1 {
+        both: Counter { usage: both.unwrap_or_default(), refused: refused("memory.memsw.failcnt")? },
+        kernel: counter("memory.kmem")?,
+        tcp: counter("memory.kmem.tcp")?,
+    };
+    let stat = keyed(dir, "memory.stat")?.unwrap_or_default();
+    Ok(MemoryStats { memory, swap, stat, events, v1: Some(v1) })
 }
 
 /// Block devices (cgroup-v1/blkio-controller.rst). The throttling files count every request, whatever the scheduler.

@@ -55,6 +55,7 @@ pub(super) fn memory(dir: &Dir) -> Result<Option<MemoryStats>> {
             oom_kill: event("oom_kill"),
             oom_group_kill: event("oom_group_kill"),
         },
+        v1: None,
     }))
 }
 

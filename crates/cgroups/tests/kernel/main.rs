@@ -7,6 +7,7 @@
 )]
 
 mod device;
+mod hybrid;
 mod lifecycle;
 mod limits;
 mod stats;

@@ -83,6 +83,12 @@ impl Drop for Sandbox {
     }
 }
 
+/// A cgroup as somebody makes it who has no rights in version 1.
+pub(crate) fn without_v1(sandbox: &Sandbox, below: &str) -> Cgroup {
+    let layout = Layout { v1: Vec::new(), ..sandbox.layout.clone() };
+    Cgroup::create(&layout, &sandbox.path(below), &sandbox.free()).unwrap()
+}
+
 /// Starts a shell command that moves itself into the cgroup before anything else.
 pub(crate) fn spawn(cgroup: &Cgroup, script: &str) -> Child {
     let location = cgroup.location();

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid};
 use orlop_runtime::error::Doing as _;
-use orlop_runtime::{Error, Result};
-use orlop_spec::Spec;
+use orlop_runtime::{Error, Result, has_cgroups_of_version_1};
 use orlop_spec::default::{default_spec, to_text};
+use orlop_spec::{NamespaceKind, Spec};
 
 use super::{Entry, PLAIN};
 use crate::flags;
@@ -47,9 +47,12 @@ fn write(path: &Path, rootless: bool) -> Result<()> {
     file.write_all(text.as_bytes()).doing(|| format!("write {}", path.display()))
 }
 
-/// The default config; a rootless one maps the caller to root.
+/// The default config for this host; a rootless one maps the caller to root.
 fn spec(rootless: bool) -> Spec {
     let mut spec = default_spec(rootless);
+    if let Some(linux) = spec.linux.as_mut().filter(|_| has_cgroups_of_version_1()) {
+        linux.namespaces.retain(|namespace| namespace.kind != NamespaceKind::Cgroup);
+    }
     if let Some(linux) = spec.linux.as_mut().filter(|_| rootless) {
         linux.uid_mappings.iter_mut().for_each(|map| map.host_id = geteuid().as_raw());
         linux.gid_mappings.iter_mut().for_each(|map| map.host_id = getegid().as_raw());

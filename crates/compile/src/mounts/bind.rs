@@ -23,7 +23,7 @@ impl Compiler<'_> {
         self.refuse_data(entry);
         self.warn_of_shared(entry);
         let source = on_host(self.bundle, &entry.mount.source);
-        self.bind_path(entry, &source, recursive);
+        self.bind_path(entry, &source, &entry.target, recursive);
     }
 
     /// Changes what is mounted already. The mount only: its file system may be the host's too.
@@ -59,7 +59,7 @@ impl Compiler<'_> {
     }
 
     /// Mounts what is at a path of the host.
-    pub(super) fn bind_path(&mut self, entry: &Entry<'_>, path: &Path, recursive: bool) {
+    pub(super) fn bind_path(&mut self, entry: &Entry<'_>, path: &Path, target: &str, recursive: bool) {
         let asks = entry.field("/mounts/{}/source");
         let is_mounted_on = self.is_mounted_on(entry.index, path);
         let source = match self.id_map(entry) {
@@ -85,7 +85,7 @@ impl Compiler<'_> {
             clear &= !MOUNT_ATTR_NOSYMFOLLOW;
         }
         let (set_all, clear_all) = (entry.options.set_all, entry.options.clear_all);
-        let target = entry.target.as_ref().into();
+        let target = target.into();
         let step = Step::Bind { source, recursive, set, clear, set_all, clear_all, target };
         self.step(
             step,

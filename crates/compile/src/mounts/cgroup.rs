@@ -9,25 +9,26 @@ impl Compiler<'_> {
     /// Type `cgroup`: what a container sees is its own cgroup.
     ///
     /// In a cgroup namespace of its own it mounts the tree, whose root is that cgroup. Without one, mounting would show
-    /// the host's whole tree, so the one directory is bound instead.
+    /// the host's whole tree, so the one directory is bound instead. Where version 1 has controllers, there are several trees.
     pub(super) fn cgroup_mount(&mut self, entry: &Entry<'_>) {
-        if self.has(&NamespaceKind::Cgroup) {
+        let (own_root, hierarchies) =
+            (self.has(&NamespaceKind::Cgroup), self.host.cgroups.has_v1_controllers());
+        if own_root && !hierarchies {
             self.new_file_system(entry, "cgroup2");
             return;
         }
-        for (key, _, option) in &entry.options.data {
-            let message = format!(
-                "{key:?} is an option of file systems; without a cgroup namespace, the container's \
-                cgroup is only bound"
-            );
-            self.error(Code::MountOption, entry.option(*option), message)
-                .hint("add {\"type\": \"cgroup\"} to linux.namespaces");
+        self.refuse_options_of_tree(entry, hierarchies);
+        if own_root {
+            return self.cgroup_hierarchies(entry);
         }
         if self.host.cgroup_rights == CgroupRights::None && self.launch.cgroup.is_none() {
             // What may be there already is the host's tree, in which the caller may own something (CVE-2023-25809).
             let why = "The container has no cgroup of its own that could be shown, and the host's are none of its business.";
             self.step(Step::MaskPath { path: entry.target.as_ref().into() }, entry.pointer(), why);
             return;
+        }
+        if hierarchies {
+            return self.cgroup_hierarchies(entry);
         }
         let Some(directory) = self.cgroup_directory() else {
             let message = "there is no cgroup file system of version 2 that could be mounted";
@@ -52,6 +53,27 @@ impl Compiler<'_> {
                 .hint("add {\"type\": \"cgroup\"} to linux.namespaces");
             return;
         }
-        self.bind_path(entry, &directory, false);
+        self.bind_path(entry, &directory, &entry.target, false);
+    }
+
+    fn refuse_options_of_tree(&mut self, entry: &Entry<'_>, hierarchies: bool) {
+        for (key, _, option) in &entry.options.data {
+            let message = if hierarchies {
+                format!(
+                    "{key:?} is an option of a file system, and here the hierarchies of version 1 are shown"
+                )
+            } else {
+                format!(
+                    "{key:?} is an option of file systems; without a cgroup namespace, the container's \
+                    cgroup is only bound"
+                )
+            };
+            let hint = if hierarchies {
+                "remove it, or mount a \"cgroup2\""
+            } else {
+                "add {\"type\": \"cgroup\"} to linux.namespaces"
+            };
+            self.error(Code::MountOption, entry.option(*option), message).hint(hint);
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use orlop_cgroups::{CpusetStats, IoStats, Pressure, Stall, Stats, Usage};
+use orlop_cgroups::{Counter, CpusetStats, IoStats, Pressure, Stall, Stats, Usage};
 use serde::Serialize;
 
 use super::interfaces::Interface;
@@ -113,6 +113,10 @@ struct Memory {
     #[serde(skip_serializing_if = "is_default")]
     swap: Entry,
     #[serde(skip_serializing_if = "is_default")]
+    kernel: Option<Entry>,
+    #[serde(rename = "kernelTCP", skip_serializing_if = "is_default")]
+    tcp: Option<Entry>,
+    #[serde(skip_serializing_if = "is_default")]
     raw: BTreeMap<String, u64>,
     #[serde(skip_serializing_if = "is_default")]
     psi: Option<Psi>,
@@ -120,7 +124,7 @@ struct Memory {
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 struct Entry {
-    /// [`u64::MAX`] is no limit.
+    /// [`MemoryStats::no_limit`](orlop_cgroups::MemoryStats::no_limit) is none.
     limit: u64,
     usage: u64,
     #[serde(skip_serializing_if = "is_default")]
@@ -224,23 +228,31 @@ fn cpuset(stats: CpusetStats) -> Cpuset {
 fn memory(stats: Option<orlop_cgroups::MemoryStats>) -> Memory {
     let Some(stats) = stats else { return Memory::default() };
     let memory = stats.memory;
-    let both = |a: Option<u64>, b: Option<u64>| a.zip(b).map_or(u64::MAX, |(a, b)| a.saturating_add(b));
-    let swap = stats.swap.map(|swap| Entry {
-        limit: both(memory.limit, swap.limit),
-        usage: memory.current + swap.current,
-        ..Entry::default()
-    });
+    let no_limit = stats.no_limit();
+    let entry = |usage: Usage, failcnt| Entry {
+        limit: usage.limit.unwrap_or(no_limit),
+        usage: usage.current,
+        max: usage.peak.unwrap_or_default(),
+        failcnt,
+    };
+    let counter = |counter: Counter| entry(counter.usage, counter.refused);
+    let both = |swap: Usage| Usage {
+        limit: memory.limit.zip(swap.limit).map(|(memory, swap)| memory.saturating_add(swap)),
+        current: memory.current + swap.current,
+        peak: None,
+    };
+    let swap = match &stats.v1 {
+        Some(v1) => Some(counter(v1.both)),
+        None => stats.swap.map(|swap| entry(both(swap), 0)),
+    };
     // Version 2 calls the page cache `file`, version 1 `cache`.
     let cache = stats.stat.get("file").or_else(|| stats.stat.get("cache"));
     Memory {
         cache: cache.copied().unwrap_or_default(),
-        usage: Entry {
-            limit: memory.limit.unwrap_or(u64::MAX),
-            usage: memory.current,
-            max: memory.peak.unwrap_or_default(),
-            failcnt: stats.events.max,
-        },
+        usage: entry(memory, stats.events.max),
         swap: swap.unwrap_or_default(),
+        kernel: stats.v1.map(|v1| counter(v1.kernel)),
+        tcp: stats.v1.map(|v1| counter(v1.tcp)),
         raw: stats.stat,
         psi: None,
     }
@@ -288,7 +300,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use orlop_cgroups::{HugetlbStats, MemoryStats};
+    use orlop_cgroups::{HugetlbStats, MemoryStats, MemoryV1};
     use serde_json::{Value, json};
 
     fn told(stats: Stats) -> Value {
@@ -328,6 +340,22 @@ mod tests {
         );
         let unlimited = MemoryStats { swap: Some(usage(5, None)), ..memory };
         assert_eq!(told_of(unlimited)["swap"]["limit"], u64::MAX);
+    }
+
+    #[test]
+    fn version_1_counts_the_kernels_memory_and_has_a_number_for_no_limit() {
+        let usage = |current, limit| Usage { current, limit, peak: Some(current + 1) };
+        let v1 = MemoryV1 {
+            both: Counter { usage: usage(15, Some(150)), refused: 2 },
+            kernel: Counter { usage: usage(3, None), refused: 0 },
+            ..MemoryV1::default()
+        };
+        let memory = MemoryStats { memory: usage(10, Some(100)), v1: Some(v1), ..MemoryStats::default() };
+        let told = told(Stats { memory: Some(memory), ..Stats::default() });
+        assert_eq!(told["memory"]["swap"], json!({ "limit": 150, "usage": 15, "max": 16, "failcnt": 2 }));
+        let kernel = json!({ "limit": 9_223_372_036_854_771_712_u64, "usage": 3, "max": 4, "failcnt": 0 });
+        assert_eq!(told["memory"]["kernel"], kernel);
+        assert_eq!(told["memory"]["kernelTCP"]["usage"], 0);
     }
 
     #[test]

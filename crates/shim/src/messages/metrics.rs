@@ -65,7 +65,8 @@ messages! {
         21 total_mapped_file: u64, 22 total_dirty: u64, 23 total_writeback: u64, 24 total_pg_pg_in: u64,
         25 total_pg_pg_out: u64, 26 total_pg_fault: u64, 27 total_pg_maj_fault: u64, 28 total_inactive_anon: u64,
         29 total_active_anon: u64, 30 total_inactive_file: u64, 31 total_active_file: u64, 32 total_unevictable: u64,
-        33 usage: Option<MemoryEntry>, 34 swap: Option<MemoryEntry>,
+        33 usage: Option<MemoryEntry>, 34 swap: Option<MemoryEntry>, 35 kernel: Option<MemoryEntry>,
+        36 kernel_tcp: Option<MemoryEntry>,
     }
     /// A usage with its limit.
     MemoryEntry { 1 limit: u64, 2 usage: u64, 3 max: u64, 4 failcnt: u64 }

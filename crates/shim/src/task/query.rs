@@ -62,7 +62,7 @@ impl Server {
         let none = || Failure::new(Code::NotFound, format!("container {id:?} has no cgroup of its own"));
         let cgroup = task.cgroup.as_ref().ok_or_else(none)?;
         let stats = cgroup.stats().map_err(|e| Failure::new(Code::Unknown, e.to_string()))?;
-        let version_1 = !cgroup.location().v1.is_empty();
+        let version_1 = cgroup.location().has_v1_controllers();
         done(&StatsResponse { stats: Some(metrics::of(&stats, version_1)) }).map(Some)
     }
 
