@@ -159,12 +159,13 @@ fn a_pod_is_namespaces_without_a_process() {
     assert_eq!(platform.platform.unwrap().os, "linux");
 
     let kinds = ["network", "ipc", "uts"];
-    let script = "hostname; readlink /proc/self/ns/ipc; readlink /proc/self/ns/net; echo $$";
+    let script = "hostname; readlink /proc/self/ns/ipc; readlink /proc/self/ns/net; echo $$; \
+                  cat /proc/sys/net/ipv4/ip_unprivileged_port_start";
     for _ in 0..2 {
         let mut member = pod.member(script, pid, &kinds);
         member.start();
-        let lines: Vec<_> = (0..4).map(|_| member.stdout.line()).collect();
-        assert_eq!(lines, ["mypod", &namespace(pid, "ipc"), &namespace(pid, "net"), "1"]);
+        let lines: Vec<_> = (0..5).map(|_| member.stdout.line()).collect();
+        assert_eq!(lines, ["mypod", &namespace(pid, "ipc"), &namespace(pid, "net"), "1", "0"]);
         assert_eq!(member.end(), 0);
     }
     // containerd asks for this after each container: the pod stays.
@@ -228,17 +229,20 @@ fn the_containers_of_a_pod_share_files() {
 #[test]
 fn containers_that_see_each_others_processes_have_a_first_process() {
     let mut pod = Pod::new();
-    let sysctls = BTreeMap::from([("kernel.shm_rmid_forced".to_owned(), "1".to_owned())]);
+    let asked = [("kernel.shm_rmid_forced", "1"), ("net.ipv4.ip_unprivileged_port_start", "99")];
+    let sysctls = BTreeMap::from(asked.map(|(name, value)| (name.to_owned(), value.to_owned())));
     let pid = pod.up(SHARED, LinuxPod { sysctls, ..LinuxPod::default() });
     assert_eq!(field(pid, "NSpid").split_whitespace().last(), Some("1"));
     assert_eq!(namespace(pid, "net"), namespace(pod.network.pid() as u32, "net"));
     // An orphan of the container's is the first process's, which has none that has ended.
-    let script = "(sleep 1000 & echo $!); cat /proc/sys/kernel/shm_rmid_forced; hostname; echo $$";
+    let script = "(sleep 1000 & echo $!); cd /proc/sys; cat kernel/shm_rmid_forced; hostname; echo $$; \
+                  cat net/ipv4/ip_unprivileged_port_start net/ipv4/ping_group_range";
     let mut member = pod.member(script, pid, &["network", "ipc", "uts", "pid"]);
     member.start();
-    let lines: Vec<_> = (0..4).map(|_| member.stdout.line()).collect();
+    let lines: Vec<_> = (0..6).map(|_| member.stdout.line()).collect();
     assert_eq!(&lines[1..3], ["1", "mypod"]);
     assert_ne!(lines[3], "1");
+    assert_eq!(&lines[4..], ["99", "0\t2147483647"]);
     assert_eq!(member.end(), 0);
     let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
     assert_eq!(children.trim(), "", "the container's last process was killed with it, and is not a zombie");

@@ -76,6 +76,8 @@ fn config(id: &ContainerId, root: &Path, options: &TaskOptions, wanted: &Wanted)
     let own = [(wanted.shares_pids, "pid"), (wanted.own_ipc, "ipc"), (wanted.own_uts, "uts")];
     namespaces.extend(own.iter().filter(|(own, _)| *own).map(|(_, kind)| json!({ "type": kind })));
     namespaces.extend(wanted.network.iter().map(|path| json!({ "type": "network", "path": path })));
+    let mut sysctls = wanted.sysctls.clone();
+    sysctls.extend(wanted.usual_sysctls().map(|(name, value)| (name.to_owned(), value.to_owned())));
     let mut config = json!({
         "ociVersion": "1.0.2",
         "process": {
@@ -84,7 +86,7 @@ fn config(id: &ContainerId, root: &Path, options: &TaskOptions, wanted: &Wanted)
         "root": { "path": root, "readonly": true },
         "linux": {
             "namespaces": namespaces,
-            "sysctl": wanted.sysctls,
+            "sysctl": sysctls,
             "resources": { "devices": [{ "allow": false, "access": "rwm" }] },
         },
     });

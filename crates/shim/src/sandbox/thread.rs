@@ -57,6 +57,13 @@ fn enter(wanted: &Wanted) -> Result<()> {
         let file = File::open(path).map_err(failed(doing()))?;
         setns(Fd::of(&file), libc::CLONE_NEWNET).map_err(failed(doing()))?;
     }
+    for (name, value) in wanted.usual_sysctls() {
+        // The file is that of the network namespace that this thread is in.
+        let path = format!("/proc/sys/{}", name.replace('.', "/"));
+        if let Err(e) = std::fs::write(&path, value) {
+            tracing::warn!("the pod has not the usual {name}: write {path}: {e}");
+        }
+    }
     let kinds = [(wanted.own_ipc, libc::CLONE_NEWIPC), (wanted.own_uts, libc::CLONE_NEWUTS)];
     let kinds = kinds.into_iter().filter_map(|(own, kind)| own.then_some(kind)).fold(0, |all, one| all | one);
     unshare(kinds).map_err(failed("make the pod's namespaces"))?;

@@ -16,6 +16,11 @@ const POD: i32 = 0;
 const CONTAINER: i32 = 1;
 const NODE: i32 = 2;
 
+/// What containerd's own pods have unless its configuration says something else (`enable_unprivileged_ports` and
+/// `enable_unprivileged_icmp`): who is not root may listen at every port, and ping.
+const USUAL: [(&str, &str); 2] =
+    [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")];
+
 /// A pod. What is not its own is the host's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Wanted {
@@ -77,6 +82,12 @@ impl Wanted {
             cgroup_parent: linux.cgroup_parent,
             ..self
         })
+    }
+
+    /// Kernel parameters of the pod's network that nobody has asked for, and that are usual.
+    pub(super) fn usual_sysctls(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let own = self.network.is_some() && self.names.is_some();
+        USUAL.into_iter().filter(move |(name, _)| own && !self.sysctls.contains_key(*name))
     }
 
     /// Whether a process has to be there: somebody has to be the first of a PID namespace. It sets kernel parameters too, as
