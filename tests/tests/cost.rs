@@ -2,7 +2,7 @@
 use std::fs;
 use std::path::Path;
 
-use orlop_tests::{Container, need, runtime};
+use orlop_tests::{Container, Invocation, need, runtime};
 
 /// Runs what follows where there is version 2 of cgroups only: what a hybrid host has besides costs more.
 const VIEW: &str =
@@ -15,7 +15,7 @@ fn calls(container: &Container, arguments: &[&str], whole: bool) -> usize {
     let mut wrapper = vec!["unshare", "--mount", "--propagation", "private", "sh", "-c", VIEW, "sh"];
     wrapper.extend(["strace", "-q", "-e", "signal=none", "-o", &report_text]);
     wrapper.extend(whole.then_some("-f"));
-    let command = arguments.iter().fold(container.runtime(), |command, argument| command.arg(argument));
+    let command = arguments.iter().fold(container.runtime(), Invocation::arg);
     command.within(&wrapper).output().ok();
     count(&report)
 }

@@ -219,14 +219,6 @@ impl Runtime {
         Ok(Made { child, console, state, relay })
     }
 
-    /// A new container, or one whose supervisor starts it again.
-    fn draft(&self, order: &Order<'_>) -> Result<Draft> {
-        Ok(match order.supervised {
-            None => Draft::new(self.store.claim(order.id)?),
-            Some(_) => Draft::again(self.store.find(order.id)?),
-        })
-    }
-
     pub(crate) fn first_state(
         &self,
         order: &Order<'_>,
