@@ -3,6 +3,7 @@
 use std::fs;
 use std::process::Command;
 
+use orlop_tests::cgroup::{self, Version};
 use orlop_tests::container::printed;
 use orlop_tests::spec::{HOST_ID, add_user_namespace};
 use orlop_tests::{Container, Output, need, runtime};
@@ -22,6 +23,13 @@ fn exec_process(container: &Container, script: &str, members: &[(&str, Value)]) 
     container.command("exec", &["--process", &file.to_string_lossy()]).output()
 }
 
+/// In version 1 a cgroup has no real time unless some is given to it.
+fn real_time() -> Option<(&'static str, Value)> {
+    let (version, cpu) = cgroup::controller("cpu")?;
+    let rationed = version == Version::V1 && cpu.mount.join("cpu.rt_runtime_us").exists();
+    rationed.then(|| ("/linux/resources/cpu/realtimeRuntime", json!(1000)))
+}
+
 #[test]
 fn the_scheduling_policy_is_that_of_the_config() {
     for (scheduler, expected) in [
@@ -34,15 +42,27 @@ fn the_scheduling_policy_is_that_of_the_config() {
     ] {
         // With exec: awk itself is the container's first process.
         let script = format!("exec {SCHEDULING}");
-        assert_eq!(printed(&script, &[("/process/scheduler", scheduler.clone())]), expected, "{scheduler}");
+        let mut members = vec![("/process/scheduler", scheduler.clone())];
+        members.extend(real_time());
+        assert_eq!(printed(&script, &members), expected, "{scheduler}");
     }
 }
 
 #[test]
 fn a_policy_with_reset_on_fork_ends_with_the_first_child() {
     let scheduler = json!({"policy": "SCHED_FIFO", "priority": 3, "flags": ["SCHED_FLAG_RESET_ON_FORK"]});
-    let out = printed(&format!("{SCHEDULING} & wait"), &[("/process/scheduler", scheduler)]);
-    assert_eq!(out, "0 0 0\n");
+    let mut members = vec![("/process/scheduler", scheduler)];
+    members.extend(real_time());
+    assert_eq!(printed(&format!("{SCHEDULING} & wait"), &members), "0 0 0\n");
+}
+
+#[test]
+fn without_real_time_for_its_cgroup_a_real_time_policy_is_refused_by_name() {
+    need!(real_time().is_some(), "no cgroup of version 1 rations real time here");
+    let mut container = Container::sh("echo ran");
+    container.set("/process/scheduler", json!({"policy": "SCHED_FIFO", "priority": 1}));
+    let out = container.run().fails_with(if runtime::is_orlop() { "/process/scheduler" } else { "" });
+    assert!(!out.stdout.contains("ran"), "{out}");
 }
 
 #[test]
@@ -52,6 +72,9 @@ fn a_user_namespace_does_not_keep_the_host_from_raising_priorities() {
     container
         .set("/process/scheduler", json!({"policy": "SCHED_RR", "priority": 5}))
         .set("/process/ioPriority", json!({"class": "IOPRIO_CLASS_RT", "priority": 2}));
+    if let Some((pointer, time)) = real_time() {
+        container.set(pointer, time);
+    }
     let out = container.run();
     need!(runtime::is_orlop() || out.code == 0, "this runtime sets priorities from within the namespace");
     assert_eq!(out.ok().stdout, "2 0 5\n");

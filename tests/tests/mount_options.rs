@@ -81,9 +81,12 @@ const BOUND: &[(Source, &[&str], &str, &str)] = &[
     ),
     (Plain, &["noatime"], "rw,noatime", "rw,relatime"),
     (Plain, &["strictatime"], "rw", "rw,relatime"),
-    (Restricted, &["rw", "suid", "dev", "exec", "diratime", "symfollow"], "rw,noatime", RESTRICTIONS),
-    (Restricted, &["relatime", "ro"], "ro,nodiratime,relatime", RESTRICTIONS),
-    (Restricted, &["atime", "ro"], "ro,nodiratime,relatime", RESTRICTIONS),
+    (Restricted, &["rw", "suid", "dev", "exec", "symfollow"], "rw,noatime,nodiratime", RESTRICTIONS),
+    // Access times are all set anew or all kept: mount(2) cannot tell that one is unwanted from silence.
+    (Restricted, &["diratime", "ro"], "ro,noatime,nodiratime", RESTRICTIONS),
+    (Restricted, &["atime", "ro"], "ro,noatime,nodiratime", RESTRICTIONS),
+    (Restricted, &["relatime", "ro"], "ro,relatime", RESTRICTIONS),
+    (Restricted, &["nodiratime", "ro"], "ro,nodiratime,relatime", RESTRICTIONS),
     // What is asked for the whole tree holds for its top too.
     (Plain, &["rw", "rro"], "ro,relatime", "ro,relatime"),
     (Plain, &["ro", "rro"], "ro,relatime", "ro,relatime"),

@@ -141,10 +141,6 @@ fn a_refused_limit_changes_nothing_and_names_its_place() {
     }
     update(&container, &["-r", "/no/such/file"]).fails_with("/no/such/file");
     update(&container, &["-r", "-", "--memory", "64m"]).fails_with("cannot be used with");
-    for schema in ["l3-cache-schema", "mem-bw-schema"] {
-        update(&container, &[&format!("--{schema}"), "L3:0=ff"])
-            .fails_with(&format!("update --{schema} is not supported yet"));
-    }
     assert_eq!(memory(&container), before);
     assert_eq!(container.status(), "running");
 }

@@ -240,7 +240,8 @@ fn hint(step: &Step<'_>, call: u16, errno: i32) -> Option<&'static str> {
 pub(super) const fn scheduler_hint(errno: i32) -> Option<&'static str> {
     Some(match errno {
         libc::EPERM => {
-            "real-time policies and negative nice values need CAP_SYS_NICE, deadlines also every CPU"
+            "real-time policies and negative nice values need CAP_SYS_NICE, deadlines also every CPU; in a cgroup of version \
+            1, real-time policies need linux.resources.cpu.realtimeRuntime"
         }
         libc::EBUSY => "the processes with SCHED_DEADLINE ask for more time than the CPUs have",
         libc::EOPNOTSUPP => "the utilisation can be clamped only by a kernel with CONFIG_UCLAMP_TASK",
