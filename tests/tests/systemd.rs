@@ -268,7 +268,7 @@ fn a_unit_that_is_there_already_is_left_alone() {
     first.up();
     let (mut second, _) = scoped(Container::lasting());
     second.set("/linux/cgroupsPath", format!(":orlop:{}", first.id));
-    let out = second.with_bundle::<&str>("create", &[]).output().fails_with("UnitExists");
+    let out = second.with_bundle::<&str>("create", &[]).output().fails_with("cgroup is not empty");
     assert!(out.stderr.contains(&unit), "{out}");
     second.assert_no_leaks();
     assert_eq!((first.status().as_str(), show(&unit, "ActiveState").as_str()), ("running", "active"));

@@ -73,7 +73,7 @@ impl Draft {
     ///
     /// [`Error::Systemd`](crate::Error::Systemd), [`Error::Cgroup`](crate::Error::Cgroup).
     pub(crate) fn start_scope(&self, scope: &Scope<'_>, layout: &Layout, pid: i32) -> Result<()> {
-        scope.start(pid)?;
+        scope.start(pid, layout)?;
         self.unit.get_or_init(|| scope.unit());
         let cgroup = scope.adopt(pid, layout)?;
         self.cgroup.get_or_init(|| cgroup);

@@ -72,8 +72,10 @@ impl<'a> Scope<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Systemd`].
-    pub(crate) fn start(&self, pid: i32) -> Result<()> {
+    /// [`Error::Systemd`]; [`Error::Cgroup`] if somebody uses its cgroup.
+    pub(crate) fn start(&self, pid: i32, layout: &Layout) -> Result<()> {
+        // systemd would say no more than that it has such a unit.
+        Cgroup::check_unused(layout, &self.plan.path)?;
         let mut manager = self.manager.borrow_mut();
         let properties = self.properties(pid, manager.version());
         Ok(manager.start(&self.asked.name.unit, &properties)?)

@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use super::events::Events;
 use super::undo::Undo;
-use super::{Cgroup, V1, freeze, procs};
+use super::{Cgroup, V1, freeze, procs, tree};
 use crate::controller::{Controller, Controllers};
 use crate::dir::Dir;
 use crate::error::{Error, Result};
@@ -40,6 +40,18 @@ impl Cgroup {
         }
         cgroup.created = undo.keep();
         Ok(cgroup)
+    }
+
+    /// Makes sure that a cgroup which somebody else is to make is not there and in use already. In version 2 only.
+    ///
+    /// # Errors
+    /// [`Error::NotEmpty`], [`Error::Frozen`].
+    pub fn check_unused(layout: &Layout, path: &CgroupPath) -> Result<()> {
+        match Dir::open(&path.locate(layout)?.v2.path()) {
+            Ok(dir) => check_usable(&dir),
+            Err(e) if tree::is_gone(&e) => Ok(()),
+            Err(e) => Err(e),
+        }
     }
 
     /// Enables controllers of version 2 in the parents of an existing cgroup.
