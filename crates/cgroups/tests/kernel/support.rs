@@ -103,10 +103,14 @@ pub(crate) fn spawn(cgroup: &Cgroup, script: &str) -> Child {
     command.spawn().unwrap()
 }
 
-/// Starts a process that sleeps, and waits until it is in the cgroup.
+/// Starts a process that sleeps, and waits until it is in the cgroup: in every hierarchy, as it only sleeps then.
 pub(crate) fn sleeper(cgroup: &Cgroup) -> Child {
     let child = spawn(cgroup, "exec sleep 1000");
-    until("the process is in the cgroup", || cgroup.procs().unwrap().contains(&(child.id() as i32)));
+    let name = format!("/proc/{}/comm", child.id());
+    until("the process is in the cgroup", || {
+        let sleeps = fs::read_to_string(&name).is_ok_and(|name| name == "sleep\n");
+        sleeps && cgroup.procs().unwrap().contains(&(child.id() as i32))
+    });
     child
 }
 
