@@ -78,6 +78,17 @@ impl Compiler<'_> {
             None if is_mounted_on => Source::Path(bytes(path).into()),
             None => self.source(path, recursive, &asks),
         };
+        self.bind_source(entry, source, target, recursive);
+    }
+
+    /// Mounts a source, with the entry's attributes.
+    pub(super) fn bind_source(
+        &mut self,
+        entry: &Entry<'_>,
+        source: Source<'_>,
+        target: &str,
+        recursive: bool,
+    ) {
         // The kernel locks attributes of mounts that come from a more privileged mount namespace.
         let may_be_locked = self.in_user_namespace() || !self.host.privileged;
         let (set, mut clear) = entry.options.bind_attributes(may_be_locked);

@@ -1,8 +1,10 @@
 //! The cgroup tree inside the container.
 
 use super::{Compiler, Entry};
+use crate::compiler::bytes;
 use crate::{CgroupRights, Code};
 use orlop_program::Step;
+use orlop_program::source::Source;
 use orlop_spec::NamespaceKind;
 
 impl Compiler<'_> {
@@ -45,13 +47,10 @@ impl Compiler<'_> {
                 .hint("add {\"type\": \"cgroup\"} to linux.namespaces");
             return;
         }
-        // A source that the host side takes hold of has to be there before the process is.
-        if by_systemd && self.host.privileged && self.in_user_namespace() {
-            let message =
-                "a cgroup that systemd makes cannot be bound into a container with a user namespace";
-            self.error(Code::MountCgroup, entry.field("/mounts/{}/type"), message)
-                .hint("add {\"type\": \"cgroup\"} to linux.namespaces");
-            return;
+        // Systemd makes it for a process that is there already: too late for a source that the host side takes hold of.
+        if by_systemd {
+            let source = Source::Path(bytes(&directory).into());
+            return self.bind_source(entry, source, &entry.target, false);
         }
         self.bind_path(entry, &directory, &entry.target, false);
     }
