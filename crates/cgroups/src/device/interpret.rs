@@ -2,7 +2,10 @@
 
 use orlop_sys::bpf::Insn;
 
-use super::program::{AND, EXIT, JUMP, JUMP_IF_BITS, JUMP_IF_NOT, LOAD_WORD, MOVE, SHIFT_RIGHT};
+use super::program::{
+    AND, EXIT, JUMP, JUMP_IF, JUMP_IF_BITS, JUMP_IF_NOT, LOAD_WORD, MOVE, MOVE_REGISTER, OR, SHIFT_LEFT,
+    SHIFT_RIGHT,
+};
 
 /// Runs a program on a context; `access` has the bits of `BPF_DEVCG_ACC_*`.
 pub(super) fn run(program: &[Insn], kind: u32, access: u32, major: u32, minor: u32) -> bool {
@@ -19,9 +22,13 @@ pub(super) fn run(program: &[Insn], kind: u32, access: u32, major: u32, minor: u
                 registers[dst] = context[usize::try_from(insn.offset()).unwrap() / 4];
             }
             AND => registers[dst] &= imm,
+            OR => registers[dst] |= registers[usize::from(insn.src())],
+            SHIFT_LEFT => registers[dst] <<= imm,
             SHIFT_RIGHT => registers[dst] >>= imm,
             MOVE => registers[dst] = imm,
+            MOVE_REGISTER => registers[dst] = registers[usize::from(insn.src())],
             JUMP => jump = true,
+            JUMP_IF => jump = registers[dst] == imm,
             JUMP_IF_NOT => jump = registers[dst] != imm,
             JUMP_IF_BITS => jump = registers[dst] & imm != 0,
             EXIT => return registers[0] == 1,

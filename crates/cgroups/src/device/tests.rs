@@ -71,6 +71,41 @@ fn the_usual_list_of_an_engine() {
 }
 
 #[test]
+fn devices_share_the_tests_of_their_kind_and_access() {
+    // Nine to load, two for mknod of whatever there is, one of the kind, five devices, two verdicts of two each.
+    assert_eq!(compile(DOCKER).instructions().len(), 9 + 2 + 1 + 5 + 4);
+}
+
+#[test]
+fn a_device_of_both_kinds_and_all_devices_of_one() {
+    let program =
+        compile(&["allow c 7:1 rwm", "allow b 7:1 rwm", "allow b 9:* r", "allow b *:* r", "allow c *:3 w"]);
+    for (access, want) in [
+        ("c 7:1 rwm", true),
+        ("b 7:1 w", true),
+        ("b 200:4000 r", true),
+        ("b 9:1 r", true),
+        ("b 9:1 rw", false),
+        ("c 9:1 r", false),
+        ("c 9:3 w", true),
+        ("b 9:3 w", false),
+    ] {
+        assert_eq!(allows(&program, access), want, "{access}");
+    }
+    let program = compile(&["allow c *:* rwm", "allow b *:* rwm", "allow c 1:3 r"]);
+    assert!(allows(&program, "b 8:0 rwm") && program.instructions().len() == 2);
+}
+
+#[test]
+fn numbers_that_no_device_has_match_none() {
+    // Put together as the kernel does it, 1:1048579 would be 2:3, and 4097:0 would be 1:0.
+    let program = compile(&["allow c 1:1048579 rwm", "allow c 4097:0 rwm", "allow c 1048577:* rwm"]);
+    for access in ["c 2:3 r", "c 1:0 r", "c 1:3 r"] {
+        assert!(!allows(&program, access), "{access}");
+    }
+}
+
+#[test]
 fn an_empty_list_denies_everything() {
     let program = compile(&[]);
     assert!(!allows(&program, "c 1:3 r") && !program.allows_all());

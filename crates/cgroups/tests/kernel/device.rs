@@ -51,3 +51,24 @@ fn the_kernel_takes_a_long_list() {
     let cgroup = sandbox.create("c", &sandbox.plan(&json));
     assert!(!run(&cgroup, "exec 3</dev/zero").0);
 }
+
+/// The verifier refuses instructions that nothing leads to, so what ends a program early shows here.
+#[test]
+fn the_kernel_takes_programs_of_every_shape() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let cgroup = sandbox.create("c", &sandbox.free());
+    let lists = [
+        r#"{"allow":false,"access":"rwm"}"#,
+        r#"{"allow":true,"type":"c","access":"m"}"#,
+        r#"{"allow":true,"type":"c","access":"m"},{"allow":true,"type":"b","access":"m"}"#,
+        r#"{"allow":true,"type":"c","access":"rwm"},{"allow":true,"type":"b","access":"rwm"}"#,
+        r#"{"allow":true,"type":"c","access":"r"},{"allow":true,"type":"b","major":8,"access":"r"},{"allow":true,"type":"b","minor":8,"access":"w"}"#,
+        r#"{"allow":true,"access":"rwm"},{"allow":false,"type":"c","access":"w"},{"allow":false,"type":"b","access":"w"}"#,
+        r#"{"allow":true,"access":"rwm"},{"allow":false,"type":"c","access":"rwm"},{"allow":false,"type":"b","access":"rwm"}"#,
+        r#"{"allow":true,"type":"c","major":5000,"access":"rwm"}"#,
+    ];
+    for list in lists {
+        let plan = sandbox.plan(&format!(r#"{{"devices":[{list}]}}"#));
+        cgroup.set_devices(&plan.devices).unwrap_or_else(|e| panic!("{list}: {e}"));
+    }
+}
