@@ -16,7 +16,7 @@ use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::host_mounts::HostMounts;
 use crate::id::ContainerId;
-use crate::launch::{self, Home, Request, Words};
+use crate::launch::{self, Home, NewNetwork, Request, Words};
 use crate::liveness::Process;
 use crate::notify::{self, Relay};
 use crate::options::{CreateOptions, RunOptions};
@@ -135,12 +135,13 @@ impl Runtime {
                 "--init: LISTEN_FDS are for the first process, which would not be the program",
             ));
         }
+        let network = NewNetwork::begin(&order.bundle.config.spec);
         let mut host = self.facts(&order.bundle.config.spec, None)?;
         if order.options.no_pivot {
             host.kernel_views = facts::kernel_views()?;
         }
         let privileged = host.privileged;
-        let made = self.make_on(host, order);
+        let made = self.make_on(host, order, network);
         if order.has_new(&NamespaceKind::User) {
             made.map_err(|e| userns::blame(e, privileged))
         } else {
@@ -156,7 +157,7 @@ impl Runtime {
         }
     }
 
-    fn make_on(&self, mut host: Host, order: &Order<'_>) -> Result<Made> {
+    fn make_on(&self, mut host: Host, order: &Order<'_>, network: Option<NewNetwork>) -> Result<Made> {
         let layout = self.layout()?;
         let console = order.options.console_socket.as_deref();
         let console = console.map(console::connect_console_socket).transpose()?;
@@ -196,6 +197,7 @@ impl Runtime {
             rdt: draft.rdt(),
             start,
             join: None,
+            network: network.and_then(NewNetwork::take),
             pass: Vec::new(),
             stdio: order.held,
             privileged: host.privileged,
@@ -208,10 +210,7 @@ impl Runtime {
         }
         draft.dir().write_state(&state)?;
         pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pidfd()))?;
-        if order.owes_record() && !compiled.launch.waits_for_host() && !order.has_terminal() {
-            // Init asks for this word much later; by then it has been there for long.
-            session.proceed()?;
-        }
+        order.let_run(&session, &compiled)?;
         let console =
             order.converse(&mut session, (&compiled, &host), &mut state, &draft, console.as_ref())?;
         let child = session.release()?;

@@ -126,6 +126,7 @@ impl Runtime {
                 rdt: container.saved.rdt.as_ref(),
                 start: None,
                 join: Some((&init, kinds)),
+                network: None,
                 pass: join::root(&config.spec, &container.saved)?,
                 stdio: to.held,
                 privileged: host.privileged,

@@ -103,6 +103,7 @@ pub(crate) fn hook_spawner<'a>(
             rdt: None,
             start: None,
             join: Some((&init, namespaces(inside.spec))),
+            network: None,
             pass,
             stdio: None,
             privileged: false,

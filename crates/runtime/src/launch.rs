@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `launch/fill.rs` | what the program needs opened |
+//! | `launch/network.rs` | the new network namespace, made while all else is prepared |
 //! | `launch/session.rs` | the conversation with init ([`orlop_program::message`] has its diagram) |
 //! | `launch/affinity.rs` | the CPUs that we run on meanwhile |
 //! | `launch/blame.rs` | a failing step, in words |
@@ -10,6 +11,7 @@
 mod affinity;
 mod blame;
 mod fill;
+mod network;
 mod session;
 
 use std::ffi::CString;
@@ -31,6 +33,7 @@ use fill::Filler;
 
 pub(crate) use blame::Words;
 pub(crate) use fill::map_ids;
+pub(crate) use network::NewNetwork;
 pub(crate) use session::{Event, Session, hear, say_the_word};
 
 /// What to launch, besides the program.
@@ -45,6 +48,8 @@ pub(crate) struct Request<'a> {
     pub(crate) start: Option<OwnedFd>,
     /// The process whose namespaces to join, and which (`CLONE_NEW…`).
     pub(crate) join: Option<(&'a OwnedFd, i32)>,
+    /// The new network namespace, if it was made ahead: it is joined then.
+    pub(crate) network: Option<OwnedFd>,
     /// Descriptors to pass on, besides those that the program names.
     pub(crate) pass: Vec<(Slot, OwnedFd)>,
     /// What becomes its standard input, output and error, instead of ours.
@@ -108,18 +113,18 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         .doing(|| "make the container's init in memory".to_owned())
         .map_err(|e| e.with_hint("the sysctl vm.memfd_noexec must be less than 2"))?;
     let namespaces = launch.joins.iter().map(open_namespace).collect::<Result<Vec<_>>>()?;
-    let mut joins: Vec<spawn::Join> = namespaces
-        .iter()
-        .zip(&launch.joins)
-        .map(|(fd, join)| spawn::Join { fd: Fd::of(fd), kinds: join.flag })
-        .collect();
-    joins.extend(request.join.map(|(pidfd, kinds)| spawn::Join { fd: Fd::of(pidfd), kinds }));
+    let new_network = request.network.as_ref();
+    let ahead = new_network.map(|fd| spawn::Join { fd: Fd::of(fd), kinds: libc::CLONE_NEWNET });
+    let living = request.join.map(|(pidfd, kinds)| spawn::Join { fd: Fd::of(pidfd), kinds });
+    let named = namespaces.iter().zip(&launch.joins);
+    let named = named.map(|(fd, join)| spawn::Join { fd: Fd::of(fd), kinds: join.flag });
+    let joins: Vec<_> = named.chain(living).chain(ahead).collect();
 
     let number = CString::new(image.fd().raw().to_string()).unwrap_or_default();
     let mut keep: Vec<Fd> = slots.iter().map(|(_, fd)| Fd::of(fd)).collect();
     keep.push(image.fd());
     let spawn = Spawn {
-        namespaces: launch.namespaces,
+        namespaces: launch.namespaces & !new_network.map_or(0, |_| libc::CLONE_NEWNET as u64),
         joins: &joins,
         cgroup: request.home.directory(),
         become_root: launch.become_root,
@@ -133,7 +138,7 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         home: &request.home,
         rdt: request.rdt,
         privileged: request.privileged,
-        network: network(&launch.joins, &namespaces),
+        network: new_network.or_else(|| network(&launch.joins, &namespaces)),
     };
     // Milestones have runc's names, for those who know its debug log.
     tracing::debug!(namespaces = launch.namespaces, joins = joins.len(), "nsexec container setup");

@@ -82,6 +82,7 @@ impl Container {
             rdt: None,
             start: None,
             join: Some((&init, join::namespaces(&config.spec))),
+            network: None,
             pass: join::root(&config.spec, &self.saved)?,
             stdio: None,
             privileged: host.privileged,

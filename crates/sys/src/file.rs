@@ -78,6 +78,15 @@ pub fn unlinkat(dir: Fd, path: &CStr, flags: i32) -> Result<()> {
     unsafe { call(libc::SYS_unlinkat, args) }.map(drop)
 }
 
+/// Lets two files change names: [renameat2(2)](https://man7.org/linux/man-pages/man2/renameat2.2.html) with
+/// `RENAME_EXCHANGE`. `EINVAL`: the file system does not know how.
+pub fn exchange(dir: Fd, one: &CStr, other: &CStr) -> Result<()> {
+    let dir = dir.raw() as usize;
+    let args = [dir, one.as_ptr() as usize, dir, other.as_ptr() as usize, libc::RENAME_EXCHANGE as usize];
+    // SAFETY: both paths outlive the call, which only reads them.
+    unsafe { call(libc::SYS_renameat2, args) }.map(drop)
+}
+
 /// [readlinkat(2)](https://man7.org/linux/man-pages/man2/readlinkat.2.html) into `buf`; how much of it was filled.
 pub fn readlinkat(dir: Fd, path: &CStr, buf: &mut [u8]) -> Result<usize> {
     let args = [dir.raw() as usize, path.as_ptr() as usize, buf.as_mut_ptr() as usize, buf.len()];

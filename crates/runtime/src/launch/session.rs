@@ -1,7 +1,9 @@
 //! The conversation with init, from the host's side.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use orlop_program::message::{MAX, Message, Point};
 use orlop_sys::spawn::Child;
 use orlop_sys::{Fd, process, socket, wait};
@@ -71,6 +73,22 @@ impl<'a> Session<'a> {
             (Ok(Message::Executing), _) => self.executed(),
             (Ok(Message::Failed(failed)), _) => Err(blame::failed(&failed, &self.words)),
             _ => Err(self.died()),
+        }
+    }
+
+    /// Waits until init has exec'ed or ended, where it wants no answer any more: one wait instead of one for each message.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub(crate) fn fall_silent(&self) -> Result<()> {
+        // No events but the one that is always reported.
+        let mut end = [PollFd::new(self.host.as_fd(), PollFlags::empty())];
+        loop {
+            match poll(&mut end, PollTimeout::NONE) {
+                Err(Errno::EINTR) => {}
+                done => return done.map(drop).doing(|| "listen to the container's init".to_owned()),
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! The state directory of one container.
 
-use std::ffi::OsStr;
+use std::ffi::{CStr, CString, OsStr};
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -13,6 +13,8 @@ use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat, renameat};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, mkdirat};
 use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
+use orlop_sys::Fd;
+use orlop_sys::file::exchange;
 
 use super::DIRECTORY;
 use crate::error::{Doing, Error, Result};
@@ -287,11 +289,25 @@ impl StateDir {
     pub(crate) fn write(&self, name: &str, text: &[u8]) -> Result<()> {
         let doing = || format!("write {}", self.path.join(name).display());
         // Another process writes under another name; what a killed one left behind goes with the directory.
-        let draft = format!(".{name}.{}", std::process::id());
+        let [draft, name] = [format!(".{name}.{}", std::process::id()), name.to_owned()]
+            .map(|name| CString::new(name).unwrap_or_default());
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = openat(&self.fd, draft.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR).doing(doing)?;
+        let fd = openat(&self.fd, draft.as_c_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR).doing(doing)?;
         std::fs::File::from(fd).write_all(text).doing(doing)?;
-        renameat(&self.fd, draft.as_str(), &self.fd, name).doing(doing)
+        self.replace(&draft, &name).doing(doing)
+    }
+
+    /// Gives a draft its name, whoever has it now.
+    ///
+    /// To rename over a file makes ext4 find blocks for the new one at once, and free them again soon after, to keep what is
+    /// in it over a crash of the machine, which no container survives. To change places with it does not.
+    fn replace(&self, draft: &CStr, name: &CStr) -> nix::Result<()> {
+        match exchange(Fd::of(&self.fd), draft, name) {
+            Ok(()) => unlinkat(&self.fd, draft, UnlinkatFlags::NoRemoveDir),
+            // There was none, or the file system does not know how.
+            Err(e) if e.is(libc::ENOENT) || e.is(libc::EINVAL) => renameat(&self.fd, draft, &self.fd, name),
+            Err(e) => Err(Errno::from_raw(e.errno())),
+        }
     }
 
     /// The content of a file, or `None` if there is none.
