@@ -21,6 +21,12 @@ pub fn unshare(kinds: i32) -> Result<()> {
     unsafe { call(libc::SYS_unshare, [kinds as usize]) }.map(drop)
 }
 
+/// The caller's process id: [getpid(2)](https://man7.org/linux/man-pages/man2/getpid.2.html).
+pub fn getpid() -> i32 {
+    // SAFETY: there is nothing to it.
+    unsafe { call(libc::SYS_getpid, []) }.unwrap_or_default() as i32
+}
+
 /// [pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html), Linux 5.3.
 pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
     // SAFETY: numbers only.

@@ -13,8 +13,9 @@
 //!     ◀─────────────────────────────────────────────────────────┤ execveat(machine)
 //! ```
 //!
-//! The joiner exists only where the kernel demands it: a PID namespace is joined by children, never by the caller, and
-//! a user namespace that is joined, or namespaces joined before a new user namespace, decide who owns what is new.
+//! The joiner exists only where the kernel demands it: a user namespace that is joined, or namespaces joined before a new
+//! user namespace, decide who owns what is new; and a PID namespace is entered by birth. A caller with the right to it
+//! lets its children be born there for a moment (`spawn/visit.rs`) and needs no joiner for that.
 //!
 //! A time namespace may only be joined by who shares its memory with nobody (`EUSERS`, time_namespaces(7)), so then there is
 //! a gate too.
@@ -28,6 +29,7 @@
 mod clone;
 mod holder;
 mod said;
+mod visit;
 
 use crate::raw::{Error, Result, call};
 use crate::{Fd, OwnedFd, cred, file, process, wait};
@@ -38,6 +40,7 @@ use core::ptr;
 use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 pub use holder::Holder;
 use said::{NO_JOIN, Said};
+use visit::Visit;
 
 /// A namespace to join: its descriptor (or a pidfd), and its kind or kinds (`CLONE_NEW…`).
 #[derive(Clone, Copy, Debug)]
@@ -181,7 +184,8 @@ impl Spawn<'_> {
         if self.argv.len() > MAX_ARGS {
             return Err(Error::of(libc::SYS_execveat, libc::E2BIG).into());
         }
-        let gate = if maps.is_some() || self.joins_time() { Some(Gate::new()?) } else { None };
+        let gate =
+            if maps.is_some() || self.joins_any(libc::CLONE_NEWTIME) { Some(Gate::new()?) } else { None };
         let mut argv = [ptr::null(); MAX_ARGS + 1];
         for (to, from) in argv.iter_mut().zip(self.argv) {
             *to = from.as_ptr().cast();
@@ -200,16 +204,15 @@ impl Spawn<'_> {
         self.launch(shared, &mut stack, &mut inner_stack, gate, maps)
     }
 
-    /// Whether the joins have to be made by a process of their own, before the child is made.
-    fn needs_joiner(&self) -> bool {
-        const BY_CHILDREN: i32 = libc::CLONE_NEWPID | libc::CLONE_NEWUSER;
+    /// Whether what is joined decides who owns what is new, so that joining comes first.
+    fn joins_first(&self) -> bool {
         let new_user = self.namespaces & libc::CLONE_NEWUSER as u64 != 0;
-        self.joins.iter().any(|j| j.kinds & BY_CHILDREN != 0) || (new_user && !self.joins.is_empty())
+        (new_user && !self.joins.is_empty()) || (self.namespaces != 0 && self.joins_any(libc::CLONE_NEWUSER))
     }
 
-    /// Whether a time namespace is joined.
-    fn joins_time(&self) -> bool {
-        self.joins.iter().any(|join| join.kinds & libc::CLONE_NEWTIME != 0)
+    /// Whether a namespace of one of these kinds is joined.
+    fn joins_any(&self, kinds: i32) -> bool {
+        self.joins.iter().any(|join| join.kinds & kinds != 0)
     }
 
     fn launch(
@@ -221,7 +224,9 @@ impl Spawn<'_> {
         maps: Option<Maps<'_>>,
     ) -> core::result::Result<Child, Failure> {
         let memory = if gate.is_some() { 0 } else { libc::CLONE_VM | libc::CLONE_VFORK };
-        let joiner = self.needs_joiner();
+        let joins_first = self.joins_first();
+        let visit = if joins_first { None } else { Visit::begin(self.joins) };
+        let joiner = joins_first || (visit.is_none() && self.joins_any(libc::CLONE_NEWPID));
         let common = memory as u64 | CLONE_CLEAR_SIGHAND;
         let mut outer =
             CloneArgs { flags: common, exit_signal: libc::SIGCHLD as u64, ..CloneArgs::default() };
@@ -247,7 +252,9 @@ impl Spawn<'_> {
         // SAFETY: `outer` describes a live stack; `entry` never returns and only makes system calls; `shared` and the
         // stacks outlive the children's use of this memory: either clone3 returns only after they have exec'ed or ended
         // (CLONE_VFORK), or they have a copy of it.
-        let pid = unsafe { clone3(&outer, entry, ptr::from_ref(&shared).cast()) }? as i32;
+        let made = unsafe { clone3(&outer, entry, ptr::from_ref(&shared).cast()) };
+        let back = visit.map_or(Ok(()), Visit::end);
+        let pid = made? as i32;
         let outer_fd = OwnedFd::made(pidfd as usize);
         let gate = gate.map(Gate::ours);
         let child = if joiner {
@@ -262,9 +269,10 @@ impl Spawn<'_> {
         } else {
             Child { pid, pidfd: outer_fd }
         };
-        let failure = match gate {
-            Some(gate) => open(&gate, maps.map_or(Ok(()), |maps| maps(child.pid))),
-            None => shared.said().failure(),
+        let failure = match (gate, back) {
+            (_, Err(e)) => Some(Failure::Call(e)),
+            (Some(gate), _) => open(&gate, maps.map_or(Ok(()), |maps| maps(child.pid))),
+            (None, _) => shared.said().failure(),
         };
         let Some(failure) = failure else { return Ok(child) };
         // It may be gone already, then this has no effect; either way it is waited for.
