@@ -82,6 +82,8 @@ pub(crate) enum Source {
     Sandbox,
     /// The caller does not wait any longer.
     Overdue(Call),
+    /// A call does not wait for its turn any longer.
+    Turn(Call),
     /// Nobody may have use for us.
     Deserted,
     /// The last events are not waited for any longer.
@@ -216,6 +218,7 @@ impl Server {
             Source::Late(id) => self.tell_end(id),
             Source::Sandbox => self.sandbox_ended(),
             Source::Overdue(call) => self.overdue(*call),
+            Source::Turn(call) => self.no_turn(*call),
             Source::Deserted => self.maybe_deserted(),
             Source::Quit => self.quitting = Quitting::Now,
         }
@@ -238,15 +241,27 @@ impl Server {
         self.quitting != Quitting::No
     }
 
-    /// Ends if it is true that nobody has use for us.
-    fn maybe_deserted(&mut self) {
+    /// Looks later whether anybody has use for us.
+    pub(crate) fn look_again(&mut self) {
+        self.reactor.at(Instant::now() + DESERTED, Source::Deserted);
+    }
+
+    /// Ends if it is true that nobody has use for us; what there is of containers then is taken away before.
+    pub(crate) fn maybe_deserted(&mut self) {
         if !self.peers.is_empty() {
             return;
         }
         let pod = self.sandbox.as_ref().is_some_and(Sandbox::is_of_use);
         if pod || !self.jobs.is_idle() || self.tasks.values().any(Task::is_of_use) {
             // containerd may still take away what it does not know.
-            return self.reactor.at(Instant::now() + DESERTED, Source::Deserted);
+            return self.look_again();
+        }
+        if !self.tasks.is_empty() {
+            tracing::info!("nobody is connected and knows the containers: they are taken away");
+            for container in self.tasks.keys().cloned().collect::<Vec<_>>() {
+                self.take_away(&container);
+            }
+            return;
         }
         tracing::info!("nobody is connected and there is nothing to hold: the shim ends");
         self.quit();

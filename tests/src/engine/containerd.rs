@@ -122,6 +122,13 @@ impl Containerd {
         run.arg("--rootfs").arg(self.room.rootfs()).arg(id).args(args)
     }
 
+    /// `ctr run FLAGS… --config CONFIG ID`
+    pub fn run_config(&self, flags: &[&str], id: &str, config: &Path) -> Invocation {
+        let fifos = self.room.home().join("fifos");
+        let run = self.ctr(&["run"]).args(&self.runtime).arg("--fifo-dir").arg(fifos).args(flags);
+        run.arg("--config").arg(config).arg(id)
+    }
+
     /// `ctr task exec --exec-id EXEC ID ARGS…`
     pub fn exec(&self, id: &str, exec: &str, args: &[&str]) -> Invocation {
         self.ctr(&["task", "exec", "--exec-id", exec, id]).args(args)

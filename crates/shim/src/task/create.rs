@@ -65,6 +65,7 @@ impl Server {
             own_pids: false,
             paused: false,
             busy: true,
+            later: Vec::new(),
             cgroup: None,
             memory: memory::Watch::default(),
         };
@@ -82,17 +83,16 @@ impl Server {
         let made = match made {
             Ok(made) => made,
             Err(failure) => {
-                let waiting =
-                    self.tasks.remove(&request.id).map(|task| task.init.waiting).unwrap_or_default();
-                for waiter in waiting {
+                self.answer(call, Err(failure.clone()));
+                let Some(task) = self.tasks.remove(&request.id) else { return };
+                for waiter in task.init.waiting {
                     self.answer(waiter, Err(failure.clone()));
                 }
-                return self.answer(call, Err(failure));
+                return self.now(task.later);
             }
         };
         let Some(task) = self.tasks.get_mut(&request.id) else { return };
         task.init.phase = Phase::Created;
-        task.busy = false;
         // What is to be restored has no process before it is started.
         let pid = made.map_or(0, |(held, streams)| self.hold_first(&id, held, streams));
         self.publish(&TaskCreate {
@@ -110,6 +110,7 @@ impl Server {
         });
         self.answer(call, done(&CreateTaskResponse { pid }));
         self.watch_process(&id);
+        self.turn_over(&id);
     }
 
     /// A container has its first process; the number of that.
@@ -148,7 +149,6 @@ impl Server {
 
     fn started(&mut self, call: Call, id: &ProcessId, started: Result<()>) {
         let Ok(task) = task(&mut self.tasks, &id.container) else { return };
-        task.busy = false;
         task.init.phase = Phase::Running;
         let pid = task.init.pid as u32;
         if started.is_ok() {
@@ -157,6 +157,7 @@ impl Server {
         self.answer(call, started.and_then(|()| done(&StartResponse { pid })));
         // It may have ended meanwhile.
         self.conclude(id);
+        self.turn_over(id);
     }
 
     /// Whose streams are opened.

@@ -108,7 +108,7 @@ impl Server {
         }
     }
 
-    /// Forgets those who wait for an end and need not any more; whether there were any.
+    /// Forgets those who wait for an end or their turn and need not any more; whether there were any.
     pub(crate) fn forget_waiting(&mut self, which: impl Fn(&Call) -> bool) -> bool {
         let tasks = self.tasks.values_mut();
         let processes = tasks.flat_map(|task| task.execs.values_mut().chain([&mut task.init]));
@@ -119,7 +119,13 @@ impl Server {
         for list in &mut lists {
             list.retain(|call| !which(call));
         }
-        count(&lists) < before
+        let mut forgotten = count(&lists) < before;
+        for task in self.tasks.values_mut() {
+            let before = task.later.len();
+            task.later.retain(|(call, _)| !which(call));
+            forgotten |= task.later.len() < before;
+        }
+        forgotten
     }
 
     pub(crate) fn wait(&mut self, call: Call, request: &WaitRequest) -> Answer {
@@ -151,7 +157,7 @@ impl Server {
             ));
         }
         let task = task(&mut self.tasks, &id.container)?;
-        if request.all && id.is_first() {
+        if request.all && id.is_first() && !task.is_being_made() {
             if task.init.exit().is_some() && task.cgroup.is_none() {
                 return Err(gone());
             }
