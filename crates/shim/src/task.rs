@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use orlop_cgroups::Cgroup;
-use orlop_runtime::{ContainerId, Held, Runtime};
+use orlop_runtime::{ContainerId, Held, Runtime, Stdio};
 use orlop_sys::Fd;
 use orlop_sys::process::pidfd_send_signal;
 use orlop_sys::terminal::set_size;
@@ -239,9 +239,37 @@ fn end(held: &Held) {
     }
 }
 
-/// Copies to and from a new process's terminal, if it has one; else that is the end of it.
-fn connect(held: &Held, streams: &mut Streams) -> Result<()> {
-    held.terminal.as_ref().map_or(Ok(()), |master| streams.connect(master)).inspect_err(|_| end(held))
+/// What has come of making a process that has these streams: it is connected to its terminal, if it has one, or there is
+/// nothing left.
+fn with_streams(
+    made: orlop_runtime::Result<Held>,
+    stdio: Stdio,
+    mut streams: Streams,
+) -> Result<(Held, Streams)> {
+    let held = match made {
+        Ok(held) => held,
+        Err(e) => {
+            streams.give_up(stdio);
+            return Err(e.into());
+        }
+    };
+    held.terminal.as_ref().map_or(Ok(()), |master| streams.connect(master)).inspect_err(|_| end(&held))?;
+    Ok((held, streams))
+}
+
+/// The same for the first process of a container, without which there is no container either.
+fn first_with_streams(
+    (runtime, id): (&Runtime, &ContainerId),
+    made: orlop_runtime::Result<Held>,
+    stdio: Stdio,
+    streams: Streams,
+) -> Result<(Held, Streams)> {
+    let exists = made.is_ok();
+    with_streams(made, stdio, streams).inspect_err(|_| {
+        if exists && let Err(e) = runtime.delete(id, true) {
+            tracing::warn!("{e}");
+        }
+    })
 }
 
 fn wrong_phase(doing: &str, id: &ProcessId, phase: &str) -> Failure {

@@ -9,7 +9,7 @@ use orlop_runtime::{
     CgroupsMode, CheckpointOptions, ContainerId, CreateOptions, CriuOptions, Held, RestoreOptions, Runtime,
 };
 
-use super::{Phase, ProcessId, process, task, wrong_phase};
+use super::{Phase, ProcessId, first_with_streams, process, task, wrong_phase};
 use crate::messages::Any;
 use crate::messages::events::{TaskCheckpointed, TaskStart};
 use crate::messages::options::CheckpointOptions as Asked;
@@ -171,7 +171,7 @@ struct Restoring {
 
 impl Restoring {
     fn restore(self, whose: &Whose) -> Result<(Held, Streams)> {
-        let (stdio, mut streams) = self.addresses.open(whose)?;
+        let (stdio, streams) = self.addresses.open(whose)?;
         let create = CreateOptions {
             bundle: self.bundle.clone(),
             pid_file: Some(self.bundle.join("init.pid")),
@@ -183,19 +183,7 @@ impl Restoring {
         let options = RestoreOptions { criu, ..RestoreOptions::default() };
         let restored = self.runtime.restore_held(&self.id, &create, &options, &stdio);
         put_away(&self.bundle, "restore.log", restored.is_err());
-        let held = match restored {
-            Ok(held) => held,
-            Err(e) => {
-                streams.give_up(stdio);
-                return Err(e.into());
-            }
-        };
-        super::connect(&held, &mut streams).inspect_err(|_| {
-            if let Err(e) = self.runtime.delete(&self.id, true) {
-                tracing::warn!("{e}");
-            }
-        })?;
-        Ok((held, streams))
+        first_with_streams((&self.runtime, &self.id), restored, stdio, streams)
     }
 }
 

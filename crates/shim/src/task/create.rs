@@ -6,7 +6,7 @@ use std::sync::Arc;
 use orlop_runtime::{ContainerId, CreateOptions, Held, Runtime};
 use orlop_spec::{Document, NamespaceKind};
 
-use super::{Phase, Process, ProcessId, Task, memory, process, task, wrong_phase};
+use super::{Phase, Process, ProcessId, Task, first_with_streams, memory, process, task, wrong_phase};
 use crate::messages::Mount;
 use crate::messages::events::{TaskCreate, TaskIO, TaskStart};
 use crate::messages::task::{CreateTaskRequest, CreateTaskResponse, StartRequest, StartResponse};
@@ -199,7 +199,7 @@ impl Making {
     }
 
     fn launch(&self) -> Result<(Held, Streams)> {
-        let (stdio, mut streams) = self.addresses.open(&self.whose)?;
+        let (stdio, streams) = self.addresses.open(&self.whose)?;
         let options = CreateOptions {
             bundle: self.bundle.clone(),
             pid_file: Some(self.bundle.join("init.pid")),
@@ -207,19 +207,8 @@ impl Making {
             no_new_keyring: self.options.no_new_keyring,
             ..CreateOptions::default()
         };
-        let held = match self.runtime.create_held(&self.id, &options, &stdio) {
-            Ok(held) => held,
-            Err(e) => {
-                streams.give_up(stdio);
-                return Err(e.into());
-            }
-        };
-        super::connect(&held, &mut streams).inspect_err(|_| {
-            if let Err(e) = self.runtime.delete(&self.id, true) {
-                tracing::warn!("{e}");
-            }
-        })?;
-        Ok((held, streams))
+        let made = self.runtime.create_held(&self.id, &options, &stdio);
+        first_with_streams((&self.runtime, &self.id), made, stdio, streams)
     }
 }
 
