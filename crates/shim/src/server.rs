@@ -80,6 +80,8 @@ pub(crate) enum Source {
     Late(ProcessId),
     /// The process of the pod has ended.
     Sandbox,
+    /// The containers of the pod have had their time.
+    Grace,
     /// The caller does not wait any longer.
     Overdue(Call),
     /// A call does not wait for its turn any longer.
@@ -217,6 +219,7 @@ impl Server {
             Source::Drained(id) => self.drained(id),
             Source::Late(id) => self.tell_end(id),
             Source::Sandbox => self.sandbox_ended(),
+            Source::Grace => self.grace_over(),
             Source::Overdue(call) => self.overdue(*call),
             Source::Turn(call) => self.no_turn(*call),
             Source::Deserted => self.maybe_deserted(),

@@ -94,7 +94,9 @@ impl Server {
             exited_at: Some(Timestamp::from(exit.at)),
         });
         self.tell_waiting(id);
-        if !id.is_first() {
+        if id.is_first() {
+            self.container_ended();
+        } else {
             self.conclude(&ProcessId::new(&id.container, ""));
         }
     }
@@ -135,6 +137,22 @@ impl Server {
         }
         process.waiting.push(call);
         Ok(None)
+    }
+
+    /// Asks every container to end; whether any runs. As with others who end containers, it is SIGTERM that asks.
+    pub(crate) fn ask_to_end(&self) -> bool {
+        let mut running = self.tasks.values().filter_map(|task| task.init.pidfd.as_ref()).peekable();
+        let any = running.peek().is_some();
+        for (pidfd, _) in running {
+            // One that has just ended need not be asked.
+            pidfd_send_signal(Fd::of(pidfd), libc::SIGTERM).ok();
+        }
+        any
+    }
+
+    /// Whether a container runs.
+    pub(crate) fn has_running(&self) -> bool {
+        self.tasks.values().any(|task| task.init.pidfd.is_some())
     }
 
     /// Kills every process of every container: their pod ends.
