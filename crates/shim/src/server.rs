@@ -88,6 +88,8 @@ pub(crate) enum Source {
     Turn(Call),
     /// Nobody may have use for us.
     Deserted,
+    /// Nothing may have been held for long.
+    Unused,
     /// The last events are not waited for any longer.
     Quit,
 }
@@ -102,6 +104,10 @@ const GOODBYE: Duration = Duration::from_millis(300);
 /// How long a server stays that holds nothing and that nobody is connected to. Its containerd has died before it knew enough
 /// of it to find it again.
 const DESERTED: Duration = Duration::from_secs(10);
+
+/// How long a server stays that holds nothing though somebody is connected: a containerd that was killed before it made a
+/// container, or after it deleted the last one, and that is back. 1.6 does not end such a shim, and does nothing with it.
+const UNUSED: Duration = Duration::from_secs(20);
 
 /// How much is read at once, in bytes.
 const SCRATCH: usize = 32 << 10;
@@ -130,6 +136,8 @@ pub(crate) struct Server {
     peers: BTreeMap<u64, Peer>,
     last_peer: u64,
     quitting: Quitting,
+    /// Since when nothing is held, if that is so.
+    empty: Instant,
 }
 
 /// Whether the end has come.
@@ -158,8 +166,7 @@ impl Server {
         reactor.add(&listener, Interest::Readable, Source::Listener)?;
         reactor.add(&jobs, Interest::Readable, Source::Jobs)?;
         reactor.add(&signals, Interest::Readable, Source::Signals)?;
-        reactor.at(Instant::now() + DESERTED, Source::Deserted);
-        Ok(Self {
+        let mut server = Self {
             signals,
             publisher: Publisher::new(events, namespace.clone()),
             publisher_token: None,
@@ -178,7 +185,11 @@ impl Server {
             peers: BTreeMap::new(),
             last_peer: 0,
             quitting: Quitting::No,
-        })
+            empty: Instant::now(),
+        };
+        server.look_again();
+        server.emptied();
+        Ok(server)
     }
 
     /// Runs until [`Server::quit`].
@@ -222,6 +233,7 @@ impl Server {
             Source::Grace => self.grace_over(),
             Source::Overdue(call) => self.overdue(*call),
             Source::Turn(call) => self.no_turn(*call),
+            Source::Unused => self.maybe_unused(),
             Source::Deserted => self.maybe_deserted(),
             Source::Quit => self.quitting = Quitting::Now,
         }
@@ -267,6 +279,26 @@ impl Server {
             return;
         }
         tracing::info!("nobody is connected and there is nothing to hold: the shim ends");
+        self.quit();
+    }
+
+    /// There may be no container any more: then the next one has to come soon.
+    pub(crate) fn emptied(&mut self) {
+        if self.tasks.is_empty() {
+            self.empty = Instant::now();
+            self.reactor.at(self.empty + UNUSED, Source::Unused);
+        }
+    }
+
+    /// Ends if nothing has been held since that was planned.
+    fn maybe_unused(&mut self) {
+        if self.sandbox.is_some() || !self.tasks.is_empty() || self.empty.elapsed() < UNUSED {
+            return;
+        }
+        if !self.jobs.is_idle() {
+            return self.emptied();
+        }
+        tracing::info!("whoever is connected has no use for the shim: it ends");
         self.quit();
     }
 

@@ -65,6 +65,29 @@ fn a_shim_ends_that_holds_nothing_for_nobody() {
     assert!(!stage.shim.socket.exists());
 }
 
+/// A shim that has no container ends, though somebody is connected.
+fn ends_unused(mut stage: Stage) {
+    let first = stage.which();
+    assert_eq!(stage.refused("Pids", &first), NOT_FOUND);
+    assert_eq!(stage.shim.process.reap(), Some(0), "an end in good order");
+    assert!(!stage.shim.socket.exists());
+}
+
+#[test]
+fn a_shim_ends_for_which_a_new_containerd_has_no_use() {
+    // So does containerd 1.6 that was killed before it made the container.
+    ends_unused(Stage::new(Container::lasting()));
+}
+
+#[test]
+fn a_shim_ends_whose_last_container_was_deleted_before_its_containerd_died() {
+    let mut stage = Stage::new(Container::lasting());
+    stage.create();
+    let first = stage.which();
+    stage.delete(&first);
+    ends_unused(stage);
+}
+
 #[test]
 fn a_shim_ends_whose_container_a_new_containerd_has_taken_away() {
     let mut stage = Stage::new(Container::lasting());

@@ -88,7 +88,8 @@ impl Server {
                 for waiter in task.init.waiting {
                     self.answer(waiter, Err(failure.clone()));
                 }
-                return self.now(task.later);
+                self.now(task.later);
+                return self.emptied();
             }
         };
         let Some(task) = self.tasks.get_mut(&request.id) else { return };

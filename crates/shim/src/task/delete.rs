@@ -160,6 +160,7 @@ impl Server {
         });
         self.answer_deleter(call, done(&response(pid, exit)));
         self.now(later);
+        self.emptied();
     }
 
     /// If it was nobody's wish, nobody is there.
