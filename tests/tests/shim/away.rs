@@ -9,7 +9,7 @@ use orlop_tests::{Container, Fifo, ProcessHandle, shim};
 use rustix::process::Signal;
 use serde_json::json;
 
-use crate::stage::{NOT_FOUND, Stage};
+use crate::stage::{NOT_FOUND, PRECONDITION, Stage};
 
 #[test]
 fn events_wait_for_a_containerd_that_is_away() {
@@ -217,6 +217,23 @@ fn a_new_containerd_may_delete_what_the_last_one_is_still_deleting() {
     gate.tell("go on");
     let refused = stage.client.answer_to::<Deleted>(1).expect_err("the first has done it");
     assert_eq!(refused.code, NOT_FOUND);
+}
+
+#[test]
+fn not_everybody_can_wait_for_a_container() {
+    const MOST: u32 = 64;
+    let (mut stage, mut gate) = gated("createRuntime");
+    dies_in_create(&mut stage);
+    let first = stage.which();
+    for _ in 0..=MOST {
+        stage.client.send("Delete", &first);
+    }
+    let refused = stage.client.answer_to::<Deleted>(2 * MOST + 1).expect_err("there is no place");
+    assert_eq!(refused.code, PRECONDITION);
+    gate.tell("go on");
+    let refused = (0..MOST).map(|_| stage.client.answer::<Deleted>());
+    let codes: Vec<_> = refused.filter_map(|answer| answer.err().map(|status| status.code)).collect();
+    assert_eq!(codes, [NOT_FOUND; MOST as usize - 1], "the first has deleted it");
 }
 
 #[test]

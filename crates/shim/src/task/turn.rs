@@ -14,6 +14,8 @@ use crate::ttrpc::{Code, Failure, Request};
 /// How long a call waits for its turn: longer than Delete may wait for output. But a hook may hang, and containerd, which
 /// asks one shim after the other when it comes back, must not.
 const TURN: Duration = Duration::from_secs(15);
+/// More calls than these do not wait for one container: each holds its argument.
+const MOST: usize = 64;
 
 impl Task {
     /// Whether a call has to wait for the one that is under way.
@@ -43,7 +45,7 @@ impl Server {
         let Some(task) = whole_container(&request).and_then(|id| self.tasks.get_mut(&id)) else {
             return Some(request);
         };
-        if !task.comes_later(&request.method) {
+        if !task.comes_later(&request.method) || task.later.len() >= MOST {
             return Some(request);
         }
         task.later.push((call, request));
