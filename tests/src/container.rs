@@ -190,6 +190,17 @@ impl Container {
         self.command::<&str>("kill", &[]).arg(signal).ok();
     }
 
+    /// Kills it with what [`Container::exec_detached`] has added, and deletes it.
+    #[track_caller]
+    pub fn end_with_detached(&self) {
+        self.kill("KILL");
+        for added in self.take_detached() {
+            added.reap();
+        }
+        self.wait();
+        self.delete();
+    }
+
     /// `delete`, which must succeed and leave nothing.
     #[track_caller]
     pub fn delete(&self) {

@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use orlop_tests::engine::Suite;
 use orlop_tests::engine::containerd::Containerd;
-use orlop_tests::{cgroup, need, need_engine, on_each_suite, on_suite, runtime};
+use orlop_tests::{Fifo, cgroup, need, need_engine, on_each_suite, on_suite, runtime, spec};
 use rustix::process::Signal;
+use serde_json::json;
 
-on_each_suite!(up_and_down, exit_codes, containerd_killed, shims_killed);
+on_each_suite!(up_and_down, exit_codes, containerd_killed, killed_while_making, shims_killed);
 on_suite!(installed, up_and_down, exit_codes, containerd_killed);
 
 /// How many tasks are led at a time.
@@ -152,6 +153,27 @@ fn containerd_killed(suite: Suite) {
         remove_all(&containerd);
     }
     // A shim that was started, but not used when containerd died, ends by itself.
+    containerd.room.command("sh").args(["-c", AWAIT_END]).ok();
+    containerd.assert_nothing_left_of("box");
+}
+
+/// containerd is killed while a container is made, and is back before that is done.
+fn killed_while_making(suite: Suite) {
+    let mut containerd = containerd!(suite);
+    let mut reached = Fifo::make(&containerd.room.home().join("reached"));
+    let script = format!("echo here >{}; sleep 2", reached.path().display());
+    let mut config = spec::default();
+    config["root"]["path"] = json!(containerd.room.rootfs());
+    config["process"]["args"] = json!(["/bin/sleep", "1000"]);
+    config["linux"]["cgroupsPath"] = json!(format!("/{}/box", containerd.room.id));
+    config["hooks"] = json!({ "createRuntime": [{ "path": "/bin/sh", "args": ["sh", "-c", script] }] });
+    let config = containerd.room.file("config.json", &config.to_string());
+    let run = containerd.run_config(&["--detach"], "box", &config).spawn();
+    reached.line();
+    containerd.crash(Signal::KILL);
+    drop(run.wait());
+    containerd.boot();
+    remove_all(&containerd);
     containerd.room.command("sh").args(["-c", AWAIT_END]).ok();
     containerd.assert_nothing_left_of("box");
 }

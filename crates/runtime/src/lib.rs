@@ -47,6 +47,7 @@ mod socket;
 mod start;
 pub mod state;
 pub mod store;
+pub mod streams;
 pub mod supervise;
 mod try_it;
 mod update;
