@@ -5,6 +5,7 @@
 //! | `cgroup/create.rs` | making the directories, enabling controllers, refusing a cgroup in use |
 //! | `cgroup/below.rs` | cgroups that the container made below its own |
 //! | `cgroup/adopt.rs` | taking over a cgroup that systemd has made, or the container has gone to |
+//! | `cgroup/owner.rs` | whose it is: the mark on its directory |
 //! | `cgroup/undo.rs` | taking a half-made cgroup back |
 //! | `cgroup/write.rs` | writing settings |
 //! | `cgroup/update.rs` | changing limits, and taking a failed change back |
@@ -22,6 +23,7 @@ mod delegate;
 mod events;
 mod freeze;
 mod kill;
+mod owner;
 mod remove;
 #[cfg(test)]
 mod tests;
@@ -43,6 +45,7 @@ use crate::layout::Location;
 use crate::tree;
 
 pub use below::Below;
+pub use owner::{Claim, Mark};
 pub use watch::{Occasion, Watch};
 
 /// How long freezing may take, unless the caller says otherwise. Tasks in the kernel finish what they do first.

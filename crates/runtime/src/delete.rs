@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use orlop_cgroups::Cgroup;
+use orlop_cgroups::{Cgroup, Location};
 use orlop_spec::{Hook, Status};
 use orlop_sys::Fd;
 use orlop_sys::process::pidfd_send_signal;
@@ -12,9 +12,10 @@ use orlop_sys::process::pidfd_send_signal;
 use crate::error::{Action, Doing, Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
+use crate::owner::Standing;
 use crate::rdt::RdtGroup;
 use crate::runtime::{Container, Runtime};
-use crate::state::ContainerState;
+use crate::state::{ContainerState, Unit};
 
 /// How long killed processes may take to be gone. The kernel may have to finish what they were doing.
 const DEATH: Duration = Duration::from_secs(10);
@@ -67,13 +68,31 @@ impl Container {
         if let Some(mounts) = &self.saved.host_mounts {
             mounts.remove()?;
         }
-        if let Some(unit) = &self.saved.cgroups.unit {
-            unit.stop()?;
-        }
-        if let Some(location) = self.saved.cgroups.location() {
-            Cgroup::remove_at(&location)?;
-        }
+        self.remove_cgroup()?;
         self.saved.rdt.as_ref().map_or(Ok(()), RdtGroup::remove)
+    }
+
+    /// Removes its cgroup, in which nobody is any more, and stops its unit. What is another's stays, and of what may be another's
+    /// all that is not empty. The scope of a process that never ran ends by itself.
+    fn remove_cgroup(&self) -> Result<()> {
+        let unmade = if self.is_made() { Standing::Own } else { Standing::Unsure };
+        let found = self.found_cgroup()?;
+        let standing = found.map_or(Ok(unmade), |found| self.standing(&found))?;
+        if standing == Standing::Own {
+            self.saved.cgroups.unit.as_ref().map_or(Ok(()), Unit::stop)?;
+        }
+        let Some(location) = self.saved.cgroups.location() else { return Ok(()) };
+        match standing {
+            Standing::Own if self.is_made() => Cgroup::remove_at(&location)?,
+            Standing::Own => {
+                // In version 1 somebody else may have been found, and nobody of ours was there yet.
+                Cgroup::remove_at(&Location { v1: Vec::new(), ..location.clone() })?;
+                Cgroup::remove_unused(&location)?;
+            }
+            Standing::Unsure => Cgroup::remove_unused(&location)?,
+            Standing::Another => {}
+        }
+        Ok(())
     }
 
     /// The hooks that are owed once it is taken down. `create` may have been interrupted before there were any.

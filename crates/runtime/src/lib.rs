@@ -36,6 +36,7 @@ mod netlink;
 mod notify;
 pub mod options;
 mod order;
+mod owner;
 mod pidfd_socket;
 pub mod rdt;
 pub mod reactor;
