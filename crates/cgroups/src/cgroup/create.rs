@@ -77,10 +77,11 @@ pub(super) fn descend(
         debug_assert!(crate::dir::is_component(name), "{:?}", name.as_bytes());
         prepare(&here, undo)?;
         let (child, created) = here.child_or_create(name)?;
+        let parent = std::mem::replace(&mut here, child);
+        is_new = created;
         if created {
-            undo.made(&here, name)?;
+            undo.made(parent, name);
         }
-        (here, is_new) = (child, created);
     }
     Ok((here, is_new))
 }
