@@ -57,8 +57,15 @@ impl Cgroup {
 
     /// Enables controllers of version 2 in the parents of an existing cgroup.
     pub(super) fn enable_v2(&self, controllers: Controllers) -> Result<()> {
+        if by_name(controllers).is_empty() {
+            return Ok(());
+        }
         let mut undo = Undo::default();
-        descend(&self.location.v2, &mut undo, |dir, undo| enable(dir, controllers, undo))?;
+        let mut here = Dir::open(&self.location.v2.mount)?;
+        for name in &self.location.v2.inner {
+            enable(&here, controllers, &mut undo)?;
+            here = here.child(name)?;
+        }
         undo.keep();
         Ok(())
     }
