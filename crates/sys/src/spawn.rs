@@ -279,8 +279,11 @@ fn open(gate: &OwnedFd, mapped: core::result::Result<(), ()>) -> Option<Failure>
     if mapped.is_err() {
         return Some(Failure::Maps);
     }
-    // A child that is gone makes this fail; what it said, or its silence, tells why.
-    crate::socket::send(gate.fd(), &[1], None).ok();
+    match crate::socket::send(gate.fd(), &[1], None) {
+        // A child that is gone makes this fail; what it said, or its silence, tells why.
+        Err(e) if !e.is(libc::EPIPE) && !e.is(libc::ECONNRESET) => return Some(e.into()),
+        _ => {}
+    }
     Said::receive(gate.fd()).failure()
 }
 
