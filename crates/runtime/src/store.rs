@@ -18,6 +18,7 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::error::{Doing, Error, Result};
 use crate::id::ContainerId;
@@ -97,7 +98,10 @@ impl Store {
             Err(Errno::EEXIST) => return Err(Error::Exists { id: id.to_string() }),
             Err(e) => return Err(self.hint(e, &path)),
         }
-        self.find(id)
+        self.find(id).inspect_err(|_| {
+            // It is empty, and nobody but us knows of it.
+            unlinkat(AT_FDCWD, &path, UnlinkatFlags::RemoveDir).ok();
+        })
     }
 
     /// The state directory of a container.
