@@ -264,8 +264,11 @@ impl Tracer<'_> {
             }
             Fault::Fail(_) => {
                 if let Ok(mut regs) = ptrace::getregs(pid) {
-                    regs.orig_rax = u64::MAX;
-                    ptrace::setregs(pid, regs).ok();
+                    // close(2) closes, whatever it answers.
+                    if regs.orig_rax != libc::SYS_close as u64 {
+                        regs.orig_rax = u64::MAX;
+                        ptrace::setregs(pid, regs).ok();
+                    }
                     self.failing = Some(pid);
                 }
                 self.go_on(pid, None);
