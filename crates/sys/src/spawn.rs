@@ -252,7 +252,7 @@ impl Spawn<'_> {
         let gate = gate.map(Gate::ours);
         let child = if joiner {
             wait::wait(outer_fd.fd())?;
-            let said = gate.as_ref().map_or_else(|| shared.said(), |gate| Said::receive(gate.fd()));
+            let said = gate.as_ref().map_or_else(|| shared.said(), |gate| Said::left(gate.fd()));
             if said.pid == 0 {
                 let silent = Failure::Call(Error::of(libc::SYS_clone3, libc::ECHILD));
                 return Err(said.failure().unwrap_or(silent));
