@@ -41,11 +41,11 @@ use crate::controller::{Controller, Controllers};
 use crate::device::DeviceProgram;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
-use crate::layout::Location;
+use crate::layout::{Location, Place};
 use crate::tree;
 
 pub use below::Below;
-pub use owner::{Claim, Mark};
+pub use owner::{Claim, Mark, marked};
 pub use watch::{Occasion, Watch};
 
 /// How long freezing may take, unless the caller says otherwise. Tasks in the kernel finish what they do first.
@@ -147,6 +147,17 @@ impl Cgroup {
     /// [`Error::Device`], with the verifier's log.
     pub fn set_devices(&self, program: &DeviceProgram) -> Result<()> {
         program.replace(&self.v2)
+    }
+
+    /// All processes in a directory of any hierarchy and below it; none where there is no such directory.
+    ///
+    /// # Errors
+    /// When a `cgroup.procs` cannot be read.
+    pub fn procs_at(place: &Place) -> Result<Vec<i32>> {
+        match Dir::open(&place.path()) {
+            Err(e) if tree::is_gone(&e) => Ok(Vec::new()),
+            dir => procs(&dir?),
+        }
     }
 
     /// All processes in the cgroup and below it, in ascending order, as our pid namespace numbers them.

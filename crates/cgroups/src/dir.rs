@@ -134,6 +134,14 @@ impl Dir {
         Ok(names)
     }
 
+    /// The same; none of a directory that has been removed meanwhile.
+    pub(crate) fn children_if_there(&self) -> Result<Vec<OsString>> {
+        match self.children() {
+            Err(e) if crate::tree::is_gone(&e) => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
     /// The names of the files that begin with `prefix`.
     pub(crate) fn files(&self, prefix: &str) -> Result<Vec<String>> {
         let failed = |errno| call("list", self.path.clone(), errno);

@@ -28,6 +28,7 @@ mod inspect;
 mod join;
 mod kill;
 mod launch;
+pub mod leftovers;
 pub mod liveness;
 pub mod log;
 mod mounts;

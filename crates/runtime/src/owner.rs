@@ -27,17 +27,27 @@ pub(crate) const fn claim(mark: &str) -> Claim<'_> {
 }
 
 /// Whether the container with this mark has ended or is gone.
-pub(crate) fn is_over(mark: &str) -> bool {
-    let Some((created, dir)) = mark.split_once(' ') else { return true };
-    saved(Path::new(dir)).is_none_or(|state| {
-        state.created != created || state.process.is_some_and(|process| !process.is_alive().unwrap_or(true))
-    })
+fn is_over(mark: &str) -> bool {
+    saved(mark).is_none_or(|state| state.process.is_some_and(|process| !process.is_alive().unwrap_or(true)))
 }
 
-/// The state in a directory, if it is a state directory.
-fn saved(dir: &Path) -> Option<StateFile> {
+/// Whether there is no state of the container with this mark any more.
+pub(crate) fn is_gone(mark: &str) -> bool {
+    saved(mark).is_none()
+}
+
+/// Where the state of the container with this mark is, or was.
+pub(crate) fn state_directory(mark: &str) -> Option<&Path> {
+    mark.split_once(' ').map(|(_, dir)| Path::new(dir))
+}
+
+/// The state of the container with this mark.
+fn saved(mark: &str) -> Option<StateFile> {
+    let (created, dir) = mark.split_once(' ')?;
+    let dir = Path::new(dir);
     let id = ContainerId::new(dir.file_name()?.to_str()?).ok()?;
-    Store::open(dir.parent()).ok()?.find(&id).ok()?.read_state().ok()
+    let state = Store::open(dir.parent()).ok()?.find(&id).ok()?.read_state().ok()?;
+    (state.created == created).then_some(state)
 }
 
 /// What lies where a container's cgroup is to be.

@@ -32,6 +32,7 @@ impl Cgroup {
         check_usable(&v2)?;
         owner::mark(&v2, claim)?;
         let v1 = create_all_v1(&mut location, Plan::controllers(&plan.settings, Hierarchy::V1), &mut undo)?;
+        v1.iter().try_for_each(|v1| owner::mark(&v1.dir, claim))?;
         let mut cgroup = Self { location, v2, v1, created: Vec::new() };
         cgroup.apply(&plan.settings)?;
         if !is_new {

@@ -6,6 +6,7 @@
 
 use std::ffi::CStr;
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use orlop_sys::{Fd, file};
@@ -13,6 +14,8 @@ use orlop_sys::{Fd, file};
 use super::Cgroup;
 use crate::dir::{Dir, call};
 use crate::error::{Error, Result};
+use crate::layout::{Layout, Place};
+use crate::tree;
 
 /// Nobody in a container can change this one: it takes `CAP_SYS_ADMIN` on the host.
 const PROTECTED: &CStr = c"trusted.orlop";
@@ -55,6 +58,35 @@ impl Cgroup {
     pub fn owner(&self) -> Result<Option<Mark>> {
         read(&self.v2)
     }
+}
+
+/// All cgroups below the mount points of a layout that are marked, with their marks; in each hierarchy apart.
+///
+/// # Errors
+/// When a directory cannot be read.
+pub fn marked(layout: &Layout) -> Result<Vec<(Place, Mark)>> {
+    let mut found = Vec::new();
+    let mounts = layout.unified.iter().map(|unified| &unified.mount);
+    for mount in mounts.chain(layout.v1.iter().map(|v1| &v1.mount)) {
+        collect(&Dir::open(mount)?, &Place { mount: mount.clone(), inner: PathBuf::new() }, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// Those below a directory. What is below a marked one is its owner's.
+fn collect(dir: &Dir, place: &Place, found: &mut Vec<(Place, Mark)>) -> Result<()> {
+    for name in dir.children_if_there()? {
+        let child = match dir.child(&name) {
+            Err(e) if tree::is_gone(&e) || e.is_denial() => continue,
+            child => child?,
+        };
+        let place = Place { mount: place.mount.clone(), inner: place.inner.join(&name) };
+        match read(&child)? {
+            Some(mark) => found.push((place, mark)),
+            None => collect(&child, &place, found)?,
+        }
+    }
+    Ok(())
 }
 
 /// Marks a directory. Where the kernel has no such marks for us, there is none.
