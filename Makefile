@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build try test test-unit test-host test-vm e2e conformance bench bench-shim lint install clean
+.PHONY: help build try test test-unit test-host test-vm e2e conformance faults bench bench-shim lint install clean
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,10 @@ e2e: ## orlop under real engines: containerd, Docker, Podman, Kubernetes' interf
 conformance: ## runc's own test suite with orlop, and with runc beside it; takes hours, hack/conformance has options
 	@hack/setup.sh conformance build vm
 	@hack/conformance
+
+faults: ## every fault at every system call of every command, and what is left after each; an hour
+	@hack/setup.sh build test
+	@hack/faults
 
 bench: ## orlop, other runtimes and the kernel's own cost side by side in one run
 	@hack/setup.sh build bench

@@ -239,6 +239,11 @@ impl Container {
         *self.init.borrow_mut() = ProcessHandle::open(self.pid());
     }
 
+    /// Waits for the end of a first process that was killed, if there is one, so that another one can be made.
+    pub fn forget(&self) {
+        self.init.take().map(|init| init.reap());
+    }
+
     /// Waits for the first process's end and returns its exit code (128 + n for signals).
     #[track_caller]
     pub fn wait(&self) -> i32 {
