@@ -25,6 +25,7 @@
 //! | [`unprivileged`] | a user without privileges, with subordinate ids, made without touching `/etc` |
 //! | [`rootless`] | a container in the hands of such a user |
 //! | [`delegated`] | a cgroup that belongs to such a user |
+//! | [`random`] | chance that can be repeated, work in several lanes |
 //! | [`need`] | say SKIP, with the reason, where something a test needs is missing |
 //!
 //! A test reads like what a user would type:
@@ -56,6 +57,7 @@ pub mod events;
 pub mod fault;
 pub mod ledger;
 pub mod need;
+pub mod random;
 pub mod rootfs;
 pub mod rootless;
 pub mod runtime;
