@@ -22,7 +22,8 @@ Load average when it began: {load:.1f}.{quick}
 {runtimes}
 
 All of them saw version 2 of cgroups only, without controllers, in a mount namespace of their own. The containers are
-those of `orlop spec` without a terminal and without device rules, with a busybox as their root; `true` is busybox's.
+those of `orlop spec` without a terminal and without device rules, with a busybox as their root; `true` is busybox's. The
+runtimes keep their state in memory, as below `/run`.
 """
 NOTES = """
 ## How it is measured

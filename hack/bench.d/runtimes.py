@@ -14,9 +14,9 @@ CGROUPS = "/sys/fs/cgroup"
 class Runtime:
     """A runtime with the usual command line."""
 
-    def __init__(self, name, binary, home):
+    def __init__(self, name, binary, states):
         self.name, self.binary = name, os.path.realpath(binary)
-        self.root = os.path.join(home, "state-" + name)
+        self.root = os.path.join(states, name)
         os.mkdir(self.root)
 
     def argv(self, *words):
@@ -121,7 +121,7 @@ def candidates(given):
             yield name, path
 
 
-def find(given, home, wanted):
+def find(given, states, wanted):
     """The runtimes that are there, the floor first; `wanted` are the names of those to take, or nothing for all."""
     found = [Floor()] if not wanted or "floor" in wanted else []
     for name, binary in candidates(given):
@@ -129,7 +129,7 @@ def find(given, home, wanted):
             continue
         path = shutil.which(binary)
         if path:
-            found.append(Runtime(name, path, home))
+            found.append(Runtime(name, path, states))
         else:
             print(f"bench: no {name} here ({binary}): make build; hack/setup.sh bench", file=sys.stderr)
     return found

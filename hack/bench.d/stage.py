@@ -23,6 +23,10 @@ class Stage:
     def __init__(self, home):
         self.home = home
         os.chmod(home, 0o755)  # a user namespace's root must get in
+        # In memory, where /run is on most machines, for the runtimes' state.
+        self.states = os.path.join(home, "states")
+        os.mkdir(self.states)
+        checked(LIBC.mount(b"states", self.states.encode(), b"tmpfs", 0, b"mode=0755"))
         self.root = os.path.join(home, "root")
         self.log = os.path.join(home, "log")
         configs.make_root(self.root)
@@ -75,6 +79,8 @@ class Stage:
         if self.pod:
             self.pod.kill()
             self.pod.wait()
+            self.pod = None
+        checked(LIBC.umount2(self.states.encode(), MNT_DETACH))
 
 
 def interruptible():
