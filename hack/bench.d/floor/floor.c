@@ -144,6 +144,8 @@ static void loopback_up(void) {
 
 static void own_session(const char *name) {
     static char keyring[64] = "_ses.";
+    static const unsigned long usual[4]; // struct sigaction: SIG_DFL. What the caller ignores would stay ignored.
+    for (int signal = 1; signal <= 64; signal++) call(rt_sigaction, signal, usual, 0, 8);
     for (int i = 0; name[i] && i < 58; i++) keyring[5 + i] = name[i];
     must(setsid);
     must(keyctl, KEYCTL_JOIN_SESSION_KEYRING, keyring);
