@@ -153,8 +153,8 @@ impl<'a> Machine<'a> {
             Step::Hostname { name } => Ok(process::sethostname(name.bytes())?),
             Step::Domainname { name } => Ok(process::setdomainname(name.bytes())?),
             Step::Sysctl { path, value } => procfs::sysctl(self, path, value),
-            Step::ReadonlyPath { path } => paths::read_only(self, path.c_str()),
-            Step::MaskPath { path } => paths::mask(self, path.c_str()),
+            Step::ReadonlyPath { path, within } => paths::read_only(self, path.c_str(), within),
+            Step::MaskPath { path, within } => paths::mask(self, path.c_str(), within),
 
             Step::OomScoreAdj { value } => procfs::oom_score_adj(self, value),
             Step::Rlimit { resource, soft, hard } => Ok(process::set_limit(0, resource, soft, hard)?),

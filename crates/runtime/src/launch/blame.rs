@@ -124,8 +124,8 @@ fn what(step: &Step<'_>) -> String {
         Step::Sysctl { path, value } => {
             format!("set the kernel parameter {} to {:?}", text(path), text(value))
         }
-        Step::ReadonlyPath { path } => format!("make {} read-only", text(path)),
-        Step::MaskPath { path } => format!("mask {}", text(path)),
+        Step::ReadonlyPath { path, .. } => format!("make {} read-only", text(path)),
+        Step::MaskPath { path, .. } => format!("mask {}", text(path)),
         Step::Hostname { name } => format!("set the hostname {:?}", text(name)),
         Step::Domainname { name } => format!("set the domain name {:?}", text(name)),
         Step::Rlimit { resource, soft, hard } => {
