@@ -156,7 +156,7 @@ fn a_terminal_comes_from_devpts_and_nothing_in_its_place() {
     let attack = Attack::new(
         "CVE-2025-52565",
         "the image's `/dev/pts/ptmx` is a link to something that is no terminal",
-        "a master has to be of a devpts (`sys/src/terminal.rs`)",
+        "a master has to be of a devpts (`init/src/console.rs`)",
     );
     let mut container = Attack::sh("echo ran");
     container.set("/process/terminal", true);
@@ -174,7 +174,7 @@ fn the_hosts_null_device_is_not_the_containers_to_change() {
     let attack = Attack::new(
         "–",
         "the program changes the permissions of its standard input, which is the host's `/dev/null`",
-        "standard streams that are the host's null device are opened anew in the container (`init/src/devices.rs`)",
+        "a stream that is the host's null device is replaced by the container's (`own_stdio` in `init/src/console.rs`)",
     );
     // Not the machine's own: that one is everybody's.
     let mut container =

@@ -62,7 +62,7 @@ fn cve_2019_5736_the_runtime_is_overwritten_while_it_enters_the_container() {
     let attack = Attack::new(
         "CVE-2019-5736",
         "a process waits for another to be added, opens `/proc/N/exe` and overwrites what it finds there",
-        "what enters is a machine in a sealed memfd, never the host's file (`runtime/src/image.rs`), and it is not dumpable",
+        "what enters is a machine in a sealed memfd, never the host's file (`runtime/src/image.rs`, `init/src/birth.rs`)",
     );
     let mut container = Attack::sh(OVERWRITER);
     set_capabilities(&mut container, &["CAP_DAC_OVERRIDE", "CAP_SYS_PTRACE"]);

@@ -148,7 +148,7 @@ fn mounts_made_in_a_user_namespace_do_not_appear_on_the_host() {
     let attack = Attack::new(
         "–",
         "root of a user namespace mounts below a directory that the host shares: the mount travels",
-        "a mount gets its propagation before anybody sees it (`init/src/mounts.rs`)",
+        "the whole tree gets its propagation before the first mount (`HostPropagation`, `init/src/root.rs`)",
     );
     let mut container = Attack::sh("mount -t tmpfs none /mnt/inner && echo mounted");
     let source = container.home().join("source");

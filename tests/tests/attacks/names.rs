@@ -40,7 +40,7 @@ fn a_cgroups_path_does_not_leave_the_hierarchy() {
     let attack = Attack::new(
         "crun 1.28",
         "`cgroupsPath` with `..`: directories are made outside of the cgroup file system",
-        "`linux.cgroupsPath` has to be a clean path (`compile/src/cgroup.rs`)",
+        "a cgroup path only goes down (`cgroups/src/path.rs`)",
     );
     let mut container = Attack::sh("echo ran");
     let victim = Victim::of(&container);
@@ -65,7 +65,7 @@ fn a_cgroup_below_the_containers_is_below_it() {
     let attack = Attack::new(
         "crun 1.28",
         "`exec --cgroup` or the annotation `run.oci.delegate-cgroup` with `..`: a process leaves the container's cgroup",
-        "`runtime/src/exec.rs`, `compile/src/annotations.rs`",
+        "the same for those below (`cgroups/src/path.rs`)",
     );
     let container = Attack::lasting();
     container.up();
