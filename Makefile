@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build try test test-unit test-host test-vm e2e conformance faults bench bench-shim lint install clean
+.PHONY: help build try test test-unit test-host test-vm e2e attacks faults conformance bench bench-shim lint install clean
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,10 @@ e2e: ## orlop under real engines: containerd, Docker, Podman, Kubernetes' interf
 	@hack/setup.sh build e2e
 	@hack/engines
 	@hack/test.sh e2e
+
+attacks: ## every published vulnerability of runtimes, played at full length against orlop, runc and crun
+	@hack/setup.sh build test bench
+	@hack/attacks
 
 conformance: ## runc's own test suite with orlop, and with runc beside it; takes hours, hack/conformance has options
 	@hack/setup.sh conformance build vm

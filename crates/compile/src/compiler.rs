@@ -28,6 +28,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) joined: bool,
     /// A procfs is in [`Slot::PROC`].
     pub(crate) has_proc: bool,
+    /// It is the one that the container sees at `/proc`.
+    pub(crate) proc_in_place: bool,
     /// Mounts that become read-only once they are filled: index and destination.
     pub(crate) read_only_later: Vec<(usize, String)>,
     program: Builder<Origin>,
@@ -54,6 +56,7 @@ impl<'a> Compiler<'a> {
             launch: Launch::default(),
             joined: false,
             has_proc: false,
+            proc_in_place: false,
             read_only_later: Vec::new(),
             program: Builder::default(),
             found: Vec::new(),

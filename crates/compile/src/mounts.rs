@@ -10,6 +10,7 @@ mod place;
 
 use crate::Code;
 use crate::compiler::Compiler;
+use crate::paths::clean;
 use options::MountOptions;
 use orlop_program::{Slot, Step};
 use orlop_spec::{Mount, Pointer};
@@ -48,7 +49,12 @@ impl Compiler<'_> {
         for (index, mount) in self.spec.mounts.iter().enumerate() {
             let Some(target) = self.target(index, mount) else { continue };
             let options = MountOptions::parse(&mount.options);
+            // The last one at a place is what is seen there.
+            let (at_proc, had_one) = (clean(&target) == "/proc", self.has_proc);
             self.mount(&Entry { index, mount, options, target });
+            if at_proc {
+                self.proc_in_place = self.has_proc && !had_one;
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::Code;
 use crate::compiler::Compiler;
-use orlop_program::Step;
+use orlop_program::{Slot, Step};
 use orlop_spec::{NamespaceKind, Pointer};
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -42,7 +42,7 @@ impl Compiler<'_> {
         for (index, path) in self.linux.readonly_paths.iter().enumerate() {
             let pointer = Pointer::new("/linux/readonlyPaths/{}").at(index);
             if self.absolute(path, &pointer) {
-                let step = Step::ReadonlyPath { path: path.into() };
+                let step = Step::ReadonlyPath { path: path.into(), within: self.within(path) };
                 self.step(step, pointer, "Can be read, not changed.");
             }
         }
@@ -56,8 +56,18 @@ impl Compiler<'_> {
             let pointer = Pointer::new("/linux/maskedPaths/{}").at(index);
             // A second mask would only cover the first.
             if self.absolute(path, &pointer) && seen.insert(clean(path)) {
-                self.step(Step::MaskPath { path: path.into() }, pointer, "Tells too much about the host.");
+                let step = Step::MaskPath { path: path.into(), within: self.within(path) };
+                self.step(step, pointer, "Tells too much about the host.");
             }
+        }
+    }
+
+    /// What a path is looked up in: the procfs that is at `/proc`, if it lies there.
+    fn within(&self, path: &str) -> Slot {
+        if self.proc_in_place && path.starts_with("/proc/") && clean(path) == path {
+            Slot::PROC
+        } else {
+            Slot::ROOT
         }
     }
 

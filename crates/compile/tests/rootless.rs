@@ -47,7 +47,7 @@ fn a_container_without_a_cgroup_sees_an_empty_directory() {
     let changes = rootless(&[mount("/sys/fs/cgroup", "cgroup", "cgroup", &[])]);
     let without = Host { cgroup_rights: CgroupRights::None, ..user() };
     let masks =
-        |step: &Step<'_>| matches!(step, Step::MaskPath { path } if path.bytes() == b"/sys/fs/cgroup");
+        |step: &Step<'_>| matches!(step, Step::MaskPath { path, .. } if path.bytes() == b"/sys/fs/cgroup");
     let binds = |step: &Step<'_>| matches!(step, Step::Bind { .. });
     let masked = compiled(&without, &changes);
     assert!(has(&masked, masks) && !has(&masked, binds));

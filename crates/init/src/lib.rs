@@ -7,6 +7,7 @@
 //! | file | the steps in it |
 //! |---|---|
 //! | [`machine`] | the loop over the steps, and the table that says which function does which |
+//! | [`birth`] | none: before the first one, where a PID namespace is joined |
 //! | [`root`] | the root file system: bind or overlay, propagation, pivot_root |
 //! | [`mounts`] | new file systems, bind mounts, attributes |
 //! | [`target`] | finding and making paths inside the root, safely |
@@ -29,6 +30,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 
+pub mod birth;
 pub mod console;
 pub mod copy;
 pub mod devices;

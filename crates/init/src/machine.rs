@@ -2,10 +2,11 @@
 
 use crate::report::{self, Fault};
 use crate::{
-    console, copy, devices, exec, home, identity, labels, mounts, paths, procfs, root, scheduling, stay, time,
+    birth, console, copy, devices, exec, home, identity, labels, mounts, paths, procfs, root, scheduling,
+    stay, time,
 };
 use core::ffi::CStr;
-use orlop_program::message::{Message, Point};
+use orlop_program::message::{BEFORE, Message, Point};
 use orlop_program::{Malformed, Program, Slot, Step};
 use orlop_sys::{Error, Fd, OwnedFd, file, net, process, sched, seccomp};
 
@@ -46,6 +47,9 @@ impl<'a> Machine<'a> {
 
     /// Runs the program. The last step never returns; a program that ends otherwise is a failure.
     pub fn run(&mut self, program: &Program<'a>) -> ! {
+        if let Err(fault) = birth::enter(self) {
+            report::give_up(self.host(), BEFORE, &fault);
+        }
         let mut index = 0;
         for step in program.steps {
             if let Err(fault) = step.map_err(malformed).and_then(|step| self.step(&step)) {
@@ -149,8 +153,8 @@ impl<'a> Machine<'a> {
             Step::Hostname { name } => Ok(process::sethostname(name.bytes())?),
             Step::Domainname { name } => Ok(process::setdomainname(name.bytes())?),
             Step::Sysctl { path, value } => procfs::sysctl(self, path, value),
-            Step::ReadonlyPath { path } => paths::read_only(self, path.c_str()),
-            Step::MaskPath { path } => paths::mask(self, path.c_str()),
+            Step::ReadonlyPath { path, within } => paths::read_only(self, path.c_str(), within),
+            Step::MaskPath { path, within } => paths::mask(self, path.c_str(), within),
 
             Step::OomScoreAdj { value } => procfs::oom_score_adj(self, value),
             Step::Rlimit { resource, soft, hard } => Ok(process::set_limit(0, resource, soft, hard)?),

@@ -5,13 +5,18 @@ use crate::machine::Outcome;
 use crate::report::Fault;
 use crate::{Machine, mounts};
 use core::ffi::CStr;
-use orlop_program::Str;
+use orlop_program::{Slot, Str};
 use orlop_sys::mount::Attributes;
 use orlop_sys::{Fd, OwnedFd, Result, file, mount};
 
 /// What is at a path, or nothing if there is nothing: kernels differ in what they show.
-fn existing(root: Fd, path: &CStr) -> Result<Option<OwnedFd>> {
-    match file::open_path_in_root(root, path) {
+///
+/// What lies in `/proc` is looked up from the procfs that was mounted there. Whoever has the root's directory too could
+/// exchange `/proc` for another one just now, so that there would be nothing, and back again.
+fn existing(machine: &Machine<'_>, path: &CStr, within: Slot) -> Result<Option<OwnedFd>> {
+    let in_proc = path.to_bytes_with_nul().strip_prefix(b"/proc").filter(|_| within == Slot::PROC);
+    let path = in_proc.and_then(|rest| CStr::from_bytes_with_nul(rest).ok()).unwrap_or(path);
+    match file::open_path_in_root(machine.slot(within), path) {
         Ok(found) => Ok(Some(found)),
         Err(e) if e.is(libc::ENOENT) || e.is(libc::ENOTDIR) => Ok(None),
         Err(e) => Err(e),
@@ -19,8 +24,8 @@ fn existing(root: Fd, path: &CStr) -> Result<Option<OwnedFd>> {
 }
 
 /// Makes a path read-only by mounting it, read-only, onto itself.
-pub fn read_only(machine: &Machine<'_>, path: &CStr) -> Outcome {
-    let Some(found) = existing(machine.root(), path)? else { return Ok(()) };
+pub fn read_only(machine: &Machine<'_>, path: &CStr, within: Slot) -> Outcome {
+    let Some(found) = existing(machine, path, within)? else { return Ok(()) };
     let tree = mount::clone_tree(found.fd(), c"", true)?;
     let change = Attributes { set: libc::MOUNT_ATTR_RDONLY, ..Attributes::default() };
     mount::mount_setattr(tree.fd(), c"", true, &change)?;
@@ -28,8 +33,8 @@ pub fn read_only(machine: &Machine<'_>, path: &CStr) -> Outcome {
 }
 
 /// Hides a path.
-pub fn mask(machine: &mut Machine<'_>, path: &CStr) -> Outcome {
-    let Some(found) = existing(machine.root(), path)? else { return Ok(()) };
+pub fn mask(machine: &mut Machine<'_>, path: &CStr, within: Slot) -> Outcome {
+    let Some(found) = existing(machine, path, within)? else { return Ok(()) };
     if file::fstat(found.fd())?.is(libc::S_IFDIR) {
         return mask_directory(machine, found.fd());
     }

@@ -2,6 +2,8 @@
 //!
 //! ```text
 //!   host side                         init                                  `orlop start`
+//!     │   ◀──── Born(pid) ──────────────────────────────┤  (only if it joins a PID namespace, and ends)
+//!     ├──── one byte ─────────────────────────────────▶ │  the one that was born
 //!     │   ◀──── Reached(Begin) ─────────────────────────┤  Sync (only if the host side sets the OOM score)
 //!     ├──── one byte ─────────────────────────────────▶ │
 //!     │   ◀──── MapIds (+ a mount's descriptor) ────────┤  Bind (only where the host side maps its ids)
@@ -37,6 +39,9 @@ use crate::wire::{Malformed, Reader, Wire};
 /// No message is longer.
 pub const MAX: usize = 512;
 
+/// In the place of a step's index: init failed before the first one, at being born.
+pub const BEFORE: u32 = u32::MAX;
+
 /// Where init waits for the host side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -64,7 +69,7 @@ impl Point {
 /// What a failing step says of itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Failed<'a> {
-    /// Its index in the program.
+    /// Its index in the program, or [`BEFORE`].
     pub step: u32,
     /// Which of its parts failed, or `u32::MAX`.
     pub part: u32,
@@ -89,6 +94,9 @@ pub enum Message<'a> {
     /// The message carries a detached mount, whose ids the host side is to map in the way that has this number. Init waits
     /// for one byte.
     MapIds(u8),
+    /// Another init, with this process id, has been born in the PID namespace that was to be joined; the one that says so
+    /// ends. The other one waits for one byte.
+    Born(i32),
     /// The next thing that happens is exec.
     Executing,
     /// A step failed; init ends.
@@ -116,6 +124,7 @@ impl<'a> Message<'a> {
             }),
             5 => Self::SeccompListener(i32::get(&mut reader)?),
             6 => Self::MapIds(u8::get(&mut reader)?),
+            7 => Self::Born(i32::get(&mut reader)?),
             _ => return Err(Malformed),
         })
     }
@@ -142,6 +151,10 @@ impl<'a> Message<'a> {
                 put(failed.text);
             }
             Self::MapIds(number) => put(&[6, *number]),
+            Self::Born(pid) => {
+                put(&[7]);
+                put(&pid.to_le_bytes());
+            }
             Self::SeccompListener(number) => {
                 put(&[5]);
                 put(&number.to_le_bytes());

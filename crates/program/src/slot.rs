@@ -20,6 +20,8 @@ impl Slot {
     pub const PROC: Self = Self(3);
     /// The console's terminal.
     pub const CONSOLE: Self = Self(4);
+    /// The PID namespace, or a process in it, that init has to be born in before it does anything else.
+    pub const BIRTH: Self = Self(5);
     /// The first slot without a fixed meaning.
     pub const FREE: Self = Self(8);
 }

@@ -243,9 +243,19 @@ steps! {
         value: Str<'a>,
     }
     /// Makes a path read-only, if it exists.
-    39 ReadonlyPath { path: Str<'a> }
+    39 ReadonlyPath {
+        /// Where.
+        path: Str<'a>,
+        /// What it is looked up in: the root, or the procfs at `/proc`, so that what the root has there by now is no matter.
+        within: Slot,
+    }
     /// Hides a path, if it exists: a directory behind an empty one, anything else behind `/dev/null`.
-    40 MaskPath { path: Str<'a> }
+    40 MaskPath {
+        /// Where.
+        path: Str<'a>,
+        /// What it is looked up in, as with `ReadonlyPath`.
+        within: Slot,
+    }
     /// Changes the mount at a path: attributes that could not be there while it was being filled, or that are asked for by
     /// `remount`.
     41 MountAttributes {

@@ -108,20 +108,22 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     for fill in &launch.fills {
         slots.push((fill.slot, filler.open(fill)?));
     }
-    let numbers: Vec<(Slot, i32)> = slots.iter().map(|(slot, fd)| (*slot, Fd::of(fd).raw())).collect();
-    let image = image::make(&request.compiled.program, &numbers)
-        .doing(|| "make the container's init in memory".to_owned())
-        .map_err(|e| e.with_hint("the sysctl vm.memfd_noexec must be less than 2"))?;
     let namespaces = launch.joins.iter().map(open_namespace).collect::<Result<Vec<_>>>()?;
     let new_network = request.network.as_ref();
     let ahead = new_network.map(|fd| spawn::Join { fd: Fd::of(fd), kinds: libc::CLONE_NEWNET });
     let living = request.join.map(|(pidfd, kinds)| spawn::Join { fd: Fd::of(pidfd), kinds });
     let named = namespaces.iter().zip(&launch.joins);
     let named = named.map(|(fd, join)| spawn::Join { fd: Fd::of(fd), kinds: join.flag });
-    let joins: Vec<_> = named.chain(living).chain(ahead).collect();
+    let mut joins: Vec<_> = named.chain(living).chain(ahead).collect();
+    // Who may trace processes there is not to find ours among them, before it is init. In a user namespace nobody has rights
+    // over what is the host's.
+    let birth = if launch.become_root { None } else { take_pid_namespace(&mut joins) };
 
+    let mut given: Vec<(Slot, Fd)> = slots.iter().map(|(slot, fd)| (*slot, Fd::of(fd))).collect();
+    given.extend(birth.map(|namespace| (Slot::BIRTH, namespace)));
+    let image = machine(request.compiled, &given)?;
     let number = CString::new(image.fd().raw().to_string()).unwrap_or_default();
-    let mut keep: Vec<Fd> = slots.iter().map(|(_, fd)| Fd::of(fd)).collect();
+    let mut keep: Vec<Fd> = given.iter().map(|(_, fd)| *fd).collect();
     keep.push(image.fd());
     let spawn = Spawn {
         namespaces: launch.namespaces & !new_network.map_or(0, |_| libc::CLONE_NEWNET as u64),
@@ -142,22 +144,34 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     };
     // Milestones have runc's names, for those who know its debug log.
     tracing::debug!(namespaces = launch.namespaces, joins = joins.len(), "nsexec container setup");
-    let child = match (before.run(&spawn), &request.home) {
-        // A user's own systemd may where the user may not: it asks the host's.
-        (Err(e), Home::Cgroup(Some(cgroup), Some(unit))) if e.errno() == Some(libc::EACCES) => {
-            let attach = |pid| unit.attach(pid, cgroup);
-            Before { home: &Home::Around(&attach), ..before }.run(&Spawn { cgroup: None, ..spawn })
-        }
-        (child, _) => child,
-    }?;
+    let child = before.run_where_allowed(&spawn)?;
     tracing::debug!(pid = child.pid, "child process in init()");
     let mut session = Session::new(child, host, request.words);
+    if birth.is_some() {
+        session.birth()?;
+    }
     if let Some(value) = launch.oom_score_adj {
         // Exec wakes us before the new memory is in place; init's own word comes after.
         while !matches!(session.next()?, Event::Begin) {}
         score(&session, value)?;
     }
     Ok(session)
+}
+
+/// The file that init starts from: the machine, the program, and the numbers of the descriptors in its slots.
+fn machine(compiled: &Compiled, given: &[(Slot, Fd)]) -> Result<orlop_sys::OwnedFd> {
+    let numbers: Vec<(Slot, i32)> = given.iter().map(|(slot, fd)| (*slot, fd.raw())).collect();
+    image::make(&compiled.program, &numbers)
+        .doing(|| "make the container's init in memory".to_owned())
+        .map_err(|e| e.with_hint("the sysctl vm.memfd_noexec must be less than 2"))
+}
+
+/// Takes the PID namespace out of the joins, by its descriptor or that of a process in it: init is to be born there.
+fn take_pid_namespace(joins: &mut [spawn::Join]) -> Option<Fd> {
+    let join = joins.iter_mut().find(|join| join.kinds & libc::CLONE_NEWPID != 0)?;
+    let namespace = join.fd;
+    join.kinds &= !libc::CLONE_NEWPID;
+    Some(namespace)
 }
 
 /// The network namespace, if one is among those that are joined.
@@ -177,6 +191,19 @@ struct Before<'a> {
 }
 
 impl Before<'_> {
+    /// Starts init in its cgroup, or has it put there.
+    fn run_where_allowed(&self, spawn: &Spawn<'_>) -> Result<spawn::Child> {
+        match (self.run(spawn), self.home) {
+            // A user's own systemd may where the user may not: it asks the host's.
+            (Err(e), Home::Cgroup(Some(cgroup), Some(unit))) if e.errno() == Some(libc::EACCES) => {
+                let attach = |pid| unit.attach(pid, cgroup);
+                let around = Before { home: &Home::Around(&attach), ..*self };
+                around.run(&Spawn { cgroup: None, ..*spawn })
+            }
+            (child, _) => child,
+        }
+    }
+
     /// Starts init, and does it.
     fn run(&self, spawn: &Spawn<'_>) -> Result<spawn::Child> {
         let launch = &self.compiled.launch;

@@ -15,7 +15,9 @@
 //!
 //! The joiner exists only where the kernel demands it: a user namespace that is joined, or namespaces joined before a new
 //! user namespace, decide who owns what is new; and a PID namespace is entered by birth. A caller with the right to it
-//! lets its children be born there for a moment (`spawn/visit.rs`) and needs no joiner for that.
+//! lets its children be born there for a moment (`spawn/visit.rs`) and needs no joiner for that. But whoever may trace
+//! processes there sees the child while it still is the caller, memory and file, unless those belong to another user
+//! namespace: where they do not, the program itself is to enter the PID namespace, and it is none of these joins.
 //!
 //! A time namespace may only be joined by who shares its memory with nobody (`EUSERS`, time_namespaces(7)), so then there is
 //! a gate too.
@@ -47,7 +49,7 @@ use visit::Visit;
 pub struct Join {
     /// A namespace's descriptor, or a pidfd.
     pub fd: Fd,
-    /// `CLONE_NEW…`; several with a pidfd.
+    /// `CLONE_NEW…`; several with a pidfd; 0 for none, in a place that keeps the others' indices.
     pub kinds: i32,
 }
 
@@ -384,7 +386,7 @@ fn join_all(shared: &Shared<'_>) {
         }
     }
     for (index, join) in joins.iter().enumerate() {
-        if done & 1 << index != 0 {
+        if done & 1 << index != 0 || join.kinds == 0 {
             continue;
         }
         if let Err(e) = process::setns(join.fd, join.kinds) {

@@ -3,8 +3,8 @@
 use super::{Compiler, Entry};
 use crate::compiler::bytes;
 use crate::{CgroupRights, Code};
-use orlop_program::Step;
 use orlop_program::source::Source;
+use orlop_program::{Slot, Step};
 use orlop_spec::NamespaceKind;
 
 impl Compiler<'_> {
@@ -26,7 +26,8 @@ impl Compiler<'_> {
         if self.host.cgroup_rights == CgroupRights::None && self.launch.cgroup.is_none() {
             // What may be there already is the host's tree, in which the caller may own something (CVE-2023-25809).
             let why = "The container has no cgroup of its own that could be shown, and the host's are none of its business.";
-            self.step(Step::MaskPath { path: entry.target.as_ref().into() }, entry.pointer(), why);
+            let step = Step::MaskPath { path: entry.target.as_ref().into(), within: Slot::ROOT };
+            self.step(step, entry.pointer(), why);
             return;
         }
         if hierarchies {

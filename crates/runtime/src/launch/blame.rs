@@ -1,7 +1,7 @@
 //! A failing step, in words: what it was doing, what the kernel said, and which place of the config asked for it.
 
 use orlop_compile::{Compiled, Origin, rlimit_name};
-use orlop_program::message::Failed;
+use orlop_program::message::{BEFORE, Failed};
 use orlop_program::source::Source;
 use orlop_program::step::Step;
 use orlop_program::{StepInfo, Steps, Str};
@@ -48,7 +48,11 @@ pub(crate) fn failed(failed: &Failed<'_>, words: &Words<'_>) -> Error {
         _ => String::from_utf8_lossy(failed.text),
     };
     Error::Step {
-        step: step.map_or_else(|| format!("run step {index}"), |step| what(&step)),
+        step: match step {
+            Some(step) => what(&step),
+            None if failed.step == BEFORE => words.birth(),
+            None => format!("run step {index}"),
+        },
         answer,
         pointer,
         // The kernel's messages begin with a level letter: "e tmpfs: Unknown parameter 'foo'".
@@ -61,6 +65,15 @@ pub(crate) fn failed(failed: &Failed<'_>, words: &Words<'_>) -> Error {
 }
 
 impl<'a> Words<'a> {
+    /// What fails before the first step.
+    fn birth(&self) -> String {
+        let join = self.compiled.launch.joins.iter().find(|join| join.flag == libc::CLONE_NEWPID);
+        join.map_or_else(
+            || "join the container's PID namespace".to_owned(),
+            |join| format!("join the pid namespace {}", join.path.display()),
+        )
+    }
+
     fn step(&self, index: usize) -> Option<Step<'a>> {
         let steps: Steps<'a> = self.compiled.program.steps();
         steps.map_while(Result::ok).nth(index)
@@ -111,8 +124,8 @@ fn what(step: &Step<'_>) -> String {
         Step::Sysctl { path, value } => {
             format!("set the kernel parameter {} to {:?}", text(path), text(value))
         }
-        Step::ReadonlyPath { path } => format!("make {} read-only", text(path)),
-        Step::MaskPath { path } => format!("mask {}", text(path)),
+        Step::ReadonlyPath { path, .. } => format!("make {} read-only", text(path)),
+        Step::MaskPath { path, .. } => format!("mask {}", text(path)),
         Step::Hostname { name } => format!("set the hostname {:?}", text(name)),
         Step::Domainname { name } => format!("set the domain name {:?}", text(name)),
         Step::Rlimit { resource, soft, hard } => {

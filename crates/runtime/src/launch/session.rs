@@ -45,6 +45,28 @@ impl<'a> Session<'a> {
         Self { child: Some(child), host, words }
     }
 
+    /// Waits until init has been born in the PID namespace that it joins: another process, which is our child as well.
+    ///
+    /// # Errors
+    ///
+    /// It failed, or init ended without a word.
+    pub(super) fn birth(&mut self) -> Result<()> {
+        let mut buffer = [0; MAX];
+        let (n, _) = hear(&self.host, &mut buffer)?;
+        let born = match Message::read(&buffer[..n]) {
+            Ok(Message::Born(pid)) => pid,
+            Ok(Message::Failed(failed)) => return Err(blame::failed(&failed, &self.words)),
+            _ => return Err(self.died()),
+        };
+        let doing = || "take hold of the container's init".to_owned();
+        // It is not waited for, so the number is its own; until it is ours here, it waits for our word.
+        let pidfd = process::pidfd_open(born).doing(doing)?;
+        if let Some(before) = self.child.replace(Child { pid: born, pidfd }) {
+            wait::wait(before.pidfd.fd()).doing(doing)?;
+        }
+        self.proceed()
+    }
+
     /// Its process id, as we see it.
     pub(crate) fn pid(&self) -> i32 {
         self.child.as_ref().map_or(0, |child| child.pid)
