@@ -66,20 +66,20 @@ impl Container {
 
     /// Ends what is left of it, and removes what was made for it but the state directory. It can be repeated.
     pub(crate) fn take_down(&self) -> Result<()> {
-        self.end_processes()?;
+        let found = self.found_cgroup()?;
+        let unmade = if self.is_made() { Standing::Own } else { Standing::Unsure };
+        let standing = found.as_ref().map_or(Ok(unmade), |found| self.standing(found))?;
+        self.end_processes_in(found.filter(|_| standing == Standing::Own).as_ref())?;
         if let Some(mounts) = &self.saved.host_mounts {
             mounts.remove()?;
         }
-        self.remove_cgroup()?;
+        self.remove_cgroup(standing)?;
         self.saved.rdt.as_ref().map_or(Ok(()), RdtGroup::remove)
     }
 
     /// Removes its cgroup, in which nobody is any more, and stops its unit. What is another's stays, and of what may be another's
     /// all that is not empty. The scope of a process that never ran ends by itself.
-    fn remove_cgroup(&self) -> Result<()> {
-        let unmade = if self.is_made() { Standing::Own } else { Standing::Unsure };
-        let found = self.found_cgroup()?;
-        let standing = found.map_or(Ok(unmade), |found| self.standing(&found))?;
+    fn remove_cgroup(&self, standing: Standing) -> Result<()> {
         if standing == Standing::Own {
             self.saved.cgroups.unit.as_ref().map_or(Ok(()), Unit::stop)?;
         }
@@ -110,8 +110,11 @@ impl Container {
 
     /// Kills whatever is left, and waits until it is gone.
     pub(crate) fn end_processes(&self) -> Result<()> {
-        let cgroup = self.cgroup()?;
-        if let Some(cgroup) = &cgroup {
+        self.end_processes_in(self.cgroup()?.as_ref())
+    }
+
+    fn end_processes_in(&self, cgroup: Option<&Cgroup>) -> Result<()> {
+        if let Some(cgroup) = cgroup {
             cgroup.kill()?;
             cgroup.wait_empty(DEATH)?;
         }
