@@ -13,7 +13,7 @@ fn a_container_cannot_tell_whether_the_floor_or_orlop_has_made_it() {
     }
     let home = tempfile::tempdir().expect("a temporary directory");
     let script = runtime::workspace().join("hack/bench");
-    let check = Invocation::new(Path::new("python3"), home.path()).arg(script).args(["--check", "--with", "orlop"]);
-    let out = check.env("ORLOP", runtime::binary()).output().ok();
+    let bench = Invocation::new(Path::new("python3"), home.path()).arg(script);
+    let out = bench.args(["--check", "--with", "orlop"]).env("ORLOP", runtime::binary()).output().ok();
     assert!(out.stdout.contains("alike"), "{}", out.stdout);
 }
