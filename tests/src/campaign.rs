@@ -36,9 +36,9 @@ pub enum Extent {
 }
 
 impl Extent {
-    /// All, if `ORLOP_FAULTS` says so; otherwise a sample, of a fifth of that size in the test VM, which is slow.
+    /// All, if `ORLOP_FAULTS` says so; otherwise a sample, of an eighth of that size in the test VM, which is slow.
     pub fn of_environment(sample: usize) -> Self {
-        let sample = if need::in_vm() { sample / 5 } else { sample };
+        let sample = if need::in_vm() { sample / 8 } else { sample };
         match std::env::var("ORLOP_FAULTS").as_deref() {
             Ok("all") => Self::All,
             Ok(number) => Self::Sample(number.parse().expect("ORLOP_FAULTS is \"all\" or a number")),

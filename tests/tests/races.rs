@@ -9,7 +9,7 @@ use rustix::process::Signal;
 
 /// How often, where nothing says otherwise.
 fn rounds(usual: usize) -> usize {
-    if need::in_vm() { usual / 5 } else { usual }
+    if need::in_vm() { usual / 10 } else { usual }
 }
 
 /// Waits for those of the container's processes that are our children by now.
