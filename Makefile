@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build try test test-unit test-host test-vm e2e attacks conformance bench bench-shim lint install clean
+.PHONY: help build try test test-unit test-host test-vm e2e attacks faults conformance bench bench-shim lint install clean
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,9 +42,14 @@ conformance: ## runc's own test suite with orlop, and with runc beside it; takes
 	@hack/setup.sh conformance build vm
 	@hack/conformance
 
-bench: ## orlop, runc and crun side by side in one run
+faults: ## every fault at every system call of every command, and what is left after each; an hour
+	@hack/setup.sh build test
+	@hack/faults
+
+bench: ## orlop, other runtimes and the kernel's own cost side by side in one run
 	@hack/setup.sh build bench
 	@hack/build.sh
+	@hack/bench.d/peers || echo "bench: no newer crun could be fetched" >&2
 	@hack/bench
 
 bench-shim: ## the shim beside containerd's own, in one run

@@ -31,7 +31,7 @@ packages() {
         echo bats jq gawk gcc libc6-dev libseccomp-dev pkg-config dpkg-dev busybox-static mmdebstrap debian-archive-keyring \
             uidmap util-linux iproute2 python3
         ;;
-    bench) echo runc crun strace busybox-static python3 util-linux ;;
+    bench) echo runc crun strace busybox-static python3 util-linux gcc libc6-dev patchelf ;;
     *) echo "setup: unknown purpose $1 (build, lint, test, e2e, vm, conformance, bench)" >&2 && exit 2 ;;
     esac
 }

@@ -99,7 +99,7 @@ total_passed=0 total_failed=0 total_skipped=0 summary=()
 if [[ " $* " =~ " host "|" vm "|" systemd "|" e2e " ]]; then
     make_binary || { echo "0 passed, 1 failed (the build)" && exit 1; }
 fi
-[[ ! " $* " =~ " host "|" vm "|" systemd " ]] || make_criu
+[[ ! " $* " =~ " host "|" vm "|" systemd "|" e2e " ]] || make_criu
 for stage; do run_stage "$stage"; done
 
 echo "== summary"

@@ -11,7 +11,8 @@ use std::{env, fs};
 fn main() {
     let var = |name: &str| env::var_os(name).map_or_else(|| panic!("cargo sets {name}"), PathBuf::from);
     let (out, crates) = (var("OUT_DIR"), var("CARGO_MANIFEST_DIR").join(".."));
-    for watched in ["init", "sys", "program", "../Cargo.lock", "../Cargo.toml"] {
+    for watched in ["init", "sys", "program", "runtime/no-unwind-tables.ld", "../Cargo.lock", "../Cargo.toml"]
+    {
         println!("cargo::rerun-if-changed={}", crates.join(watched).display());
     }
     let target = env::var("TARGET").expect("cargo sets TARGET");
@@ -29,6 +30,8 @@ fn build(cargo: &Path, crates: &Path, out: &Path, target: &str) -> PathBuf {
         "-Clinker-flavor=ld.lld",
         "-Clink-self-contained=no",
         &format!("-Lnative={}", libraries.display()),
+        &format!("-Clink-arg=-T{}", crates.join("runtime/no-unwind-tables.ld").display()),
+        "-Clink-arg=--no-eh-frame-hdr",
     ]
     .join("\u{1f}");
     let status = Command::new(cargo)

@@ -205,6 +205,17 @@ impl Container {
         self.command::<&str>("kill", &[]).arg(signal).ok();
     }
 
+    /// Kills it with what [`Container::exec_detached`] has added, and deletes it.
+    #[track_caller]
+    pub fn end_with_detached(&self) {
+        self.kill("KILL");
+        for added in self.take_detached() {
+            added.reap();
+        }
+        self.wait();
+        self.delete();
+    }
+
     /// `delete`, which must succeed and leave nothing.
     #[track_caller]
     pub fn delete(&self) {
@@ -241,6 +252,11 @@ impl Container {
     #[track_caller]
     pub fn adopt(&self) {
         *self.init.borrow_mut() = ProcessHandle::open(self.pid());
+    }
+
+    /// Waits for the end of a first process that was killed, if there is one, so that another one can be made.
+    pub fn forget(&self) {
+        self.init.take().map(|init| init.reap());
     }
 
     /// Waits for the first process's end and returns its exit code (128 + n for signals).

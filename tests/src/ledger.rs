@@ -6,7 +6,10 @@
 use std::fs;
 use std::path::Path;
 
-use crate::cgroup;
+use rustix::process::Signal;
+
+use crate::command::patience;
+use crate::{ProcessHandle, cgroup};
 
 /// Everything that still carries `id`: control groups, mounts, processes, files under `/run`, state.
 pub fn leaks(id: &str, state_root: &Path) -> Vec<String> {
@@ -27,6 +30,41 @@ pub fn leaks(id: &str, state_root: &Path) -> Vec<String> {
 fn mounts(id: &str) -> Vec<String> {
     let text = fs::read_to_string("/proc/self/mountinfo").expect("procfs is mounted");
     text.lines().filter(|line| line.contains(id)).map(str::to_owned).collect()
+}
+
+/// Keyrings that name the id, such as a container's session keyring. The kernel lets go of one some time after the last process
+/// that has it was waited for.
+pub fn keys(id: &str) -> Vec<String> {
+    let text = fs::read_to_string("/proc/keys").unwrap_or_default();
+    text.lines().filter(|line| line.contains(id)).map(str::to_owned).collect()
+}
+
+/// Our own children that have ended in one of the container's cgroups and that nobody has waited for.
+pub fn zombies(id: &str) -> Vec<i32> {
+    let all = fs::read_dir("/proc").expect("procfs is mounted").flatten();
+    let own = format!(" {} ", std::process::id());
+    let is_ours = |process: &Path| {
+        let stat = fs::read_to_string(process.join("stat")).unwrap_or_default();
+        let is_child = stat.rsplit_once(") Z").is_some_and(|(_, rest)| rest.starts_with(&own));
+        is_child && fs::read_to_string(process.join("cgroup")).is_ok_and(|text| text.contains(id))
+    };
+    all.filter(|entry| is_ours(&entry.path()))
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// Takes away what [`leaks`] has found, so that the next look finds only what is new.
+pub fn sweep(id: &str, state_root: &Path) {
+    for line in processes(id) {
+        let pid = line.split(' ').next().and_then(|pid| pid.parse().ok()).and_then(ProcessHandle::open);
+        if let Some(process) = pid.filter(|process| process.signal(Signal::KILL).is_ok()) {
+            process.wait(patience());
+        }
+    }
+    for directory in cgroup::named(id).iter().rev() {
+        fs::remove_dir(directory).ok();
+    }
+    fs::remove_dir_all(state_root.join(id)).ok();
 }
 
 /// Processes that are alive and tied to the id, described.

@@ -13,6 +13,8 @@
 //! | [`engine`] | a place where a container engine runs, apart from the machine's own |
 //! | [`events`] | wait for things to happen (processes, fifos, files); nothing here sleeps |
 //! | [`cgroup`] | where a process's limits are: version 1 or 2, whichever has the controller |
+//! | [`campaign`] | one fault after another, and what is left after each |
+//! | [`fault`] | faults at every system call of a command |
 //! | [`ledger`] | what a container left behind on the machine |
 //! | [`agent`] | a seccomp agent, which is asked about system calls |
 //! | [`seccomp`] | a profile of the kind that container engines use |
@@ -23,6 +25,7 @@
 //! | [`unprivileged`] | a user without privileges, with subordinate ids, made without touching `/etc` |
 //! | [`rootless`] | a container in the hands of such a user |
 //! | [`delegated`] | a cgroup that belongs to such a user |
+//! | [`random`] | chance that can be repeated, work in several lanes |
 //! | [`need`] | say SKIP, with the reason, where something a test needs is missing |
 //!
 //! A test reads like what a user would type:
@@ -41,6 +44,8 @@
 pub mod agent;
 pub mod bundle;
 pub mod busybox;
+#[cfg(target_arch = "x86_64")]
+pub mod campaign;
 pub mod cgroup;
 pub mod command;
 pub mod container;
@@ -48,8 +53,11 @@ pub mod criu;
 pub mod delegated;
 pub mod engine;
 pub mod events;
+#[cfg(target_arch = "x86_64")]
+pub mod fault;
 pub mod ledger;
 pub mod need;
+pub mod random;
 pub mod rootfs;
 pub mod rootless;
 pub mod runtime;

@@ -1,6 +1,8 @@
-//! What the commands cost in system calls: a figure that a noisy machine does not change. `make bench` has the others.
+//! What the commands cost in system calls, instructions and bytes: figures that a noisy machine does not change. `make bench`
+//! has the others.
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use orlop_tests::{Container, Invocation, need, runtime};
 
@@ -8,15 +10,21 @@ use orlop_tests::{Container, Invocation, need, runtime};
 const VIEW: &str =
     "mount -t tmpfs none /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec \"$@\"";
 
+/// Runs a command of the runtime in that view, under another program.
+fn run_under(container: &Container, arguments: &[&str], program: &[&str]) {
+    let mut wrapper = vec!["unshare", "--mount", "--propagation", "private", "sh", "-c", VIEW, "sh"];
+    wrapper.extend(program);
+    let command = arguments.iter().fold(container.runtime(), Invocation::arg);
+    command.within(&wrapper).output().ok();
+}
+
 /// How many system calls a command makes; `whole` counts those of the processes that it starts too.
 fn calls(container: &Container, arguments: &[&str], whole: bool) -> usize {
     let report = container.home().join("calls");
     let report_text = report.to_string_lossy().into_owned();
-    let mut wrapper = vec!["unshare", "--mount", "--propagation", "private", "sh", "-c", VIEW, "sh"];
-    wrapper.extend(["strace", "-q", "-e", "signal=none", "-o", &report_text]);
-    wrapper.extend(whole.then_some("-f"));
-    let command = arguments.iter().fold(container.runtime(), Invocation::arg);
-    command.within(&wrapper).output().ok();
+    let mut strace = vec!["strace", "-q", "-e", "signal=none", "-o", &report_text];
+    strace.extend(whole.then_some("-f"));
+    run_under(container, arguments, &strace);
     count(&report)
 }
 
@@ -50,4 +58,71 @@ fn the_commands_make_no_more_system_calls_than_they_did() {
     expect(170, false, &["start", &id]);
     assert_eq!(container.wait(), 0);
     expect(130, false, &["delete", &id]);
+}
+
+/// The program of the benchmark that counts instructions by single steps, built with the C compiler that links Rust.
+fn counter(container: &Container) -> Option<PathBuf> {
+    let source = runtime::workspace().join("hack/bench.d/floor/count.c");
+    let program = container.home().join("count");
+    let mut compiler = Command::new("cc");
+    compiler.args([
+        "-std=gnu11",
+        "-O2",
+        "-static",
+        "-nostdlib",
+        "-ffreestanding",
+        "-fno-stack-protector",
+        "-no-pie",
+    ]);
+    let done = compiler.arg("-o").arg(&program).arg(source).status();
+    done.is_ok_and(|status| status.success()).then_some(program)
+}
+
+/// How many instructions a command takes in user mode, those of the processes it starts among them, but of each only until it
+/// executes a program whose path ends in `end`.
+fn instructions(container: &Container, counter: &Path, end: &str, arguments: &[&str]) -> u64 {
+    let report = container.home().join("instructions");
+    let (report_text, counter) = (report.to_string_lossy(), counter.to_string_lossy());
+    let script = "exec 9>\"$0\" && exec \"$@\"";
+    run_under(container, arguments, &["sh", "-c", script, &report_text, &counter, "9", end]);
+    let text = fs::read_to_string(report).expect("the counter has written it");
+    text.trim().parse().expect("the counter writes a number")
+}
+
+/// The limits are what was counted when they were written, and a twentieth. As above, more takes a reason.
+#[test]
+fn the_commands_take_no_more_instructions_than_they_did() {
+    let released = runtime::binary() == runtime::workspace().join("bin/orlop");
+    need!(released, "the figures are those of the release build");
+    need!(cfg!(target_arch = "x86_64"), "the figures are those of x86_64");
+    need!(!need::in_vm(), "in emulation, a single step takes too long");
+    let container = Container::new(&["true"]);
+    let counter = counter(&container);
+    need!(counter.is_some(), "no C compiler builds hack/bench.d/floor/count.c here");
+    let counter = counter.expect("just checked");
+    container.bundle.save();
+    let bundle = container.bundle.path().to_string_lossy().into_owned();
+    let expect = |limit: u64, end, arguments: &[&str]| {
+        let counted = instructions(&container, &counter, end, arguments);
+        println!("{} until {end}: {counted} instructions", arguments[0]);
+        assert!(counted <= limit, "{}: {counted} instructions, more than {limit}", arguments[0]);
+        assert!(counted > limit / 2, "{}: {counted} is less than half of {limit}: lower it", arguments[0]);
+    };
+    expect(66_000, "no program", &["--version"]);
+    let run = ["run", "--bundle", &bundle, &container.id];
+    // Without the machine: reading, checking and compiling the config, the cgroup, the state.
+    expect(593_000, "/memfd:orlop-init (deleted)", &run);
+    expect(720_000, "/busybox", &run);
+    container.create();
+    expect(171_000, "no program", &["state", &container.id]);
+}
+
+/// The goals are 2.5 MB for `orlop` and 40 kB for the machine in it (crates/runtime/src/image.rs has its limit).
+#[test]
+fn the_binary_is_no_larger_than_it_was() {
+    let released = runtime::binary() == runtime::workspace().join("bin/orlop");
+    need!(released, "the figure is that of the release build");
+    let size = fs::metadata(runtime::binary()).expect("the binary is there").len();
+    println!("{size} bytes");
+    assert!(size <= 2_640_000, "{size} bytes");
 }

@@ -194,7 +194,7 @@ fn compose(suite: Suite) {
                 \x20   command: sh -c 'while :; do echo served | nc -l -p 80; done'\n\
                 \x20   volumes: [\"data:/data\"]\n\
                 \x20 client:\n    image: busybox:test\n    depends_on: [web]\n\
-                \x20   command: sh -c 'until nc web 80; do sleep 0.1; done; touch /data/x'\n\
+                \x20   command: sh -c 'until nc web 80 | grep served; do sleep 0.1; done; touch /data/x'\n\
                 \x20   volumes: [\"data:/data\"]\nvolumes:\n  data: {}\n";
     // Debian 12 has version 1, which wants to be told the file's.
     let file = if suite == Suite::Bookworm { format!("version: \"3\"\n{file}") } else { file.to_owned() };

@@ -2,15 +2,16 @@
 //!
 //! `ORLOP_STRESS="CONTAINERS EXECS KILLS"` says how much; a run of all tests makes little of it, `make e2e` much.
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use orlop_tests::engine::Suite;
 use orlop_tests::engine::containerd::Containerd;
-use orlop_tests::{cgroup, need, need_engine, on_each_suite, on_suite, runtime};
+use orlop_tests::random::in_lanes;
+use orlop_tests::{Fifo, cgroup, need, need_engine, on_each_suite, on_suite, runtime, spec};
 use rustix::process::Signal;
+use serde_json::json;
 
-on_each_suite!(up_and_down, exit_codes, containerd_killed, shims_killed);
+on_each_suite!(up_and_down, exit_codes, containerd_killed, killed_while_making, shims_killed);
 on_suite!(installed, up_and_down, exit_codes, containerd_killed);
 
 /// How many tasks are led at a time.
@@ -32,24 +33,6 @@ fn much(suite: Suite, which: usize) -> usize {
     let usual = if suite == Suite::Installed { "16 60 4" } else { "200 1000 20" };
     let said = std::env::var("ORLOP_STRESS").unwrap_or_else(|_| usual.to_owned());
     said.split_whitespace().nth(which).and_then(|word| word.parse().ok()).expect("three numbers")
-}
-
-/// Calls `work` with every number below `count`, several at a time.
-fn in_lanes(count: usize, work: impl Fn(usize) + Sync) {
-    let next = AtomicUsize::new(0);
-    std::thread::scope(|scope| {
-        for _ in 0..LANES {
-            scope.spawn(|| {
-                loop {
-                    let number = next.fetch_add(1, Ordering::Relaxed);
-                    if number >= count {
-                        break;
-                    }
-                    work(number);
-                }
-            });
-        }
-    });
 }
 
 /// What there is in the place, counted.
@@ -86,9 +69,9 @@ fn up_and_down(suite: Suite) {
         }
     };
     // The first few make what containerd keeps.
-    in_lanes(2 * LANES, lead);
+    in_lanes(LANES, 2 * LANES, lead);
     let before = ledger(&containerd);
-    in_lanes(much(suite, 0), lead);
+    in_lanes(LANES, much(suite, 0), lead);
     assert_eq!(ledger(&containerd), before);
 }
 
@@ -110,9 +93,9 @@ fn exit_codes(suite: Suite) {
         let out = containerd.exec("box", &id, &["/bin/sh", "-c", &script]).output();
         assert_eq!(out.code, expected as i32, "{id}: {out}");
     };
-    in_lanes(LANES, lead);
+    in_lanes(LANES, LANES, lead);
     let before = descriptors();
-    in_lanes(much(suite, 1), lead);
+    in_lanes(LANES, much(suite, 1), lead);
     assert_eq!(descriptors(), before);
     containerd.remove("box");
     containerd.assert_nothing_left_of("box");
@@ -152,6 +135,27 @@ fn containerd_killed(suite: Suite) {
         remove_all(&containerd);
     }
     // A shim that was started, but not used when containerd died, ends by itself.
+    containerd.room.command("sh").args(["-c", AWAIT_END]).ok();
+    containerd.assert_nothing_left_of("box");
+}
+
+/// containerd is killed while a container is made, and is back before that is done.
+fn killed_while_making(suite: Suite) {
+    let mut containerd = containerd!(suite);
+    let mut reached = Fifo::make(&containerd.room.home().join("reached"));
+    let script = format!("echo here >{}; sleep 2", reached.path().display());
+    let mut config = spec::default();
+    config["root"]["path"] = json!(containerd.room.rootfs());
+    config["process"]["args"] = json!(["/bin/sleep", "1000"]);
+    config["linux"]["cgroupsPath"] = json!(format!("/{}/box", containerd.room.id));
+    config["hooks"] = json!({ "createRuntime": [{ "path": "/bin/sh", "args": ["sh", "-c", script] }] });
+    let config = containerd.room.file("config.json", &config.to_string());
+    let run = containerd.run_config(&["--detach"], "box", &config).spawn();
+    reached.line();
+    containerd.crash(Signal::KILL);
+    drop(run.wait());
+    containerd.boot();
+    remove_all(&containerd);
     containerd.room.command("sh").args(["-c", AWAIT_END]).ok();
     containerd.assert_nothing_left_of("box");
 }

@@ -63,13 +63,7 @@ fn a_container_and_what_is_added_to_it_are_in_every_hierarchy() {
     }
     let added = container.exec_detached(&[], &["sleep", "1000"]);
     assert_eq!(places_of(added.pid()), places);
-    container.kill("KILL");
-    for added in container.take_detached() {
-        added.reap();
-    }
-    container.wait();
-    container.delete();
-    container.assert_no_leaks();
+    container.end_with_detached();
 }
 
 #[test]
@@ -101,13 +95,7 @@ fn cgroups_that_the_container_made_in_version_1_are_removed_with_it() {
     fs::create_dir_all(own.join("deep/er")).expect("a cgroup below");
     let added = container.exec_detached(&["--cgroup", &format!("{controller}:deep/er")], &["sleep", "1000"]);
     assert_eq!(cgroup::directory(added.pid(), controller).1, own.join("deep/er"));
-    container.kill("KILL");
-    for added in container.take_detached() {
-        added.reap();
-    }
-    container.wait();
-    container.delete();
-    container.assert_no_leaks();
+    container.end_with_detached();
 }
 
 #[test]

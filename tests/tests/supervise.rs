@@ -207,18 +207,6 @@ fn a_user_can_have_one_too() {
 }
 
 #[test]
-fn what_does_not_go_together_with_a_supervisor_is_refused() {
-    let container = lasting();
-    let (mut ready, _go) = (container.fifo("ready"), container.fifo("go"));
-    container.supervise(&[]);
-    ready.line();
-    let image = container.home().join("image");
-    let flags = ["--image-path", &image.to_string_lossy()];
-    container.command("checkpoint", &flags).output().fails_with("checkpoint of a supervised container");
-    assert_eq!(container.status(), "running");
-}
-
-#[test]
 fn there_is_one_supervisor_for_a_container() {
     let container = lasting();
     let (mut ready, _go) = (container.fifo("ready"), container.fifo("go"));

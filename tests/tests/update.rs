@@ -106,12 +106,7 @@ fn a_container_without_limits_gets_some() {
     // Who is added later is among them, and `delete` finds the new directories.
     let added = container.exec_detached(&[], &["sleep", "1000"]);
     assert_eq!(cgroup::directory(added.pid(), "pids"), cgroup::directory(container.pid(), "pids"));
-    container.kill("KILL");
-    for added in container.take_detached() {
-        added.reap();
-    }
-    container.wait();
-    container.delete();
+    container.end_with_detached();
 }
 
 #[test]

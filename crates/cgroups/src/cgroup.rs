@@ -5,6 +5,7 @@
 //! | `cgroup/create.rs` | making the directories, enabling controllers, refusing a cgroup in use |
 //! | `cgroup/below.rs` | cgroups that the container made below its own |
 //! | `cgroup/adopt.rs` | taking over a cgroup that systemd has made, or the container has gone to |
+//! | `cgroup/owner.rs` | whose it is: the mark on its directory |
 //! | `cgroup/undo.rs` | taking a half-made cgroup back |
 //! | `cgroup/write.rs` | writing settings |
 //! | `cgroup/update.rs` | changing limits, and taking a failed change back |
@@ -22,6 +23,7 @@ mod delegate;
 mod events;
 mod freeze;
 mod kill;
+mod owner;
 mod remove;
 #[cfg(test)]
 mod tests;
@@ -39,10 +41,11 @@ use crate::controller::{Controller, Controllers};
 use crate::device::DeviceProgram;
 use crate::dir::Dir;
 use crate::error::{Error, Result};
-use crate::layout::Location;
+use crate::layout::{Location, Place};
 use crate::tree;
 
 pub use below::Below;
+pub use owner::{Claim, Mark, marked};
 pub use watch::{Occasion, Watch};
 
 /// How long freezing may take, unless the caller says otherwise. Tasks in the kernel finish what they do first.
@@ -144,6 +147,17 @@ impl Cgroup {
     /// [`Error::Device`], with the verifier's log.
     pub fn set_devices(&self, program: &DeviceProgram) -> Result<()> {
         program.replace(&self.v2)
+    }
+
+    /// All processes in a directory of any hierarchy and below it; none where there is no such directory.
+    ///
+    /// # Errors
+    /// When a `cgroup.procs` cannot be read.
+    pub fn procs_at(place: &Place) -> Result<Vec<i32>> {
+        match Dir::open(&place.path()) {
+            Err(e) if tree::is_gone(&e) => Ok(Vec::new()),
+            dir => procs(&dir?),
+        }
     }
 
     /// All processes in the cgroup and below it, in ascending order, as our pid namespace numbers them.

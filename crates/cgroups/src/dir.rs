@@ -48,7 +48,13 @@ impl Dir {
             Err(Errno::EEXIST) => false,
             Err(errno) => return Err(call("mkdir", self.join(name), errno)),
         };
-        Ok((self.child(name)?, created))
+        let child = self.child(name).inspect_err(|_| {
+            // Nobody but us knows of it.
+            if created {
+                self.remove_child(name).ok();
+            }
+        })?;
+        Ok((child, created))
     }
 
     /// Whether the directory is gone, and only we still hold it: it has none of its files any more.
@@ -126,6 +132,14 @@ impl Dir {
             }
         }
         Ok(names)
+    }
+
+    /// The same; none of a directory that has been removed meanwhile.
+    pub(crate) fn children_if_there(&self) -> Result<Vec<OsString>> {
+        match self.children() {
+            Err(e) if crate::tree::is_gone(&e) => Ok(Vec::new()),
+            other => other,
+        }
     }
 
     /// The names of the files that begin with `prefix`.

@@ -137,6 +137,17 @@ pub enum Error {
         /// Who is there.
         pids: Vec<i32>,
     },
+    /// The cgroup belongs to another container, which has not ended.
+    #[error(
+        "{}: container's cgroup is in use by another container: {owner}; hint: choose another linux.cgroupsPath or delete \
+         that container", path.display()
+    )]
+    Claimed {
+        /// The directory.
+        path: PathBuf,
+        /// The mark of its owner.
+        owner: String,
+    },
     /// The cgroup is frozen before the container was made: its process would never run.
     #[error("{}: container's cgroup unexpectedly frozen; hint: echo 0 > {}/cgroup.freeze, here or in a parent", path.display(), path.display())]
     Frozen {

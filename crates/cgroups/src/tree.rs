@@ -27,7 +27,7 @@ pub(crate) fn visit(root: &Dir, mut enter: impl FnMut(&Dir) -> Result<()>) -> Re
         match here.child(&name) {
             Ok(child) => {
                 enter(&child)?;
-                pending.push(children_if_there(&child)?);
+                pending.push(child.children_if_there()?);
                 here = child;
             }
             Err(e) if is_gone(&e) => {}
@@ -74,7 +74,7 @@ pub(crate) fn not_removed(dir: &Dir, errno: Errno) -> Error {
 /// Removes all children that can be removed at once; the first one that cannot, if any.
 fn first_stubborn_child(dir: &Dir) -> Result<Option<OsString>> {
     let mut stubborn = None;
-    for name in children_if_there(dir)? {
+    for name in dir.children_if_there()? {
         match dir.remove_child(&name) {
             Ok(()) => {}
             Err(Errno::EBUSY | Errno::ENOTEMPTY) => stubborn = stubborn.or(Some(name)),
@@ -82,13 +82,6 @@ fn first_stubborn_child(dir: &Dir) -> Result<Option<OsString>> {
         }
     }
     Ok(stubborn)
-}
-
-fn children_if_there(dir: &Dir) -> Result<Vec<OsString>> {
-    match dir.children() {
-        Err(e) if is_gone(&e) => Ok(Vec::new()),
-        other => other,
-    }
 }
 
 /// Whether an error says that the object has been removed meanwhile.

@@ -16,6 +16,7 @@ mod delete;
 mod events;
 mod exec;
 mod features;
+mod gc;
 mod kill;
 mod list;
 mod logs;
@@ -98,6 +99,7 @@ pub(crate) const COMMANDS: &[Entry] = &[
     checkpoint::ENTRY,
     restore::ENTRY,
     delete::ENTRY,
+    gc::ENTRY,
     features::ENTRY,
     version::ENTRY,
     supervise::ENTRY,

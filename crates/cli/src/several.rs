@@ -1,10 +1,15 @@
 //! Commands for several containers at once: by their ids, or by a pattern of them.
 
-use clap::{Arg, ArgMatches};
+use clap::{Arg, ArgAction, ArgMatches};
 use orlop_runtime::{ContainerId, Error, Result, Runtime};
 use regex_lite::Regex;
 
 use crate::flags;
+
+/// The ids of one container or more.
+pub(crate) fn ids() -> Arg {
+    flags::id().action(ArgAction::Append).num_args(1..).help("The containers")
+}
 
 /// `--regex`.
 pub(crate) fn regex() -> Arg {
@@ -36,6 +41,15 @@ pub(crate) fn chosen(runtime: &Runtime, arguments: &ArgMatches) -> Result<Vec<Co
     let mut ids = runtime.ids()?;
     ids.retain(|id| patterns.iter().any(|pattern| pattern.is_match(id.as_str())));
     Ok(ids)
+}
+
+/// Does something to each container that the arguments name, as [`each`] does.
+///
+/// # Errors
+///
+/// A bad id, or what fails for one of them.
+pub(crate) fn each_given(arguments: &ArgMatches, act: impl FnMut(&ContainerId) -> Result<()>) -> Result<u8> {
+    each(&given(arguments)?, act)
 }
 
 /// Does something to each container, and to the others too where it fails for one; the exit status.

@@ -1,4 +1,4 @@
-//! The five functions that compiled code calls by name (memcpy(3) and family), which a C library would have.
+//! The six functions that compiled code calls by name (memcpy(3) and family), which a C library would have.
 //!
 //! Written with string instructions on x86_64, byte by byte elsewhere: init copies little. They must not be compiled into
 //! calls of themselves, so they are either assembly or go through volatile accesses.
@@ -73,6 +73,17 @@ unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, n: usize) -> i32 {
         }
     }
     0
+}
+
+/// bcmp(3): whether they differ. What is compiled for size asks for it.
+///
+/// # Safety
+///
+/// `a` and `b` are readable for `n` bytes.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn bcmp(a: *const u8, b: *const u8, n: usize) -> i32 {
+    // SAFETY: the caller's contract.
+    unsafe { memcmp(a, b, n) }
 }
 
 /// strlen(3).

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use orlop_cgroups::{Cgroup, Layout, Location, Setting};
+use orlop_cgroups::{Cgroup, Claim, Layout, Location, Setting};
 use orlop_compile::{CgroupPlan, CgroupRights, Host};
 
 use crate::error::{Error, Result};
@@ -73,8 +73,13 @@ fn locate(plan: &CgroupPlan, layout: &Layout) -> Result<Option<Location>> {
 /// # Errors
 ///
 /// [`Error::Cgroup`], with what in the config insists where a `rootless` caller has no right.
-pub(crate) fn create(plan: &CgroupPlan, layout: &Layout, rootless: bool) -> Result<Option<Cgroup>> {
-    match Cgroup::create(layout, &plan.path, &plan.plan) {
+pub(crate) fn create(
+    plan: &CgroupPlan,
+    layout: &Layout,
+    rootless: bool,
+    claim: Claim<'_>,
+) -> Result<Option<Cgroup>> {
+    match Cgroup::create(layout, &plan.path, &plan.plan, claim) {
         Ok(cgroup) => {
             if let Some(Err(e)) = plan.owner.map(|owner| cgroup.delegate(owner)) {
                 // Nobody knows of it yet who could take it back; the first failure is what the caller hears.

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::path::Path;
+use std::time::Duration;
 
 use orlop_compile::{Compiled, Mode};
 use orlop_spec::Status;
@@ -19,7 +20,7 @@ const LOG: &str = "dump.log";
 
 impl Runtime {
     /// Saves a running or paused container. Unless it is to go on, it is deleted then, as with runc: its id is free for
-    /// `restore`.
+    /// `restore`. A supervised one is stopped instead, as by [`Runtime::stop`].
     ///
     /// # Errors
     ///
@@ -27,18 +28,46 @@ impl Runtime {
     pub fn checkpoint(&self, id: &ContainerId, options: &CheckpointOptions) -> Result<()> {
         criu::check_root("checkpoint")?;
         let container = self.load(id)?;
-        if container.saved.supervised {
-            // Its pipes lead to a supervisor that would take the end for one to restart it after.
-            let what = "checkpoint of a supervised container".to_owned();
-            return Err(Error::Unsupported { what, pointer: None });
+        if options.leave_running || options.pre_dump {
+            self.dump(id, &container, options)
+        } else if container.saved.supervised {
+            self.dump_supervised(id, &container, options)
+        } else {
+            self.dump(id, &container, options)?;
+            self.delete(id, true)
         }
+    }
+
+    /// If CRIU ended it, the supervisor would run it again. So it is frozen until the supervisor ends it.
+    fn dump_supervised(
+        &self,
+        id: &ContainerId,
+        container: &Container,
+        options: &CheckpointOptions,
+    ) -> Result<()> {
+        let freeze = container.status()? == Status::Running;
+        if freeze {
+            self.pause(id)?;
+        }
+        let frozen = CheckpointOptions { leave_running: true, ..options.clone() };
+        let dumped = self.dump(id, container, &frozen);
+        if dumped.is_err()
+            && freeze
+            && let Err(e) = self.resume(id)
+        {
+            tracing::warn!("{e}");
+        }
+        dumped.and_then(|()| self.stop(id, Some(Duration::ZERO)))
+    }
+
+    fn dump(&self, id: &ContainerId, container: &Container, options: &CheckpointOptions) -> Result<()> {
         let status = container.status()?;
         let (Status::Running | Status::Paused, Some(process)) = (&status, container.saved.process) else {
             return Err(Error::WrongState { id: id.to_string(), action: Action::Checkpoint, status });
         };
         let criu = Criu::find()?;
         let directories = Directories::open(&options.criu, true, LOG)?;
-        let mut opts = self.dump_options(&container, options, (&criu, &directories, process.pid))?;
+        let mut opts = self.dump_options(container, options, (&criu, &directories, process.pid))?;
         if !options.pre_dump {
             let descriptors = &container.saved.descriptors;
             criu::streams::save(&mut opts, &options.criu.image_path, descriptors, process.pid)?;
@@ -51,8 +80,7 @@ impl Runtime {
         };
         criu.start(Setup { mounts: &mounts, ..Setup::default() })?
             .perform(kind, &opts, on_notify)
-            .map_err(|e| directories.explain(e))?;
-        if options.leave_running || options.pre_dump { Ok(()) } else { self.delete(id, true) }
+            .map_err(|e| directories.explain(e))
     }
 
     fn dump_options(

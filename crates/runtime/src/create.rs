@@ -26,7 +26,7 @@ use crate::rdt::RdtGroup;
 use crate::runtime::Runtime;
 use crate::state::{StateFile, now};
 use crate::wait::Foreground;
-use crate::{criu, facts, files, log, userns};
+use crate::{criu, facts, files, log, owner, userns};
 
 /// A container that was just made.
 pub(crate) struct Made {
@@ -174,10 +174,11 @@ impl Runtime {
         if let Some(mounts) = &state.host_mounts {
             draft.mounts_on_host(mounts);
         }
+        let mark = owner::mark(&state, draft.dir());
         let around = match &maker {
-            Some(Maker::Systemd(scope)) => Some(|pid| draft.start_scope(scope, layout, pid)),
+            Some(Maker::Systemd(scope)) => Some(|pid| draft.start_scope(scope, layout, pid, &mark)),
             Some(Maker::Us(plan)) => {
-                draft.make_cgroup(plan, layout, self.is_rootless())?;
+                draft.make_cgroup(plan, layout, self.is_rootless(), &mark)?;
                 if !cgroup::as_expected(&mut host, draft.cgroup()) {
                     compiled = order.compile(&host, &scratch)?;
                     order.warn_of_strays(draft.cgroup());

@@ -1,10 +1,10 @@
 //! `delete`: ends what is left of a container and removes everything that was made for it.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use orlop_cgroups::Cgroup;
+use orlop_cgroups::{Cgroup, Location};
 use orlop_spec::{Hook, Status};
 use orlop_sys::Fd;
 use orlop_sys::process::pidfd_send_signal;
@@ -12,12 +12,15 @@ use orlop_sys::process::pidfd_send_signal;
 use crate::error::{Action, Doing, Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
+use crate::owner::Standing;
 use crate::rdt::RdtGroup;
 use crate::runtime::{Container, Runtime};
-use crate::state::ContainerState;
+use crate::state::{ContainerState, Unit};
 
 /// How long killed processes may take to be gone. The kernel may have to finish what they were doing.
 const DEATH: Duration = Duration::from_secs(10);
+/// How long the first one usually takes at most, once nobody is in its cgroup any more.
+const SOON: Duration = Duration::from_millis(500);
 
 impl Runtime {
     /// Deletes a container: one that has ended or was never started, with `force` any. It can be repeated after it, or
@@ -63,17 +66,35 @@ impl Container {
 
     /// Ends what is left of it, and removes what was made for it but the state directory. It can be repeated.
     pub(crate) fn take_down(&self) -> Result<()> {
-        self.end_processes()?;
+        let found = self.found_cgroup()?;
+        let unmade = if self.is_made() { Standing::Own } else { Standing::Unsure };
+        let standing = found.as_ref().map_or(Ok(unmade), |found| self.standing(found))?;
+        self.end_processes_in(found.filter(|_| standing == Standing::Own).as_ref())?;
         if let Some(mounts) = &self.saved.host_mounts {
             mounts.remove()?;
         }
-        if let Some(unit) = &self.saved.cgroups.unit {
-            unit.stop()?;
-        }
-        if let Some(location) = self.saved.cgroups.location() {
-            Cgroup::remove_at(&location)?;
-        }
+        self.remove_cgroup(standing)?;
         self.saved.rdt.as_ref().map_or(Ok(()), RdtGroup::remove)
+    }
+
+    /// Removes its cgroup, in which nobody is any more, and stops its unit. What is another's stays, and of what may be another's
+    /// all that is not empty. The scope of a process that never ran ends by itself.
+    fn remove_cgroup(&self, standing: Standing) -> Result<()> {
+        if standing == Standing::Own {
+            self.saved.cgroups.unit.as_ref().map_or(Ok(()), Unit::stop)?;
+        }
+        let Some(location) = self.saved.cgroups.location() else { return Ok(()) };
+        match standing {
+            Standing::Own if self.is_made() => Cgroup::remove_at(&location)?,
+            Standing::Own => {
+                // In version 1 somebody else may have been found, and nobody of ours was there yet.
+                Cgroup::remove_at(&Location { v1: Vec::new(), ..location.clone() })?;
+                Cgroup::remove_unused(&location)?;
+            }
+            Standing::Unsure => Cgroup::remove_unused(&location)?,
+            Standing::Another => {}
+        }
+        Ok(())
     }
 
     /// The hooks that are owed once it is taken down. `create` may have been interrupted before there were any.
@@ -89,25 +110,47 @@ impl Container {
 
     /// Kills whatever is left, and waits until it is gone.
     pub(crate) fn end_processes(&self) -> Result<()> {
-        if let Some(cgroup) = self.cgroup()? {
+        self.end_processes_in(self.cgroup()?.as_ref())
+    }
+
+    fn end_processes_in(&self, cgroup: Option<&Cgroup>) -> Result<()> {
+        if let Some(cgroup) = cgroup {
             cgroup.kill()?;
             cgroup.wait_empty(DEATH)?;
         }
         // Without a cgroup there is the first process, whose PID namespace ends with it.
-        let process = self.saved.process.map(|process| process.open()).transpose()?.flatten();
-        process.map_or(Ok(()), |pidfd| kill_and_wait(&pidfd))
+        let Some(process) = self.saved.process else { return Ok(()) };
+        let Some(pidfd) = process.open()? else { return Ok(()) };
+        match pidfd_send_signal(Fd::of(&pidfd), libc::SIGKILL) {
+            Err(e) if e.is(libc::ESRCH) => return Ok(()),
+            sent => sent.doing(|| "kill the container's process".to_owned())?,
+        }
+        if has_ended_within(&pidfd, SOON)? {
+            return Ok(());
+        }
+        if cgroup.is_some() && process.is_ending()? {
+            tracing::warn!(
+                "process {} is dead, but can only go when those that were added to the container have been waited for",
+                process.pid
+            );
+            return Ok(());
+        }
+        if has_ended_within(&pidfd, DEATH)? {
+            return Ok(());
+        }
+        Err(nix::errno::Errno::ETIMEDOUT).doing(|| "wait for the killed process to end".to_owned())
     }
 }
 
-fn kill_and_wait(pidfd: &OwnedFd) -> Result<()> {
-    match pidfd_send_signal(Fd::of(pidfd), libc::SIGKILL) {
-        Err(e) if e.is(libc::ESRCH) => return Ok(()),
-        sent => sent.doing(|| "kill the container's process".to_owned())?,
-    }
-    let mut fds = [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)];
-    let timeout = PollTimeout::try_from(DEATH).unwrap_or(PollTimeout::NONE);
-    match poll(&mut fds, timeout).doing(|| "wait for the container's process".to_owned())? {
-        0 => Err(nix::errno::Errno::ETIMEDOUT).doing(|| "wait for the killed process to end".to_owned()),
-        _ => Ok(()),
+/// Whether the process of a pidfd has ended, or does so in time.
+fn has_ended_within(pidfd: &OwnedFd, limit: Duration) -> Result<bool> {
+    let end = Instant::now() + limit;
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], timeout) {
+            Err(nix::errno::Errno::EINTR) => {}
+            polled => return Ok(polled.doing(|| "wait for the container's process".to_owned())? > 0),
+        }
     }
 }

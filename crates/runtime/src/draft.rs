@@ -6,13 +6,13 @@ use std::time::Duration;
 use orlop_cgroups::{Cgroup, Layout};
 use orlop_compile::{CgroupPlan, RdtPlan};
 
-use crate::cgroup;
 use crate::error::Result;
 use crate::host_mounts::HostMounts;
 use crate::rdt::RdtGroup;
 use crate::scope::Scope;
 use crate::state::{CgroupPaths, Unit};
 use crate::store::StateDir;
+use crate::{cgroup, owner};
 
 /// How long the processes of a failed container may take to die. They have been killed; only the kernel can be slow.
 const DEATH: Duration = Duration::from_secs(10);
@@ -60,8 +60,14 @@ impl Draft {
     /// # Errors
     ///
     /// [`Error::Cgroup`](crate::Error::Cgroup).
-    pub(crate) fn make_cgroup(&self, plan: &CgroupPlan, layout: &Layout, rootless: bool) -> Result<()> {
-        if let Some(cgroup) = cgroup::create(plan, layout, rootless)? {
+    pub(crate) fn make_cgroup(
+        &self,
+        plan: &CgroupPlan,
+        layout: &Layout,
+        rootless: bool,
+        mark: &str,
+    ) -> Result<()> {
+        if let Some(cgroup) = cgroup::create(plan, layout, rootless, owner::claim(mark))? {
             self.cgroup.get_or_init(|| cgroup);
         }
         Ok(())
@@ -72,10 +78,11 @@ impl Draft {
     /// # Errors
     ///
     /// [`Error::Systemd`](crate::Error::Systemd), [`Error::Cgroup`](crate::Error::Cgroup).
-    pub(crate) fn start_scope(&self, scope: &Scope<'_>, layout: &Layout, pid: i32) -> Result<()> {
+    pub(crate) fn start_scope(&self, scope: &Scope<'_>, layout: &Layout, pid: i32, mark: &str) -> Result<()> {
         scope.start(pid, layout)?;
         self.unit.get_or_init(|| scope.unit());
         let cgroup = scope.adopt(pid, layout)?;
+        cgroup.claim(owner::claim(mark))?;
         self.cgroup.get_or_init(|| cgroup);
         Ok(())
     }

@@ -33,7 +33,7 @@ impl Runtime {
         if container.owns_pid_namespace()? {
             container.signal(signal)?;
             // What the freezer of version 1 has stopped dies when it runs again.
-            return Ok(cgroup.thaw_v1()?);
+            return Ok(cgroup.thaw_all_v1()?);
         }
         let others = !cgroup.procs()?.is_empty();
         let sent = container.signal(signal);

@@ -30,7 +30,7 @@ impl Process {
     /// [`Error::Kernel`] if there is none.
     pub fn of(pid: i32) -> Result<Self> {
         match stat(pid)? {
-            Some((_, start_time)) => Ok(Self { pid, start_time }),
+            Some(Stat { start_time, .. }) => Ok(Self { pid, start_time }),
             None => Err(nix::errno::Errno::ESRCH).doing(|| format!("read when process {pid} started")),
         }
     }
@@ -50,7 +50,9 @@ impl Process {
         // The pidfd came first: if the process that has the number now started when ours did, it is ours, and so it was
         // when the pidfd was made, because a number does not come back to the same process.
         match stat(self.pid)? {
-            Some((state, start_time)) if start_time == self.start_time && !matches!(state, b'Z' | b'X') => {
+            Some(Stat { state, start_time, .. })
+                if start_time == self.start_time && !matches!(state, b'Z' | b'X') =>
+            {
                 Ok(Some(pidfd))
             }
             _ => Ok(None),
@@ -65,10 +67,25 @@ impl Process {
     pub fn await_reaping(&self, limit: Duration) -> Result<()> {
         let end = Instant::now() + limit;
         // Nothing tells of the moment.
-        while stat(self.pid)?.is_some_and(|(_, start)| start == self.start_time) && Instant::now() < end {
+        while stat(self.pid)?.is_some_and(|stat| stat.start_time == self.start_time) && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
+    }
+
+    /// Whether it is on its way out of the kernel, or has ended: it does nothing any more.
+    ///
+    /// The first process of a PID namespace can be so for long: it waits until all others have not only ended, but were waited
+    /// for by their parents ([pid_namespaces(7)](https://man7.org/linux/man-pages/man7/pid_namespaces.7.html)), and one that
+    /// `exec` has added has its parent outside.
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::open`].
+    pub fn is_ending(&self) -> Result<bool> {
+        // PF_EXITING in include/linux/sched.h.
+        const EXITING: u64 = 4;
+        Ok(stat(self.pid)?.is_none_or(|stat| stat.start_time != self.start_time || stat.flags & EXITING != 0))
     }
 
     /// Whether it has not ended.
@@ -111,8 +128,16 @@ pub fn status(saved: &StateFile, dir: &StateDir) -> Result<Status> {
     })
 }
 
-/// State letter and start time of a process, or `None` if there is none with this id.
-fn stat(pid: i32) -> Result<Option<(u8, u64)>> {
+/// Of `/proc/PID/stat` ([proc_pid_stat(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Stat {
+    state: u8,
+    flags: u64,
+    start_time: u64,
+}
+
+/// What the kernel says of a process, or `None` if there is none with this id.
+fn stat(pid: i32) -> Result<Option<Stat>> {
     let path = format!("/proc/{pid}/stat");
     let text = match std::fs::read(&path) {
         Ok(text) => text,
@@ -125,13 +150,14 @@ fn stat(pid: i32) -> Result<Option<(u8, u64)>> {
     })
 }
 
-/// Fields 3 and 22. Field 2 is the program's name in parentheses, and may hold spaces and parentheses itself.
-fn parse_stat(text: &[u8]) -> Option<(u8, u64)> {
+/// Fields 3, 9 and 22. Field 2 is the program's name in parentheses, and may hold spaces and parentheses itself.
+fn parse_stat(text: &[u8]) -> Option<Stat> {
     let after_name = text.iter().rposition(|b| *b == b')')? + 1;
     let mut fields = text[after_name..].split(u8::is_ascii_whitespace).filter(|field| !field.is_empty());
     let state = *fields.next()?.first()?;
-    let start_time = std::str::from_utf8(fields.nth(18)?).ok()?.parse().ok()?;
-    Some((state, start_time))
+    let mut number = |n| std::str::from_utf8(fields.nth(n)?).ok()?.parse().ok();
+    let (flags, start_time) = (number(5)?, number(12)?);
+    Some(Stat { state, flags, start_time })
 }
 
 #[cfg(test)]
@@ -142,7 +168,8 @@ mod tests {
     #[test]
     fn a_name_with_parentheses_and_spaces_misleads_nobody() {
         let text = b"12 (a) R 1 (b) S 1 12 12 0 -1 4194560 1 0 0 0 1 2 0 0 20 0 1 0 123456 7 8\n";
-        assert_eq!(parse_stat(text), Some((b'S', 123_456)));
+        let parsed = Stat { state: b'S', flags: 4_194_560, start_time: 123_456 };
+        assert_eq!(parse_stat(text), Some(parsed));
         assert_eq!(parse_stat(b"12 (x) S 1 2"), None);
         assert_eq!(parse_stat(b""), None);
     }

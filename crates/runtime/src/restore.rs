@@ -18,11 +18,11 @@ use crate::error::{Doing, Error, Result};
 use crate::hooks::{self, Kind as HookKind};
 use crate::id::ContainerId;
 use crate::liveness::Process;
-use crate::log;
 use crate::options::{CreateOptions, RestoreOptions, RunOptions};
 use crate::order::Order;
 use crate::runtime::Runtime;
 use crate::state::{ContainerState, StateFile};
+use crate::{log, owner};
 
 /// As runc and crun name it: engines keep it.
 const LOG: &str = "restore.log";
@@ -62,8 +62,9 @@ impl Runtime {
         let state = self.first_state(order, &compiled, maker.as_ref(), layout)?;
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
+        let mark = owner::mark(&state, draft.dir());
         if let Some(Maker::Us(plan)) = &maker {
-            draft.make_cgroup(plan, layout, self.is_rootless())?;
+            draft.make_cgroup(plan, layout, self.is_rootless(), &mark)?;
         }
         make_places(order, &compiled, &state.rootfs)?;
         let mut remade =
@@ -73,7 +74,7 @@ impl Runtime {
         let rootfs = &remade.state.rootfs;
         mounts.push((Some(rootfs.clone()), rootfs.clone()));
         let swrk = criu.start(Setup { streams: order.held.is_none(), inherit: &inherit, mounts: &mounts })?;
-        enter(&swrk, maker.as_ref(), &draft, layout)?;
+        enter(&swrk, maker.as_ref(), &draft, layout, &mark)?;
         criu::roots(&mut opts, swrk.pid())?;
         remade.state.cgroups = draft.cgroup_paths();
         let on_notify = &mut |notify: &Notify, fd| remade.notice(notify, fd, &draft);
@@ -126,9 +127,9 @@ fn make_places(order: &Order<'_>, compiled: &Compiled, rootfs: &Path) -> Result<
 }
 
 /// CRIU goes into the container's cgroup, and what it makes is born there.
-fn enter(swrk: &Swrk, maker: Option<&Maker<'_>>, draft: &Draft, layout: &Layout) -> Result<()> {
+fn enter(swrk: &Swrk, maker: Option<&Maker<'_>>, draft: &Draft, layout: &Layout, mark: &str) -> Result<()> {
     match (maker, draft.cgroup()) {
-        (Some(Maker::Systemd(scope)), _) => draft.start_scope(scope, layout, swrk.pid()),
+        (Some(Maker::Systemd(scope)), _) => draft.start_scope(scope, layout, swrk.pid(), mark),
         (_, Some(cgroup)) => Ok(cgroup.attach(swrk.pid())?),
         (_, None) => Ok(()),
     }

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::id::ContainerId;
 use crate::liveness;
 use crate::options::Settings;
+use crate::owner::Standing;
 use crate::state::StateFile;
 use crate::store::{StateDir, Store, in_user_namespace};
 
@@ -82,8 +83,14 @@ impl Container {
         Ok(status)
     }
 
-    /// Its cgroup, or `None` if it has none or it is gone.
+    /// Its cgroup, or `None` if it has none, it is gone, or what is there is another's.
     pub(crate) fn cgroup(&self) -> Result<Option<Cgroup>> {
+        let Some(cgroup) = self.found_cgroup()? else { return Ok(None) };
+        Ok((self.standing(&cgroup)? == Standing::Own).then_some(cgroup))
+    }
+
+    /// What is where its cgroup is to be.
+    pub(crate) fn found_cgroup(&self) -> Result<Option<Cgroup>> {
         let Some(location) = self.saved.cgroups.location() else { return Ok(None) };
         match Cgroup::open(&location) {
             Ok(cgroup) => Ok(Some(cgroup)),

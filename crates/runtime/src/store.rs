@@ -5,6 +5,7 @@
 //! | `state.json` | a [`StateFile`](crate::StateFile) |
 //! | `config.json` | the config that the container was made with, for later commands |
 //! | `start.sock` | where a created container waits for `start`; gone once it was started |
+//! | `.changes.lock` | held by whoever changes the limits of the container |
 //! | `notify/` | the container's `NOTIFY_SOCKET`, if its maker has one |
 //! | `supervise.json`, `life.json`, `stop`, `ID-json.log…` | of a supervised container: see [`supervise`](crate::supervise) |
 //!
@@ -17,14 +18,17 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::error::{Doing, Error, Result};
 use crate::id::ContainerId;
 
 mod dir;
+mod lock;
 
 pub(crate) use dir::NOTIFY;
-pub use dir::{StateDir, StateLock};
+pub use dir::StateDir;
+pub use lock::StateLock;
 
 const DIRECTORY: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
@@ -94,7 +98,10 @@ impl Store {
             Err(Errno::EEXIST) => return Err(Error::Exists { id: id.to_string() }),
             Err(e) => return Err(self.hint(e, &path)),
         }
-        self.find(id)
+        self.find(id).inspect_err(|_| {
+            // It is empty, and nobody but us knows of it.
+            unlinkat(AT_FDCWD, &path, UnlinkatFlags::RemoveDir).ok();
+        })
     }
 
     /// The state directory of a container.

@@ -34,7 +34,7 @@ impl Runtime {
     pub fn update_with(&self, id: &ContainerId, source: &ResourcesSource, schemas: &Schemas) -> Result<()> {
         let (file, change) = read(source)?;
         // Two changes at once would each forget the other's.
-        let _lock = self.store.find(id)?.lock()?;
+        let _lock = self.store.find(id)?.lock_for_changes()?;
         let mut container = self.load(id)?;
         let status = container.status()?;
         if !matches!(status, Status::Created | Status::Running | Status::Paused) {
@@ -66,14 +66,15 @@ impl Runtime {
             cgroup.check(&settings)?;
         }
         container.tell_unit(&mut settings, update.devices.as_ref())?;
-        cgroup.update(self.layout()?, &settings)?;
-        // Controllers of version 1 that were not in use so far have made the cgroup larger.
+        // Controllers of version 1 that were not in use so far make the cgroup larger. That is saved before, so that nothing is
+        // lost if we are killed.
         let unit = container.saved.cgroups.unit.clone();
-        let paths = CgroupPaths { unit, ..CgroupPaths::of(cgroup.location()) };
+        let paths = CgroupPaths { unit, ..CgroupPaths::of(&cgroup.location_with(self.layout()?, &settings)) };
         if paths != container.saved.cgroups {
             container.saved.cgroups = paths;
             container.dir.write_state(&container.saved)?;
         }
+        cgroup.update(self.layout()?, &settings)?;
         if let Some(devices) = &update.devices {
             cgroup.set_devices(devices)?;
         }

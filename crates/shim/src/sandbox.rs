@@ -8,10 +8,12 @@
 //! | `sandbox/wanted.rs` | which namespaces those are |
 //! | `sandbox/thread.rs` | a thread of this process is in them; mostly that is enough |
 //! | `sandbox/first.rs` | a process is in them, where somebody has to be the first of a PID namespace |
+//! | `sandbox/stop.rs` | its end |
 //! | `sandbox/files.rs` | files that the containers of a Kubernetes pod share |
 
 pub(crate) mod files;
 mod first;
+mod stop;
 mod thread;
 mod wanted;
 
@@ -27,7 +29,7 @@ use orlop_sys::wait::{How, wait};
 
 use crate::messages::sandbox::{
     CreateSandboxRequest, Metric, Platform, PlatformResponse, SandboxMetricsResponse, SandboxStatusRequest,
-    SandboxStatusResponse, StartSandboxResponse, WaitSandboxResponse,
+    SandboxStatusResponse, StartSandboxResponse, StopSandboxRequest, WaitSandboxResponse,
 };
 use crate::messages::{Any, Timestamp};
 use crate::metrics;
@@ -52,6 +54,8 @@ pub(crate) struct Sandbox {
     phase: Phase,
     created: SystemTime,
     waiting: Vec<Call>,
+    /// It is to end, and these want to know when it has.
+    stopping: Option<Vec<Call>>,
 }
 
 #[derive(Debug)]
@@ -149,6 +153,7 @@ impl Server {
             phase: Phase::Created,
             created: SystemTime::now(),
             waiting: Vec::new(),
+            stopping: None,
         });
         empty()
     }
@@ -230,32 +235,6 @@ impl Server {
         self.leave();
     }
 
-    /// Ends what runs in the pod, and the pod.
-    pub(crate) fn stop_sandbox(&mut self, call: Call, id: &str) -> Answer {
-        let namespace = self.namespace.clone();
-        let sandbox = self.pod(id)?;
-        match sandbox.phase {
-            Phase::Busy => return Err(sandbox.wrong_phase("stop")),
-            Phase::Ended(_) => return empty(),
-            Phase::Created | Phase::Thread(_) | Phase::Process { .. } => {}
-        }
-        let process = matches!(sandbox.phase, Phase::Process { .. });
-        let (own, options) = (sandbox.id.clone(), sandbox.options.clone());
-        self.kill_all();
-        if !process {
-            self.sandbox_ended();
-            return empty();
-        }
-        let delete = move || Ok(Runtime::new(options.settings(&namespace))?.delete(&own, true)?);
-        self.jobs.start(delete, move |server: &mut Self, deleted: Result<()>| {
-            if deleted.is_ok() {
-                server.sandbox_ended();
-            }
-            server.answer(call, deleted.map(|()| Vec::new()));
-        });
-        Ok(None)
-    }
-
     pub(crate) fn wait_sandbox(&mut self, call: Call, id: &str) -> Answer {
         let sandbox = self.pod(id)?;
         if let Phase::Ended(exit) = sandbox.phase {
@@ -303,7 +282,8 @@ impl Server {
             return Err(Failure::new(Code::FailedPrecondition, why));
         }
         self.leaving = true;
-        let stopped = self.stop_sandbox(call, id);
+        let stopped =
+            self.stop_sandbox(call, &StopSandboxRequest { sandbox_id: id.to_owned(), timeout_secs: 0 });
         self.leaving = stopped.is_ok();
         self.leave();
         stopped

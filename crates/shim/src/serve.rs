@@ -29,7 +29,7 @@ pub(crate) fn serve(arguments: &Arguments) -> Result<Vec<u8>> {
         return Err(Failure::new(Code::InvalidArgument, why));
     }
     // What is inherited as standard input has to be nothing.
-    let null = File::open("/dev/null").map_err(failed("open /dev/null"))?;
+    let null = orlop_runtime::streams::null()?;
     dup2_stdin(null).map_err(failed("let go of standard input"))?;
     if let Some(file) = open_log() {
         Box::leak(Box::new(Log::to(file, Format::Text, arguments.debug))).install();

@@ -80,10 +80,16 @@ pub(crate) enum Source {
     Late(ProcessId),
     /// The process of the pod has ended.
     Sandbox,
+    /// The containers of the pod have had their time.
+    Grace,
     /// The caller does not wait any longer.
     Overdue(Call),
+    /// A call does not wait for its turn any longer.
+    Turn(Call),
     /// Nobody may have use for us.
     Deserted,
+    /// Nothing may have been held for long.
+    Unused,
     /// The last events are not waited for any longer.
     Quit,
 }
@@ -98,6 +104,10 @@ const GOODBYE: Duration = Duration::from_millis(300);
 /// How long a server stays that holds nothing and that nobody is connected to. Its containerd has died before it knew enough
 /// of it to find it again.
 const DESERTED: Duration = Duration::from_secs(10);
+
+/// How long a server stays that holds nothing though somebody is connected: a containerd that was killed before it made a
+/// container, or after it deleted the last one, and that is back. 1.6 does not end such a shim, and does nothing with it.
+const UNUSED: Duration = Duration::from_secs(20);
 
 /// How much is read at once, in bytes.
 const SCRATCH: usize = 32 << 10;
@@ -126,6 +136,8 @@ pub(crate) struct Server {
     peers: BTreeMap<u64, Peer>,
     last_peer: u64,
     quitting: Quitting,
+    /// Since when nothing is held, if that is so.
+    empty: Instant,
 }
 
 /// Whether the end has come.
@@ -154,8 +166,7 @@ impl Server {
         reactor.add(&listener, Interest::Readable, Source::Listener)?;
         reactor.add(&jobs, Interest::Readable, Source::Jobs)?;
         reactor.add(&signals, Interest::Readable, Source::Signals)?;
-        reactor.at(Instant::now() + DESERTED, Source::Deserted);
-        Ok(Self {
+        let mut server = Self {
             signals,
             publisher: Publisher::new(events, namespace.clone()),
             publisher_token: None,
@@ -174,7 +185,11 @@ impl Server {
             peers: BTreeMap::new(),
             last_peer: 0,
             quitting: Quitting::No,
-        })
+            empty: Instant::now(),
+        };
+        server.look_again();
+        server.emptied();
+        Ok(server)
     }
 
     /// Runs until [`Server::quit`].
@@ -215,7 +230,10 @@ impl Server {
             Source::Drained(id) => self.drained(id),
             Source::Late(id) => self.tell_end(id),
             Source::Sandbox => self.sandbox_ended(),
+            Source::Grace => self.grace_over(),
             Source::Overdue(call) => self.overdue(*call),
+            Source::Turn(call) => self.no_turn(*call),
+            Source::Unused => self.maybe_unused(),
             Source::Deserted => self.maybe_deserted(),
             Source::Quit => self.quitting = Quitting::Now,
         }
@@ -238,17 +256,49 @@ impl Server {
         self.quitting != Quitting::No
     }
 
-    /// Ends if it is true that nobody has use for us.
-    fn maybe_deserted(&mut self) {
+    /// Looks later whether anybody has use for us.
+    pub(crate) fn look_again(&mut self) {
+        self.reactor.at(Instant::now() + DESERTED, Source::Deserted);
+    }
+
+    /// Ends if it is true that nobody has use for us; what there is of containers then is taken away before.
+    pub(crate) fn maybe_deserted(&mut self) {
         if !self.peers.is_empty() {
             return;
         }
         let pod = self.sandbox.as_ref().is_some_and(Sandbox::is_of_use);
         if pod || !self.jobs.is_idle() || self.tasks.values().any(Task::is_of_use) {
             // containerd may still take away what it does not know.
-            return self.reactor.at(Instant::now() + DESERTED, Source::Deserted);
+            return self.look_again();
+        }
+        if !self.tasks.is_empty() {
+            tracing::info!("nobody is connected and knows the containers: they are taken away");
+            for container in self.tasks.keys().cloned().collect::<Vec<_>>() {
+                self.take_away(&container);
+            }
+            return;
         }
         tracing::info!("nobody is connected and there is nothing to hold: the shim ends");
+        self.quit();
+    }
+
+    /// There may be no container any more: then the next one has to come soon.
+    pub(crate) fn emptied(&mut self) {
+        if self.tasks.is_empty() {
+            self.empty = Instant::now();
+            self.reactor.at(self.empty + UNUSED, Source::Unused);
+        }
+    }
+
+    /// Ends if nothing has been held since that was planned.
+    fn maybe_unused(&mut self) {
+        if self.sandbox.is_some() || !self.tasks.is_empty() || self.empty.elapsed() < UNUSED {
+            return;
+        }
+        if !self.jobs.is_idle() {
+            return self.emptied();
+        }
+        tracing::info!("whoever is connected has no use for the shim: it ends");
         self.quit();
     }
 

@@ -10,12 +10,11 @@ mod copy;
 mod logger;
 mod place;
 
-use std::fs::File;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::{Gid, Uid, fchown, pipe2};
+use nix::unistd::{Gid, Uid, fchown};
 use orlop_runtime::Stdio;
+use orlop_runtime::streams::{self, not_blocking, null};
 
 pub(crate) use copy::{Copy, State};
 pub(crate) use logger::Logger;
@@ -105,10 +104,10 @@ impl Addresses {
             };
             place.as_ref().map_or(Ok(()), not_blocking)?;
             streams.waiting = (reader, place);
-            return Ok((Stdio { stdin: null(false)?, stdout: null(true)?, stderr: null(true)? }, streams));
+            return Ok((Stdio { stdin: null()?, stdout: null()?, stderr: null()? }, streams));
         }
         let stdin = match stdin {
-            None => null(false)?,
+            None => null()?,
             Some(input) => {
                 let (theirs, ours) = pipe(whose.owner)?;
                 not_blocking(&ours)?;
@@ -139,7 +138,7 @@ enum Ends {
 impl Streams {
     /// The process's end of a pipe that is copied to a place.
     fn output(&mut self, place: Option<OwnedFd>, owner: (u32, u32)) -> Result<OwnedFd> {
-        let Some(place) = place else { return null(true) };
+        let Some(place) = place else { return Ok(null()?) };
         let (ours, theirs) = pipe(owner)?;
         not_blocking(&ours)?;
         self.outputs.push(Copy::new(ours, place));
@@ -162,33 +161,19 @@ impl Streams {
         let (reader, place) = std::mem::take(&mut self.waiting);
         self.input = reader.map(|reader| copy().map(|master| Copy::new(reader, master))).transpose()?;
         // Without anybody to read it, it is read all the same: else its program would stop one day.
-        let place = place.map_or_else(|| null(true), Ok)?;
+        let place = place.map_or_else(null, Ok)?;
         self.outputs.push(Copy::new(copy()?, place));
         Ok(())
     }
 }
 
 fn pipe((uid, gid): (u32, u32)) -> Result<(OwnedFd, OwnedFd)> {
-    let (reader, writer) = pipe2(OFlag::O_CLOEXEC).map_err(failed("make a pipe"))?;
+    let (reader, writer) = streams::pipe()?;
     if (uid, gid) != (0, 0) {
         let owner = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
         fchown(&reader, owner.0, owner.1).map_err(failed("give a pipe to its owner"))?;
     }
     Ok((reader, writer))
-}
-
-fn null(write: bool) -> Result<OwnedFd> {
-    let mut options = File::options();
-    let options = if write { options.write(true) } else { options.read(true) };
-    options.open("/dev/null").map(OwnedFd::from).map_err(failed("open /dev/null"))
-}
-
-fn not_blocking(fd: &impl AsFd) -> Result<()> {
-    let doing = "read a descriptor's flags";
-    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL).map_err(failed(doing))?);
-    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))
-        .map(drop)
-        .map_err(failed("change a descriptor's flags"))
 }
 
 /// What was being done when something failed.

@@ -11,6 +11,7 @@
 //! | `task/checkpoint.rs` | Checkpoint, and Start of a container that comes from one |
 //! | `task/query.rs` | State, Pids, Stats, Connect |
 //! | `task/report.rs` | all of it in words |
+//! | `task/turn.rs` | calls that wait for one another |
 //! | `task/memory.rs`, `task/levels.rs` | processes that were killed for want of memory; whose limit it was |
 
 mod checkpoint;
@@ -24,6 +25,7 @@ mod memory;
 mod query;
 mod report;
 mod streams;
+mod turn;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -32,7 +34,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use orlop_cgroups::Cgroup;
-use orlop_runtime::{ContainerId, Held, Runtime};
+use orlop_runtime::{ContainerId, Held, Runtime, Stdio};
 use orlop_sys::Fd;
 use orlop_sys::process::pidfd_send_signal;
 use orlop_sys::terminal::set_size;
@@ -42,7 +44,7 @@ use crate::reactor::Token;
 use crate::server::Call;
 use crate::settings::TaskOptions;
 use crate::stdio::{Addresses, Logger, Streams};
-use crate::ttrpc::{Code, Failure, Result};
+use crate::ttrpc::{Code, Failure, Request, Result};
 pub(crate) use streams::Flow;
 
 /// Names a process: a container, and which of its added processes; empty for its first.
@@ -193,6 +195,8 @@ pub(crate) struct Task {
     paused: bool,
     /// A job changes it as a whole.
     busy: bool,
+    /// What was asked meanwhile.
+    later: Vec<(Call, Request)>,
     cgroup: Option<Cgroup>,
     memory: memory::Watch,
 }
@@ -202,19 +206,14 @@ impl Task {
         if exec.is_empty() { Some(&mut self.init) } else { self.execs.get_mut(exec) }
     }
 
-    /// Whether anybody may still ask for it: it has not ended, or its bundle is there, without which containerd knows nothing
-    /// of it.
-    pub(crate) fn is_of_use(&self) -> bool {
-        self.init.exit().is_none() || self.bundle.exists()
+    const fn is_being_made(&self) -> bool {
+        matches!(self.init.phase, Phase::Making)
     }
 
-    /// Marks that a job is about to change it.
-    fn begin(&mut self) -> Result<()> {
-        if std::mem::replace(&mut self.busy, true) {
-            let why = format!("container {:?} is being changed by another call", self.id.as_str());
-            return Err(Failure::new(Code::FailedPrecondition, why));
-        }
-        Ok(())
+    /// Whether there is a use for it: its program runs, or its bundle is there, without which containerd knows nothing of it.
+    /// One that was not started before that happened never will be.
+    pub(crate) fn is_of_use(&self) -> bool {
+        matches!(self.init.phase, Phase::Making | Phase::Starting | Phase::Running) || self.bundle.exists()
     }
 }
 
@@ -240,9 +239,37 @@ fn end(held: &Held) {
     }
 }
 
-/// Copies to and from a new process's terminal, if it has one; else that is the end of it.
-fn connect(held: &Held, streams: &mut Streams) -> Result<()> {
-    held.terminal.as_ref().map_or(Ok(()), |master| streams.connect(master)).inspect_err(|_| end(held))
+/// What has come of making a process that has these streams: it is connected to its terminal, if it has one, or there is
+/// nothing left.
+fn with_streams(
+    made: orlop_runtime::Result<Held>,
+    stdio: Stdio,
+    mut streams: Streams,
+) -> Result<(Held, Streams)> {
+    let held = match made {
+        Ok(held) => held,
+        Err(e) => {
+            streams.give_up(stdio);
+            return Err(e.into());
+        }
+    };
+    held.terminal.as_ref().map_or(Ok(()), |master| streams.connect(master)).inspect_err(|_| end(&held))?;
+    Ok((held, streams))
+}
+
+/// The same for the first process of a container, without which there is no container either.
+fn first_with_streams(
+    (runtime, id): (&Runtime, &ContainerId),
+    made: orlop_runtime::Result<Held>,
+    stdio: Stdio,
+    streams: Streams,
+) -> Result<(Held, Streams)> {
+    let exists = made.is_ok();
+    with_streams(made, stdio, streams).inspect_err(|_| {
+        if exists && let Err(e) = runtime.delete(id, true) {
+            tracing::warn!("{e}");
+        }
+    })
 }
 
 fn wrong_phase(doing: &str, id: &ProcessId, phase: &str) -> Failure {

@@ -161,6 +161,23 @@ pub fn set_attribute(fd: Fd, name: &CStr, value: &[u8]) -> Result<()> {
     unsafe { call(libc::SYS_fsetxattr, args) }.map(drop)
 }
 
+/// The same, only if there is none of this name yet. `EEXIST`: there is.
+pub fn add_attribute(fd: Fd, name: &CStr, value: &[u8]) -> Result<()> {
+    let flags = libc::XATTR_CREATE as usize;
+    let args = [fd.raw() as usize, name.as_ptr() as usize, value.as_ptr() as usize, value.len(), flags];
+    // SAFETY: name and value outlive the call, which only reads them.
+    unsafe { call(libc::SYS_fsetxattr, args) }.map(drop)
+}
+
+/// Reads an extended attribute of an open file into `buf`; its length
+/// ([fgetxattr(2)](https://man7.org/linux/man-pages/man2/getxattr.2.html)). `ENODATA`: there is none of this name. `ERANGE`:
+/// it is longer than `buf`.
+pub fn attribute(fd: Fd, name: &CStr, buf: &mut [u8]) -> Result<usize> {
+    let args = [fd.raw() as usize, name.as_ptr() as usize, buf.as_mut_ptr() as usize, buf.len()];
+    // SAFETY: name is only read; `buf` is written for at most its length.
+    unsafe { call(libc::SYS_fgetxattr, args) }
+}
+
 /// The magic number of the file system a descriptor is on
 /// ([fstatfs(2)](https://man7.org/linux/man-pages/man2/fstatfs.2.html)).
 pub fn fstatfs_type(fd: Fd) -> Result<i64> {

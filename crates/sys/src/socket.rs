@@ -41,8 +41,8 @@ pub fn send(socket: Fd, bytes: &[u8], fd: Option<Fd>) -> Result<()> {
 }
 
 /// Receives one message ([recvfrom(2)](https://man7.org/linux/man-pages/man2/recv.2.html)); 0 bytes: the peer has closed.
-pub fn receive(socket: Fd, bytes: &mut [u8]) -> Result<usize> {
-    let args = [socket.raw() as usize, bytes.as_mut_ptr() as usize, bytes.len(), 0, 0, 0];
+pub fn receive(socket: Fd, bytes: &mut [u8], flags: i32) -> Result<usize> {
+    let args = [socket.raw() as usize, bytes.as_mut_ptr() as usize, bytes.len(), flags as usize, 0, 0];
     // SAFETY: `bytes` is written for at most its length; no address is asked for.
     retry(|| unsafe { call(libc::SYS_recvfrom, args) })
 }

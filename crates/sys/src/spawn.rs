@@ -261,7 +261,7 @@ impl Spawn<'_> {
         let gate = gate.map(Gate::ours);
         let child = if joiner {
             wait::wait(outer_fd.fd())?;
-            let said = gate.as_ref().map_or_else(|| shared.said(), |gate| Said::receive(gate.fd()));
+            let said = gate.as_ref().map_or_else(|| shared.said(), |gate| Said::left(gate.fd()));
             if said.pid == 0 {
                 let silent = Failure::Call(Error::of(libc::SYS_clone3, libc::ECHILD));
                 return Err(said.failure().unwrap_or(silent));
@@ -289,8 +289,11 @@ fn open(gate: &OwnedFd, mapped: core::result::Result<(), ()>) -> Option<Failure>
     if mapped.is_err() {
         return Some(Failure::Maps);
     }
-    // A child that is gone makes this fail; what it said, or its silence, tells why.
-    crate::socket::send(gate.fd(), &[1], None).ok();
+    match crate::socket::send(gate.fd(), &[1], None) {
+        // A child that is gone makes this fail; what it said, or its silence, tells why.
+        Err(e) if !e.is(libc::EPIPE) && !e.is(libc::ECONNRESET) => return Some(e.into()),
+        _ => {}
+    }
     Said::receive(gate.fd()).failure()
 }
 

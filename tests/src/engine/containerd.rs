@@ -5,10 +5,18 @@ use std::path::{Path, PathBuf};
 use rustix::process::Signal;
 
 use super::{EngineRoom, Suite};
-use crate::{Invocation, Running, events, runtime, shim};
+use crate::{Invocation, Running, criu, events, runtime, shim};
 
 /// The options of `ctr` that choose the shim.
 pub const SHIM: &str = "io.containerd.orlop.v2";
+
+/// The image that [`Containerd::import_image`] makes.
+pub const IMAGE: &str = "docker.io/library/busybox:test";
+
+/// What makes images, and speaks gRPC.
+pub(super) fn script() -> PathBuf {
+    runtime::workspace().join("tests/data/cri.py")
+}
 
 /// A containerd that runs in a place of its own.
 #[derive(Debug)]
@@ -22,11 +30,11 @@ pub struct Containerd {
     daemon: Option<Running>,
 }
 
-/// `PATH` with the shim's directory in front.
+/// `PATH` with the shim's directory in front, and that of CRIU.
 pub fn path_with_shim() -> OsString {
     let mut path = shim::binary().parent().expect("a directory").as_os_str().to_owned();
     path.push(":");
-    path.push(std::env::var_os("PATH").unwrap_or_default());
+    path.push(criu::path());
     path
 }
 
@@ -122,9 +130,30 @@ impl Containerd {
         run.arg("--rootfs").arg(self.room.rootfs()).arg(id).args(args)
     }
 
+    /// `ctr run FLAGS… --config CONFIG ID`
+    pub fn run_config(&self, flags: &[&str], id: &str, config: &Path) -> Invocation {
+        let fifos = self.room.home().join("fifos");
+        let run = self.ctr(&["run"]).args(&self.runtime).arg("--fifo-dir").arg(fifos).args(flags);
+        run.arg("--config").arg(config).arg(id)
+    }
+
     /// `ctr task exec --exec-id EXEC ID ARGS…`
     pub fn exec(&self, id: &str, exec: &str, args: &[&str]) -> Invocation {
         self.ctr(&["task", "exec", "--exec-id", exec, id]).args(args)
+    }
+
+    /// Makes [`IMAGE`] of the place's root file system, in one of containerd's namespaces.
+    pub fn import_image(&self, namespace: &str) {
+        let archive = self.room.home().join("image.tar");
+        self.room.command("python3").arg(script()).arg("image").arg(self.room.rootfs()).arg(&archive).ok();
+        let import = self.room.command("ctr").arg("--address").arg(self.socket());
+        import.args(["--namespace", namespace, "images", "import"]).arg(archive).ok();
+    }
+
+    /// `ctr run FLAGS… IMAGE ID ARGS…`
+    pub fn run_image(&self, flags: &[&str], id: &str, args: &[&str]) -> Invocation {
+        let run = self.ctr(&["run"]).args(&self.runtime).args(flags);
+        run.arg(IMAGE).arg(id).args(args)
     }
 
     /// The sockets of the shims that run.

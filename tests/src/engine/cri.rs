@@ -1,15 +1,12 @@
 //! containerd's plugin for Kubernetes with the runtime's shim, in the part of the kubelet.
 use std::fs;
-use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
 use super::Suite;
-use super::containerd::{Containerd, SHIM};
-use crate::{Output, runtime};
-
-/// The image of containers and pods.
-pub const IMAGE: &str = "docker.io/library/busybox:test";
+pub use super::containerd::IMAGE;
+use super::containerd::{Containerd, SHIM, script};
+use crate::Output;
 
 /// containerd as a node of Kubernetes has it.
 #[derive(Debug)]
@@ -59,12 +56,7 @@ impl Node {
                 home = home.display()
             )
         }));
-        let archive = node.0.room.home().join("image.tar");
-        let room = &node.0.room;
-        room.command("python3").arg(script()).arg("image").arg(room.rootfs()).arg(&archive).ok();
-        let import =
-            room.command("ctr").arg("--address").arg(node.0.socket()).args(["--namespace", "k8s.io"]);
-        import.args(["images", "import"]).arg(archive).ok();
+        node.0.import_image("k8s.io");
         node
     }
 
@@ -85,8 +77,4 @@ impl Node {
     pub fn text(&self, method: &str, request: &Value, field: &str) -> String {
         self.call(method, request)[field].as_str().expect("a text").to_owned()
     }
-}
-
-fn script() -> PathBuf {
-    runtime::workspace().join("tests/data/cri.py")
 }

@@ -190,6 +190,28 @@ fn a_pod_is_namespaces_without_a_process() {
 }
 
 #[test]
+fn containers_may_have_time_to_end_with_their_pod() {
+    let kinds = ["network", "ipc", "uts"];
+    let polite = "trap 'exit 5' TERM; echo up; while :; do sleep 1000 & wait $!; done";
+    for (namespaces, script, timeout, status) in [
+        (SEPARATE, polite, 1000, 5),
+        (SHARED, polite, 1000, 5),
+        (SEPARATE, "trap '' TERM; echo up; while :; do sleep 1000; done", 1, 137),
+        (SEPARATE, polite, 0, 137),
+    ] {
+        let mut pod = Pod::new();
+        let pid = pod.up(namespaces, LinuxPod::default());
+        let mut member = pod.member(script, pid, &kinds);
+        member.start();
+        assert_eq!(member.stdout.line(), "up");
+        let stop = Sandbox { timeout, ..pod.which() };
+        pod.stage.client.call::<Empty>("StopSandbox", &stop).expect("it is stopped");
+        assert_eq!(pod.state().state, "SANDBOX_NOTREADY");
+        assert_eq!(member.end(), status);
+    }
+}
+
+#[test]
 fn the_containers_of_a_pod_share_files() {
     let mut pod = Pod::new();
     let pid = pod.up(SEPARATE, LinuxPod::default());

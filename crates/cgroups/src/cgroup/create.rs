@@ -6,7 +6,7 @@ use nix::errno::Errno;
 
 use super::events::Events;
 use super::undo::Undo;
-use super::{Cgroup, V1, freeze, procs, tree};
+use super::{Cgroup, Claim, V1, freeze, owner, procs, tree};
 use crate::controller::{Controller, Controllers};
 use crate::dir::Dir;
 use crate::error::{Error, Result};
@@ -15,22 +15,24 @@ use crate::path::CgroupPath;
 use crate::plan::Plan;
 
 impl Cgroup {
-    /// Makes the container's cgroup in every hierarchy, and writes the plan into it.
+    /// Makes the container's cgroup in every hierarchy, marks it, and writes the plan into it.
     ///
     /// Directories that exist are used. Controllers are enabled in the parents: those that the plan needs, and as many others
     /// as can be had; in version 1, hierarchies that the plan does not need and the caller has no right to are left out. If
     /// anything fails, all that was made or enabled is taken back.
     ///
     /// # Errors
-    /// [`Error::NotEmpty`] and [`Error::Frozen`] where the cgroup exists and somebody uses it; [`Error::NoController`] where a parent
+    /// [`Error::NotEmpty`], [`Error::Claimed`] and [`Error::Frozen`] where the cgroup exists and somebody uses it; [`Error::NoController`] where a parent
     /// cannot give a controller; [`Error::Write`] where the kernel refuses a value.
-    pub fn create(layout: &Layout, path: &CgroupPath, plan: &Plan) -> Result<Self> {
+    pub fn create(layout: &Layout, path: &CgroupPath, plan: &Plan, claim: Claim<'_>) -> Result<Self> {
         let mut location = path.locate(layout)?;
         let mut undo = Undo::default();
         let needed = Plan::controllers(&plan.settings, Hierarchy::V2);
         let (v2, is_new) = descend(&location.v2, &mut undo, |dir, undo| enable_all(dir, needed, undo))?;
         check_usable(&v2)?;
+        owner::mark(&v2, claim)?;
         let v1 = create_all_v1(&mut location, Plan::controllers(&plan.settings, Hierarchy::V1), &mut undo)?;
+        v1.iter().try_for_each(|v1| owner::mark(&v1.dir, claim))?;
         let mut cgroup = Self { location, v2, v1, created: Vec::new() };
         cgroup.apply(&plan.settings)?;
         if !is_new {
@@ -56,8 +58,15 @@ impl Cgroup {
 
     /// Enables controllers of version 2 in the parents of an existing cgroup.
     pub(super) fn enable_v2(&self, controllers: Controllers) -> Result<()> {
+        if by_name(controllers).is_empty() {
+            return Ok(());
+        }
         let mut undo = Undo::default();
-        descend(&self.location.v2, &mut undo, |dir, undo| enable(dir, controllers, undo))?;
+        let mut here = Dir::open(&self.location.v2.mount)?;
+        for name in &self.location.v2.inner {
+            enable(&here, controllers, &mut undo)?;
+            here = here.child(name)?;
+        }
         undo.keep();
         Ok(())
     }
@@ -76,10 +85,11 @@ pub(super) fn descend(
         debug_assert!(crate::dir::is_component(name), "{:?}", name.as_bytes());
         prepare(&here, undo)?;
         let (child, created) = here.child_or_create(name)?;
+        let parent = std::mem::replace(&mut here, child);
+        is_new = created;
         if created {
-            undo.made(&here, name)?;
+            undo.made(parent, name);
         }
-        (here, is_new) = (child, created);
     }
     Ok((here, is_new))
 }

@@ -63,19 +63,16 @@ impl Cgroup {
     ///
     /// # Errors
     /// When `freezer.state` cannot be written.
-    pub fn thaw_v1(&self) -> Result<()> {
-        let Some(dir) = self.freezer_v1() else { return Ok(()) };
-        match dir.write(STATE, THAWED) {
-            Ok(()) | Err(Errno::ENODEV) => Ok(()),
-            Err(_) if dir.is_removed() => Ok(()),
-            Err(errno) => Err(Error::Write {
-                path: dir.join(STATE),
-                value: THAWED.into(),
-                errno,
-                origin: String::new(),
-                hint: "",
-            }),
-        }
+    fn thaw_v1(&self) -> Result<()> {
+        self.freezer_v1().map_or(Ok(()), thaw_dir_v1)
+    }
+
+    /// The same for all cgroups below, too: what somebody has frozen there does not die from SIGKILL.
+    ///
+    /// # Errors
+    /// When `freezer.state` cannot be written.
+    pub fn thaw_all_v1(&self) -> Result<()> {
+        self.freezer_v1().map_or(Ok(()), |dir| tree::visit(dir, thaw_dir_v1))
     }
 
     /// Whether every task is frozen now, by us or through a parent.
@@ -96,6 +93,20 @@ impl Cgroup {
             let path = self.v2.join("cgroup.freeze");
             Error::Write { path, value: value.into(), errno, origin: String::new(), hint }
         })
+    }
+}
+
+fn thaw_dir_v1(dir: &Dir) -> Result<()> {
+    match dir.write(STATE, THAWED) {
+        Ok(()) | Err(Errno::ENODEV) => Ok(()),
+        Err(_) if dir.is_removed() => Ok(()),
+        Err(errno) => Err(Error::Write {
+            path: dir.join(STATE),
+            value: THAWED.into(),
+            errno,
+            origin: String::new(),
+            hint: "",
+        }),
     }
 }
 

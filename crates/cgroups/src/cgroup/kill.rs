@@ -26,7 +26,7 @@ impl Cgroup {
     pub fn kill(&self) -> Result<()> {
         self.kill_v2()?;
         // Other than those that version 2 has frozen, these die when they run again.
-        self.thaw_v1()
+        self.thaw_all_v1()
     }
 
     fn kill_v2(&self) -> Result<()> {

@@ -33,16 +33,39 @@ impl Cgroup {
         let results = std::iter::once(&location.v2).chain(v1).map(remove).collect::<Vec<_>>();
         results.into_iter().collect()
     }
+
+    /// Removes those directories of a location that are empty, and leaves the others, which somebody uses.
+    ///
+    /// # Errors
+    /// As [`Cgroup::remove_at`], but for [`Error::Busy`].
+    pub fn remove_unused(location: &Location) -> Result<()> {
+        let v1 = location.v1.iter().map(|(_, place)| place);
+        let results = std::iter::once(&location.v2).chain(v1).map(remove_unused).collect::<Vec<_>>();
+        results.into_iter().collect()
+    }
+}
+
+fn remove_unused(place: &Place) -> Result<()> {
+    let Some((parent, name)) = parent(place)? else { return Ok(()) };
+    match parent.remove_child(name) {
+        Ok(()) | Err(Errno::EBUSY | Errno::ENOTEMPTY) => Ok(()),
+        Err(errno) => Err(crate::dir::call("rmdir", place.path(), errno)),
+    }
 }
 
 fn remove(place: &Place) -> Result<()> {
+    parent(place)?.map_or(Ok(()), |(parent, name)| remove_child(&parent, name))
+}
+
+/// The directory that a place is in, if there is one, and its name there.
+fn parent(place: &Place) -> Result<Option<(Dir, &OsStr)>> {
     let path = place.path();
     let (Some(parent), Some(name)) = (path.parent(), place.inner.file_name()) else {
-        return Ok(()); // The root of a hierarchy is never ours.
+        return Ok(None); // The root of a hierarchy is never ours.
     };
     match Dir::open(parent) {
-        Ok(parent) => remove_child(&parent, name),
-        Err(e) if tree::is_gone(&e) => Ok(()),
+        Ok(parent) => Ok(Some((parent, name))),
+        Err(e) if tree::is_gone(&e) => Ok(None),
         Err(e) => Err(e),
     }
 }

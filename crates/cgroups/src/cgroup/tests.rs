@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use orlop_spec::{DeviceRule, Resources};
 
 use super::freeze::unfrozen_tasks;
-use super::{Cgroup, FREEZE_DEADLINE};
+use super::{Cgroup, Claim, FREEZE_DEADLINE};
 use crate::{CgroupPath, Layout, plan};
 
 /// A cgroup that goes away with its processes.
@@ -20,7 +20,7 @@ impl Scratch {
         let path = CgroupPath::new(Some(&name), "id").unwrap();
         let all = DeviceRule { allow: true, access: "rwm".into(), ..DeviceRule::default() };
         let plan = plan(&Resources::default(), &layout, &[all]).unwrap();
-        match Cgroup::create(&layout, &path, &plan) {
+        match Cgroup::create(&layout, &path, &plan, Claim { owner: "tests", is_over: &|_| true }) {
             Ok(cgroup) => Some(Self(cgroup)),
             Err(e) => {
                 println!("skipped: {e}");

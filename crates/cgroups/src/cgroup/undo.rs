@@ -18,14 +18,14 @@ enum Deed {
 
 impl Undo {
     /// A directory was made.
-    pub(super) fn made(&mut self, parent: &Dir, name: &OsStr) -> Result<()> {
-        self.0.push(Deed::Made { parent: parent.try_clone()?, name: name.into() });
-        Ok(())
+    pub(super) fn made(&mut self, parent: Dir, name: &OsStr) {
+        self.0.push(Deed::Made { parent, name: name.into() });
     }
 
     /// Controllers were enabled for the children of a directory.
     pub(super) fn enabled(&mut self, dir: &Dir, controllers: Controllers) -> Result<()> {
-        self.0.push(Deed::Enabled { dir: dir.try_clone()?, controllers });
+        let dir = dir.try_clone().inspect_err(|_| disable(dir, controllers))?;
+        self.0.push(Deed::Enabled { dir, controllers });
         Ok(())
     }
 
@@ -51,12 +51,14 @@ impl Drop for Undo {
         for deed in self.0.drain(..).rev() {
             match deed {
                 Deed::Made { parent, name } => drop(parent.remove_child(&name)),
-                Deed::Enabled { dir, controllers } => {
-                    for controller in controllers.iter() {
-                        dir.write("cgroup.subtree_control", &format!("-{controller}")).ok();
-                    }
-                }
+                Deed::Enabled { dir, controllers } => disable(&dir, controllers),
             }
         }
+    }
+}
+
+fn disable(dir: &Dir, controllers: Controllers) {
+    for controller in controllers.iter() {
+        dir.write("cgroup.subtree_control", &format!("-{controller}")).ok();
     }
 }

@@ -1,11 +1,14 @@
 //! Changing the limits of a running container.
 
+use nix::errno::Errno;
+
 use super::create::create_v1;
 use super::undo::Undo;
 use super::{Cgroup, V1};
 use crate::controller::Controllers;
+use crate::dir::call;
 use crate::error::{Error, Result};
-use crate::layout::{Hierarchy, Layout, Place};
+use crate::layout::{Hierarchy, Layout, Location, Place, V1Mount};
 use crate::plan::Plan;
 use crate::setting::{Absent, Setting};
 
@@ -17,8 +20,7 @@ impl Cgroup {
     /// their files hold a single value.
     ///
     /// Controllers that were not needed so far are enabled. If whoever made the container had no right to a hierarchy of
-    /// version 1, that means a new directory, into which all processes are moved, so [`Cgroup::location`] has to be stored
-    /// again afterwards.
+    /// version 1, that means a new directory, into which all processes are moved: [`Cgroup::location_with`] is to be stored before.
     ///
     /// # Errors
     /// [`Error::Write`] names file, value and the place in the config; [`Error::BelowUsage`] with `checkBeforeUpdate`.
@@ -26,6 +28,14 @@ impl Cgroup {
         self.enable_v2(Plan::controllers(settings, Hierarchy::V2))?;
         let needed = Plan::controllers(settings, Hierarchy::V1);
         self.use_v1(layout, needed, |cgroup| cgroup.write_or_restore(settings))
+    }
+
+    /// Where it will be once these settings are made.
+    pub fn location_with(&self, layout: &Layout, settings: &[Setting]) -> Location {
+        let mut location = self.location.clone();
+        let needed = Plan::controllers(settings, Hierarchy::V1);
+        location.v1.extend(missing_v1(&location, layout, needed).collect::<Vec<_>>());
+        location
     }
 
     /// Has controllers work on the cgroup though nothing is limited, so that usage is accounted: see [`Cgroup::stats`].
@@ -58,7 +68,12 @@ impl Cgroup {
     ) -> Result<()> {
         let mut undo = Undo::default();
         let known = self.v1.len();
-        let done = self.add_v1(layout, needed, &mut undo).and_then(|()| work(self));
+        let there = |cgroup: &Self| {
+            let gone = || Err(call("look at", cgroup.v2.path().into(), Errno::ENODEV));
+            if cgroup.v2.is_removed() { gone() } else { Ok(()) }
+        };
+        let done =
+            self.add_v1(layout, needed, &mut undo).and_then(|()| there(self)).and_then(|()| work(self));
         if done.is_err() {
             self.v1.truncate(known);
             self.location.v1.truncate(known);
@@ -71,15 +86,10 @@ impl Cgroup {
 
     /// Makes directories in version 1 hierarchies that the container has none in, under the same path as in version 2.
     fn add_v1(&mut self, layout: &Layout, needed: Controllers, undo: &mut Undo) -> Result<()> {
-        for mount in &layout.v1 {
-            let is_known = self.location.v1.iter().any(|(_, known)| known.mount == mount.mount);
-            if is_known || !needed.iter().any(|c| mount.controllers.contains(c)) {
-                continue;
-            }
-            let place = Place { mount: mount.mount.clone(), inner: self.location.v2.inner.clone() };
-            let dir = create_v1(&place, mount.controllers, undo)?;
-            self.v1.push(V1 { controllers: mount.controllers, dir });
-            self.location.v1.push((mount.controllers, place));
+        for (controllers, place) in missing_v1(&self.location.clone(), layout, needed) {
+            let dir = create_v1(&place, controllers, undo)?;
+            self.v1.push(V1 { controllers, dir });
+            self.location.v1.push((controllers, place));
         }
         Ok(())
     }
@@ -94,7 +104,7 @@ impl Cgroup {
             }
             for pid in outside {
                 match v1.attach(pid) {
-                    Err(e) if e.errno() == Some(nix::errno::Errno::ESRCH) => {}
+                    Err(e) if e.errno() == Some(Errno::ESRCH) => {}
                     other => other?,
                 }
             }
@@ -123,6 +133,19 @@ impl Cgroup {
             }
         })
     }
+}
+
+/// The places that a location lacks in the version 1 hierarchies of some controllers.
+fn missing_v1<'a>(
+    location: &'a Location,
+    layout: &'a Layout,
+    needed: Controllers,
+) -> impl Iterator<Item = (Controllers, Place)> + 'a {
+    let is_known = |mount: &V1Mount| location.v1.iter().any(|(_, known)| known.mount == mount.mount);
+    let is_needed = move |mount: &V1Mount| needed.iter().any(|c| mount.controllers.contains(c));
+    layout.v1.iter().filter(move |mount| is_needed(mount) && !is_known(mount)).map(|mount| {
+        (mount.controllers, Place { mount: mount.mount.clone(), inner: location.v2.inner.clone() })
+    })
 }
 
 fn files_of(setting: &Setting) -> impl Iterator<Item = &str> {

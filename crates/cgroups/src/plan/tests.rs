@@ -93,6 +93,7 @@ fn version_2_table() {
             r#"{"memory":{"limit":1000},"unified":{"memory.high":"800","cgroup.max.depth":"3"}}"#,
             &["memory.max = 1000", "cgroup.max.depth = 3", "memory.high = 800"],
         ),
+        (r#"{"unified":{"cpu.idle":"1","cpu.weight":"8"}}"#, &["cpu.idle = 1"]),
         (
             r#"{"unified":{"io.max":"8:0 rbps=1\n8:1 rbps=2"}}"#,
             &["io.max = 8:0 rbps=1", "io.max = 8:1 rbps=2"],
@@ -284,6 +285,7 @@ fn what_version_2_lacks_is_a_warning() {
         (r#"{"memory":{"useHierarchy":false}}"#, "memory/useHierarchy"),
         (r#"{"cpu":{"realtimeRuntime":5}}"#, "cpu/realtimeRuntime"),
         (r#"{"cpu":{"idle":1,"shares":5}}"#, "cpu/shares"),
+        (r#"{"unified":{"cpu.idle":"1","cpu.weight.nice":"5"}}"#, "unified/cpu.weight.nice"),
         (r#"{"blockIO":{"leafWeight":50}}"#, "blockIO/leafWeight"),
         (r#"{"network":{"classID":5}}"#, "network/classID"),
     ] {

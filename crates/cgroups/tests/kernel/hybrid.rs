@@ -8,7 +8,7 @@ use std::time::Duration;
 use nix::unistd::{Uid, chown, setfsuid};
 use orlop_cgroups::{Cgroup, Controller, Error, Location, V1Mount};
 
-use crate::support::{Sandbox, sleeper};
+use crate::support::{Sandbox, TESTS, sleeper};
 
 const SOON: Duration = Duration::from_secs(10);
 
@@ -28,7 +28,7 @@ fn directories(location: &Location) -> Vec<PathBuf> {
 }
 
 fn create_error(sandbox: &Sandbox, below: &str) -> Error {
-    Cgroup::create(&sandbox.layout, &sandbox.path(below), &sandbox.free()).unwrap_err()
+    Cgroup::create(&sandbox.layout, &sandbox.path(below), &sandbox.free(), TESTS).unwrap_err()
 }
 
 /// The directory in the hierarchy of one controller, if it is of version 1.
@@ -143,7 +143,7 @@ fn a_hierarchy_without_rights_is_left_out_unless_it_is_needed() {
     let (made, refused) = std::thread::scope(|scope| {
         let work = || {
             setfsuid(Uid::from_raw(65_534));
-            let create = |below, plan| Cgroup::create(&sandbox.layout, &sandbox.path(below), plan);
+            let create = |below, plan| Cgroup::create(&sandbox.layout, &sandbox.path(below), plan, TESTS);
             (create("p/c", &free), create("p/limited", &limited))
         };
         scope.spawn(work).join().unwrap()

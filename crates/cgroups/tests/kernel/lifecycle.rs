@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};
-use orlop_cgroups::{Below, Cgroup, Error};
+use orlop_cgroups::{Below, Cgroup, Claim, Error, Mark};
 
-use crate::support::{Sandbox, sleeper, spawn, until};
+use crate::support::{Sandbox, TESTS, sleeper, spawn, until};
 
 const SOON: Duration = Duration::from_secs(10);
 
 fn create_error(sandbox: &Sandbox, below: &str) -> Error {
-    Cgroup::create(&sandbox.layout, &sandbox.path(below), &sandbox.free()).unwrap_err()
+    Cgroup::create(&sandbox.layout, &sandbox.path(below), &sandbox.free(), TESTS).unwrap_err()
 }
 
 #[test]
@@ -41,7 +41,7 @@ fn create_makes_what_is_missing_and_remove_takes_the_container_away() {
 fn a_failed_create_leaves_nothing_behind() {
     let Some(sandbox) = Sandbox::new() else { return };
     let plan = sandbox.plan(r#"{"unified":{"cgroup.max.depth":"many"}}"#);
-    let error = Cgroup::create(&sandbox.layout, &sandbox.path("a/b"), &plan).unwrap_err().to_string();
+    let error = Cgroup::create(&sandbox.layout, &sandbox.path("a/b"), &plan, TESTS).unwrap_err().to_string();
     let file = sandbox.dir().join("a/b/cgroup.max.depth");
     let want = format!(
         "write \"many\" to {}: EINVAL: Invalid argument (asked for by /linux/resources/unified/cgroup.max.depth); \
@@ -239,4 +239,33 @@ fn a_sub_cgroup_is_found_and_a_path_that_leaves_the_container_is_refused() {
     assert!(matches!(below("missing"), Err(Error::Call { .. })));
     let unknown = cgroup.below(&Below::Each(vec![("whaaat".into(), "/".into())])).unwrap_err();
     assert!(unknown.to_string().contains("unknown controller whaaat"), "{unknown}");
+}
+
+#[test]
+fn a_cgroup_is_its_makers_until_that_one_is_over() {
+    let Some(sandbox) = Sandbox::new() else { return };
+    let claim = |owner, is_over| {
+        Cgroup::create(&sandbox.layout, &sandbox.path("c"), &sandbox.free(), Claim { owner, is_over })
+    };
+    let protected = nix::unistd::geteuid().is_root();
+    let owner = |cgroup: &Cgroup| cgroup.owner().unwrap();
+    let first = claim("first", &|_| false).unwrap();
+    assert_eq!(owner(&first), Some(Mark { owner: "first".into(), protected }));
+    // It is empty, and yet not to be had: its maker has not put anybody into it so far.
+    let error = claim("second", &|other| other != "first").unwrap_err();
+    assert!(matches!(&error, Error::Claimed { owner, .. } if owner == "first"), "{error}");
+    assert_eq!(owner(&first), Some(Mark { owner: "first".into(), protected }));
+    assert_eq!(owner(&claim("first", &|_| false).unwrap()).unwrap().owner, "first");
+    let second = claim("second", &|other| other == "first").unwrap();
+    assert_eq!(owner(&second).unwrap().owner, "second");
+    let location = second.location();
+    let mut inside = sleeper(&second);
+    Cgroup::remove_unused(location).unwrap();
+    assert!(location.v2.path().exists());
+    inside.kill().unwrap();
+    inside.wait().unwrap();
+    second.wait_empty(Duration::from_secs(10)).unwrap();
+    Cgroup::remove_unused(location).unwrap();
+    assert!(!location.v2.path().exists());
+    Cgroup::remove_unused(location).unwrap();
 }

@@ -2,7 +2,7 @@
 
 use orlop_cgroups::{Cgroup, Controller, Error, Hierarchy};
 
-use crate::support::{Sandbox, read, run, sleeper, until, without_v1};
+use crate::support::{Sandbox, TESTS, read, run, sleeper, until, without_v1};
 
 /// The file of a controller where it is on this host; says so if it is nowhere.
 fn file(
@@ -229,7 +229,7 @@ fn a_weight_goes_to_the_scheduler_that_is_there() {
     let Some(sandbox) = Sandbox::new() else { return };
     let Some(_) = file(&sandbox, Controller::Io, "", "") else { return };
     let plan = sandbox.plan(r#"{"blockIO":{"weight":300}}"#);
-    match Cgroup::create(&sandbox.layout, &sandbox.path("c"), &plan) {
+    match Cgroup::create(&sandbox.layout, &sandbox.path("c"), &plan, TESTS) {
         Ok(cgroup) => {
             let files = ["io.bfq.weight", "io.weight", "blkio.weight", "blkio.bfq.weight"];
             let text: Vec<_> = files.iter().filter_map(|file| read(&cgroup, file)).collect();

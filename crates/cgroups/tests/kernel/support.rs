@@ -6,8 +6,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use orlop_cgroups::{Cgroup, CgroupPath, Controllers, Layout, Location, Place, Plan, plan};
+use orlop_cgroups::{Cgroup, CgroupPath, Claim, Controllers, Layout, Location, Place, Plan, plan};
 use orlop_spec::Resources;
+
+/// Whose the cgroups of the tests are.
+pub(crate) const TESTS: Claim<'_> = Claim { owner: "tests", is_over: &|_| true };
 
 /// The layout of this host, if tests can make cgroups on it.
 pub(crate) fn layout() -> Option<Layout> {
@@ -63,7 +66,7 @@ impl Sandbox {
     }
 
     pub(crate) fn create(&self, below: &str, plan: &Plan) -> Cgroup {
-        Cgroup::create(&self.layout, &self.path(below), plan).unwrap_or_else(|e| panic!("{e}"))
+        Cgroup::create(&self.layout, &self.path(below), plan, TESTS).unwrap_or_else(|e| panic!("{e}"))
     }
 }
 
@@ -86,7 +89,7 @@ impl Drop for Sandbox {
 /// A cgroup as somebody makes it who has no rights in version 1.
 pub(crate) fn without_v1(sandbox: &Sandbox, below: &str) -> Cgroup {
     let layout = Layout { v1: Vec::new(), ..sandbox.layout.clone() };
-    Cgroup::create(&layout, &sandbox.path(below), &sandbox.free()).unwrap()
+    Cgroup::create(&layout, &sandbox.path(below), &sandbox.free(), TESTS).unwrap()
 }
 
 /// Starts a shell command that moves itself into the cgroup before anything else.

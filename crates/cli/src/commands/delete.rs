@@ -1,6 +1,5 @@
 //! `orlop delete`
 
-use clap::ArgAction;
 use orlop_runtime::{ContainerId, Error, Result, Runtime};
 
 use super::{Entry, PLAIN};
@@ -11,8 +10,7 @@ pub(super) const ENTRY: Entry = Entry {
     about: "Remove what stopped containers still hold",
     arguments: |command| {
         let force = flags::switch("force", "Kill running ones first; one that does not exist is no error");
-        let ids = flags::id().action(ArgAction::Append).num_args(1..).help("The containers");
-        command.args([ids, force.short('f'), several::regex()])
+        command.args([several::ids(), force.short('f'), several::regex()])
     },
     run: |globals, arguments| {
         let (runtime, force) = (globals.runtime()?, arguments.get_flag("force"));

@@ -1,6 +1,5 @@
 //! `orlop restart`
 
-use clap::ArgAction;
 use orlop_runtime::Error;
 
 use super::{Entry, PLAIN};
@@ -9,13 +8,10 @@ use crate::{flags, several};
 pub(super) const ENTRY: Entry = Entry {
     name: "restart",
     about: "End supervised containers as stop does, and run them again",
-    arguments: |command| {
-        let ids = flags::id().action(ArgAction::Append).num_args(1..).help("The containers");
-        command.args([ids, flags::time()])
-    },
+    arguments: |command| command.args([several::ids(), flags::time()]),
     run: |globals, arguments| {
         let runtime = globals.runtime()?;
-        several::each(&several::given(arguments)?, |id| {
+        several::each_given(arguments, |id| {
             if !runtime.is_supervised(id)? {
                 return Err(Error::usage(format!(
                     "container {id:?} has no supervisor that could run it again"

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, AtFlags, Flock, FlockArg, OFlag, openat, renameat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
-use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, mkdirat};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, mkdirat};
 use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 use orlop_sys::Fd;
 use orlop_sys::file::exchange;
@@ -34,10 +34,6 @@ pub struct StateDir {
     pub(super) id: String,
 }
 
-/// Nobody else holds the lock of the state directory while this lives.
-#[derive(Debug)]
-pub struct StateLock(#[expect(dead_code, reason = "dropping it unlocks")] Flock<OwnedFd>);
-
 impl StateDir {
     /// Where it is, for messages.
     pub fn path(&self) -> &Path {
@@ -47,26 +43,6 @@ impl StateDir {
     /// The directory itself.
     pub const fn fd(&self) -> &OwnedFd {
         &self.fd
-    }
-
-    /// Waits until nobody else holds the lock, and holds it ([flock(2)](https://man7.org/linux/man-pages/man2/flock.2.html)):
-    /// for steps that two commands must not take at once. A process that dies lets go.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NotExist`]: the container was deleted meanwhile.
-    pub fn lock(&self) -> Result<StateLock> {
-        let doing = || format!("lock {}", self.path.display());
-        let own = match openat(&self.fd, ".", DIRECTORY, Mode::empty()) {
-            Ok(own) => own,
-            Err(Errno::ENOENT) => return Err(self.not_exist()),
-            Err(e) => return Err(e).doing(doing),
-        };
-        let lock = Flock::lock(own, FlockArg::LockExclusive).map_err(|(_, e)| e).doing(doing)?;
-        if fstat(&self.fd).doing(doing)?.st_nlink == 0 {
-            return Err(self.not_exist());
-        }
-        Ok(StateLock(lock))
     }
 
     /// Saves the state: readers see the old one or the new one, never a part.
@@ -215,11 +191,29 @@ impl StateDir {
     ///
     /// [`Error::Kernel`].
     pub fn remove(&self) -> Result<()> {
-        let _lock = match self.lock() {
+        let lock = match self.lock_for_removal() {
             Ok(lock) => lock,
             Err(Error::NotExist { .. }) => return Ok(()),
             Err(e) => return Err(e),
         };
+        let mut tries = 0;
+        loop {
+            self.clear()?;
+            // While our directory exists its name cannot mean another, and the lock keeps others from removing ours.
+            if lock.is_none() && self.is_removed()? {
+                return Ok(());
+            }
+            match unlinkat(AT_FDCWD, &self.path, UnlinkatFlags::RemoveDir) {
+                Ok(()) | Err(Errno::ENOENT) => return Ok(()),
+                // Somebody was just changing the container.
+                Err(Errno::ENOTEMPTY) if tries < 100 => tries += 1,
+                Err(e) => return Err(e).doing(|| format!("remove {}", self.path.display())),
+            }
+        }
+    }
+
+    /// Removes what is in the directory, the state last.
+    fn clear(&self) -> Result<()> {
         let doing = || format!("remove {}", self.path.display());
         let mut dir = Dir::openat(&self.fd, ".", DIRECTORY, Mode::empty()).doing(doing)?;
         for entry in dir.iter() {
@@ -231,12 +225,7 @@ impl StateDir {
                 self.unlink(name, UnlinkatFlags::NoRemoveDir)?;
             }
         }
-        self.unlink(OsStr::new(STATE), UnlinkatFlags::NoRemoveDir)?;
-        // While our directory exists its name cannot mean another, and the lock keeps others from removing ours.
-        match unlinkat(AT_FDCWD, &self.path, UnlinkatFlags::RemoveDir) {
-            Ok(()) | Err(Errno::ENOENT) => Ok(()),
-            Err(e) => Err(e).doing(doing),
-        }
+        self.unlink(OsStr::new(STATE), UnlinkatFlags::NoRemoveDir)
     }
 
     fn remove_notify(&self) -> Result<()> {

@@ -13,13 +13,13 @@ use orlop_sys::process::pidfd_send_signal;
 use orlop_sys::wait::{How, wait};
 use serde::{Deserialize, Serialize};
 
-use super::run;
 use crate::clock::now;
 use crate::error::{Error, Result};
 use crate::held::Stdio;
 use crate::id::ContainerId;
 use crate::options::{ExecArgs, ExecOptions, ProcessSource};
 use crate::runtime::Runtime;
+use crate::streams::{not_blocking, null, pipe};
 
 /// How much of a check's output is kept, in bytes.
 const OUTPUT: usize = 4096;
@@ -148,9 +148,10 @@ impl Check {
     }
 
     fn execute(runtime: &Runtime, id: &ContainerId, check: &HealthCheck, start: String) -> Result<Self> {
-        let (output, theirs) = run::pipe()?;
+        let (output, theirs) = pipe()?;
+        not_blocking(&output)?;
         let errors = theirs.try_clone().map_err(|e| Error::usage(format!("copy a descriptor: {e}")))?;
-        let stdio = Stdio { stdin: run::null()?, stdout: theirs, stderr: errors };
+        let stdio = Stdio { stdin: null()?, stdout: theirs, stderr: errors };
         let args = ExecArgs { args: check.command.clone(), ..ExecArgs::default() };
         let options = ExecOptions {
             process: ProcessSource::Args(Box::new(args)),

@@ -1,17 +1,14 @@
 //! One run of a supervised container: its process, and its streams.
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::time::Instant;
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::unistd::pipe2;
-
 use super::health::Check;
 use super::output::Output;
-use crate::error::{Doing, Result};
+use crate::error::Result;
 use crate::held::{Held, Stdio};
 use crate::reactor::Token;
+use crate::streams::{not_blocking, null, pipe};
 
 /// A run under way.
 #[derive(Debug)]
@@ -43,6 +40,7 @@ impl Streams {
                 return null();
             }
             let (ours, theirs) = pipe()?;
+            not_blocking(&ours)?;
             outputs.push(Output::new(ours, stream));
             Ok(theirs)
         };
@@ -60,23 +58,4 @@ impl Streams {
             }
         }
     }
-}
-
-/// `/dev/null`, for either direction.
-pub(super) fn null() -> Result<OwnedFd> {
-    let null = File::options().read(true).write(true).open("/dev/null");
-    null.map(OwnedFd::from).doing(|| "open /dev/null".to_owned())
-}
-
-/// A pipe whose end for reading, the first one, does not block.
-pub(super) fn pipe() -> Result<(OwnedFd, OwnedFd)> {
-    let (ours, theirs) = pipe2(OFlag::O_CLOEXEC).doing(|| "make a pipe".to_owned())?;
-    not_blocking(&ours)?;
-    Ok((ours, theirs))
-}
-
-fn not_blocking(fd: &OwnedFd) -> Result<()> {
-    let doing = || "change a descriptor's flags".to_owned();
-    let flags = OFlag::from_bits_retain(fcntl(fd, FcntlArg::F_GETFL).doing(doing)?);
-    fcntl(fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK)).doing(doing).map(drop)
 }

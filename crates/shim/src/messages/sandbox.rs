@@ -11,9 +11,10 @@ messages! {
         1 sandbox_id: String, 2 bundle_path: String, 3 rootfs: Vec<Mount>, 4 options: Option<Any>, 5 netns_path: String,
         6 annotations: BTreeMap<String, String>,
     }
-    /// Which one: StartSandbox, Platform, WaitSandbox, PingSandbox, ShutdownSandbox, SandboxMetrics; and StopSandbox, whose
-    /// time limit is not needed.
+    /// Which one: StartSandbox, Platform, WaitSandbox, PingSandbox, ShutdownSandbox, SandboxMetrics.
     SandboxRequest { 1 sandbox_id: String }
+    /// End it; how many seconds its containers may take to end by themselves.
+    StopSandboxRequest { 1 sandbox_id: String, 2 timeout_secs: u32 }
     /// Whose namespaces are the pod's.
     StartSandboxResponse { 1 pid: u32, 2 created_at: Option<Timestamp>, 3 spec: Option<Any> }
     /// For what containers are to be made.

@@ -8,7 +8,7 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use orlop_protobuf::Message as _;
 
-use super::{Call, DESERTED, Server, Source};
+use super::{Answer, Call, Server, Source};
 use crate::reactor::{Interest, Token};
 use crate::ttrpc::{Code, Connection, Failure, Found, Frame, Kind, MAX, Request, Response, Result};
 
@@ -100,7 +100,7 @@ impl Server {
             if let Ok(nanos @ 1..) = u64::try_from(request.timeout_nano) {
                 patience = Duration::from_nanos(nanos);
             }
-            self.dispatch(call, &request)
+            self.take_up(call, request)
         });
         match answer {
             Ok(None) => {
@@ -113,10 +113,22 @@ impl Server {
         }
     }
 
-    /// A caller's time is over. It may wait for an end, which can take for ever; anything else is answered in any case.
+    /// Does what a call asks for, now or when its turn comes.
+    fn take_up(&mut self, call: Call, request: Request) -> Answer {
+        self.now_or_later(call, request).map_or(Ok(None), |request| self.dispatch(call, &request))
+    }
+
+    /// The turn of a call that waited has come.
+    pub(crate) fn again(&mut self, call: Call, request: Request) {
+        if let Some(answer) = self.take_up(call, request).transpose() {
+            self.answer(call, answer);
+        }
+    }
+
+    /// A caller's time is over. It may wait for an end, which can take for ever, or for its turn; anything else is answered in any case.
     pub(super) fn overdue(&mut self, call: Call) {
         if self.forget_waiting(|waiting| *waiting == call) {
-            self.answer(call, Err(Failure::new(Code::DeadlineExceeded, "it has not ended yet")));
+            self.answer(call, Err(Failure::new(Code::DeadlineExceeded, "the time is over")));
         }
     }
 
@@ -156,7 +168,7 @@ impl Server {
         }
         self.forget_waiting(|waiting| waiting.peer == number);
         if self.peers.is_empty() {
-            self.reactor.at(Instant::now() + DESERTED, Source::Deserted);
+            self.look_again();
         }
     }
 

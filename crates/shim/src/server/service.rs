@@ -3,7 +3,9 @@
 use orlop_protobuf::Message;
 
 use super::{Answer, Call, Server};
-use crate::messages::sandbox::{CreateSandboxRequest, SandboxRequest, SandboxStatusRequest};
+use crate::messages::sandbox::{
+    CreateSandboxRequest, SandboxRequest, SandboxStatusRequest, StopSandboxRequest,
+};
 use crate::messages::task::{
     CheckpointTaskRequest, CloseIORequest, ConnectRequest, CreateTaskRequest, DeleteRequest,
     ExecProcessRequest, KillRequest, PauseRequest, PidsRequest, ResizePtyRequest, ResumeRequest,
@@ -62,7 +64,7 @@ impl Server {
             "CreateSandbox" => self.create_sandbox(&read::<CreateSandboxRequest>(payload)?),
             "StartSandbox" => self.start_sandbox(call, &id()?),
             "Platform" => platform(),
-            "StopSandbox" => self.stop_sandbox(call, &id()?),
+            "StopSandbox" => self.stop_sandbox(call, &read::<StopSandboxRequest>(payload)?),
             "WaitSandbox" => self.wait_sandbox(call, &id()?),
             "SandboxStatus" => self.sandbox_status(&read::<SandboxStatusRequest>(payload)?),
             "PingSandbox" => self.ping_sandbox(&id()?),

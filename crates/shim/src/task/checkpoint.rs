@@ -9,7 +9,7 @@ use orlop_runtime::{
     CgroupsMode, CheckpointOptions, ContainerId, CreateOptions, CriuOptions, Held, RestoreOptions, Runtime,
 };
 
-use super::{Phase, ProcessId, process, task, wrong_phase};
+use super::{Phase, ProcessId, first_with_streams, process, task, wrong_phase};
 use crate::messages::Any;
 use crate::messages::events::{TaskCheckpointed, TaskStart};
 use crate::messages::options::CheckpointOptions as Asked;
@@ -37,14 +37,13 @@ impl Server {
         let (runtime, container, bundle) = (Arc::clone(&task.runtime), task.id.clone(), task.bundle.clone());
         let dump = move || dump(&runtime, &container, &options, &bundle);
         self.jobs.start(dump, move |server: &mut Self, dumped| {
-            if let Ok(task) = super::task(&mut server.tasks, &request.id) {
-                task.busy = false;
-            }
+            let id = ProcessId::new(&request.id, "");
             if dumped.is_ok() {
                 let checkpoint = images.to_string_lossy().into_owned();
                 server.publish(&TaskCheckpointed { container_id: request.id, checkpoint });
             }
             server.answer(call, dumped.map(|()| Vec::new()));
+            server.turn_over(&id);
         });
         Ok(None)
     }
@@ -70,13 +69,13 @@ impl Server {
 
     fn restored(&mut self, call: Call, id: &ProcessId, restored: Result<(Held, Streams)>) {
         let Ok(task) = task(&mut self.tasks, &id.container) else { return };
-        task.busy = false;
         let (held, streams) = match restored {
             Ok(restored) => restored,
             Err(failure) => {
                 // It can be tried again, or deleted.
                 task.init.phase = Phase::Created;
-                return self.answer(call, Err(failure));
+                self.answer(call, Err(failure));
+                return self.turn_over(id);
             }
         };
         task.checkpoint = None;
@@ -87,6 +86,7 @@ impl Server {
         self.publish(&TaskStart { container_id: id.container.clone(), pid });
         self.answer(call, done(&StartResponse { pid }));
         self.watch_process(id);
+        self.turn_over(id);
     }
 }
 
@@ -171,7 +171,7 @@ struct Restoring {
 
 impl Restoring {
     fn restore(self, whose: &Whose) -> Result<(Held, Streams)> {
-        let (stdio, mut streams) = self.addresses.open(whose)?;
+        let (stdio, streams) = self.addresses.open(whose)?;
         let create = CreateOptions {
             bundle: self.bundle.clone(),
             pid_file: Some(self.bundle.join("init.pid")),
@@ -183,19 +183,7 @@ impl Restoring {
         let options = RestoreOptions { criu, ..RestoreOptions::default() };
         let restored = self.runtime.restore_held(&self.id, &create, &options, &stdio);
         put_away(&self.bundle, "restore.log", restored.is_err());
-        let held = match restored {
-            Ok(held) => held,
-            Err(e) => {
-                streams.give_up(stdio);
-                return Err(e.into());
-            }
-        };
-        super::connect(&held, &mut streams).inspect_err(|_| {
-            if let Err(e) = self.runtime.delete(&self.id, true) {
-                tracing::warn!("{e}");
-            }
-        })?;
-        Ok((held, streams))
+        first_with_streams((&self.runtime, &self.id), restored, stdio, streams)
     }
 }
 

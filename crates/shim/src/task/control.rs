@@ -26,14 +26,14 @@ impl Server {
         let change = move || freeze(&runtime, &container, pause);
         self.jobs.start(change, move |server: &mut Self, changed| {
             let Ok(task) = super::task(&mut server.tasks, &id) else { return };
-            task.busy = false;
             task.paused = pause == changed.is_ok();
             match (&changed, pause) {
-                (Ok(()), true) => server.publish(&TaskPaused { container_id: id }),
-                (Ok(()), false) => server.publish(&TaskResumed { container_id: id }),
+                (Ok(()), true) => server.publish(&TaskPaused { container_id: id.clone() }),
+                (Ok(()), false) => server.publish(&TaskResumed { container_id: id.clone() }),
                 (Err(_), _) => {}
             }
             server.answer(call, changed.map(|()| Vec::new()));
+            server.turn_over(&ProcessId::new(&id, ""));
         });
         Ok(None)
     }
@@ -51,11 +51,11 @@ impl Server {
         let update = move || runtime.update(&container, &resources).map_err(Failure::from);
         self.jobs.start(update, move |server: &mut Self, updated| {
             if let Ok(task) = super::task(&mut server.tasks, &request.id) {
-                task.busy = false;
                 // It may have directories that it did not have before.
                 task.cgroup = task.runtime.cgroup(&task.id).unwrap_or_default();
             }
             server.answer(call, updated.map(|()| Vec::new()));
+            server.turn_over(&ProcessId::new(&request.id, ""));
         });
         Ok(None)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use orlop_runtime::{ContainerId, CreateOptions, Held, Runtime};
 use orlop_spec::{Document, NamespaceKind};
 
-use super::{Phase, Process, ProcessId, Task, memory, process, task, wrong_phase};
+use super::{Phase, Process, ProcessId, Task, first_with_streams, memory, process, task, wrong_phase};
 use crate::messages::Mount;
 use crate::messages::events::{TaskCreate, TaskIO, TaskStart};
 use crate::messages::task::{CreateTaskRequest, CreateTaskResponse, StartRequest, StartResponse};
@@ -65,6 +65,7 @@ impl Server {
             own_pids: false,
             paused: false,
             busy: true,
+            later: Vec::new(),
             cgroup: None,
             memory: memory::Watch::default(),
         };
@@ -82,17 +83,17 @@ impl Server {
         let made = match made {
             Ok(made) => made,
             Err(failure) => {
-                let waiting =
-                    self.tasks.remove(&request.id).map(|task| task.init.waiting).unwrap_or_default();
-                for waiter in waiting {
+                self.answer(call, Err(failure.clone()));
+                let Some(task) = self.tasks.remove(&request.id) else { return };
+                for waiter in task.init.waiting {
                     self.answer(waiter, Err(failure.clone()));
                 }
-                return self.answer(call, Err(failure));
+                self.now(task.later);
+                return self.emptied();
             }
         };
         let Some(task) = self.tasks.get_mut(&request.id) else { return };
         task.init.phase = Phase::Created;
-        task.busy = false;
         // What is to be restored has no process before it is started.
         let pid = made.map_or(0, |(held, streams)| self.hold_first(&id, held, streams));
         self.publish(&TaskCreate {
@@ -110,6 +111,7 @@ impl Server {
         });
         self.answer(call, done(&CreateTaskResponse { pid }));
         self.watch_process(&id);
+        self.turn_over(&id);
     }
 
     /// A container has its first process; the number of that.
@@ -148,7 +150,6 @@ impl Server {
 
     fn started(&mut self, call: Call, id: &ProcessId, started: Result<()>) {
         let Ok(task) = task(&mut self.tasks, &id.container) else { return };
-        task.busy = false;
         task.init.phase = Phase::Running;
         let pid = task.init.pid as u32;
         if started.is_ok() {
@@ -157,6 +158,7 @@ impl Server {
         self.answer(call, started.and_then(|()| done(&StartResponse { pid })));
         // It may have ended meanwhile.
         self.conclude(id);
+        self.turn_over(id);
     }
 
     /// Whose streams are opened.
@@ -198,7 +200,7 @@ impl Making {
     }
 
     fn launch(&self) -> Result<(Held, Streams)> {
-        let (stdio, mut streams) = self.addresses.open(&self.whose)?;
+        let (stdio, streams) = self.addresses.open(&self.whose)?;
         let options = CreateOptions {
             bundle: self.bundle.clone(),
             pid_file: Some(self.bundle.join("init.pid")),
@@ -206,19 +208,8 @@ impl Making {
             no_new_keyring: self.options.no_new_keyring,
             ..CreateOptions::default()
         };
-        let held = match self.runtime.create_held(&self.id, &options, &stdio) {
-            Ok(held) => held,
-            Err(e) => {
-                streams.give_up(stdio);
-                return Err(e.into());
-            }
-        };
-        super::connect(&held, &mut streams).inspect_err(|_| {
-            if let Err(e) = self.runtime.delete(&self.id, true) {
-                tracing::warn!("{e}");
-            }
-        })?;
-        Ok((held, streams))
+        let made = self.runtime.create_held(&self.id, &options, &stdio);
+        first_with_streams((&self.runtime, &self.id), made, stdio, streams)
     }
 }
 

@@ -95,7 +95,7 @@ impl Server {
             // Nobody waits for that.
             self.jobs.start(move || logger.finish(), |_: &mut Self, ()| {});
         }
-        if id.is_first() { self.delete_container(call, id) } else { self.delete_added(call, id) }
+        if id.is_first() { self.delete_container(Some(call), id) } else { self.delete_added(call, id) }
     }
 
     fn delete_added(&mut self, call: Call, id: &ProcessId) {
@@ -106,7 +106,15 @@ impl Server {
         self.answer(call, done(&response(process.pid, exit)));
     }
 
-    fn delete_container(&mut self, call: Call, id: &ProcessId) {
+    /// Takes a container away that nobody can ask for any more.
+    pub(crate) fn take_away(&mut self, container: &str) {
+        if task(&mut self.tasks, container).is_ok_and(|task| task.begin().is_ok()) {
+            self.delete_container(None, &ProcessId::new(container, ""));
+        }
+    }
+
+    /// Deletes it for a call, or because nobody knows it any more.
+    fn delete_container(&mut self, call: Option<Call>, id: &ProcessId) {
         let Ok(task) = task(&mut self.tasks, &id.container) else { return };
         let (runtime, container, rootfs) =
             (Arc::clone(&task.runtime), task.id.clone(), task.bundle.join("rootfs"));
@@ -119,21 +127,23 @@ impl Server {
         self.jobs.start(delete, move |server: &mut Self, deleted| server.deleted(call, &id, deleted));
     }
 
-    fn deleted(&mut self, call: Call, id: &ProcessId, deleted: Result<()>) {
+    fn deleted(&mut self, call: Option<Call>, id: &ProcessId, deleted: Result<()>) {
         if deleted.is_ok() {
             // One that was never started has just been killed.
             self.process_ended(id);
         }
         let Ok(task) = task(&mut self.tasks, &id.container) else { return };
-        task.busy = false;
         if let Err(failure) = deleted {
-            return self.answer(call, Err(failure));
+            self.answer_deleter(call, Err(failure));
+            return self.turn_over(id);
         }
         let pid = task.init.pid;
         // What was to be restored never had a process that could be killed.
         let exit = task.init.exit().unwrap_or_else(|| Exit::now(if pid == 0 { 0 } else { 137 }));
         self.forget_memory(&id.container);
-        if let Some(task) = self.tasks.remove(&id.container) {
+        let mut later = Vec::new();
+        if let Some(mut task) = self.tasks.remove(&id.container) {
+            later.append(&mut task.later);
             for waiting in task.execs.into_values().chain([task.init]).flat_map(|process| process.waiting) {
                 self.answer(
                     waiting,
@@ -148,7 +158,21 @@ impl Server {
             exited_at: Some(Timestamp::from(exit.at)),
             id: String::new(),
         });
-        self.answer(call, done(&response(pid, exit)));
+        self.answer_deleter(call, done(&response(pid, exit)));
+        self.now(later);
+        self.emptied();
+    }
+
+    /// If it was nobody's wish, nobody is there.
+    fn answer_deleter(&mut self, call: Option<Call>, result: Result<Vec<u8>>) {
+        match (call, result) {
+            (Some(call), result) => self.answer(call, result),
+            (None, Ok(_)) => self.maybe_deserted(),
+            (None, Err(failure)) => {
+                tracing::warn!("{}", failure.message);
+                self.look_again();
+            }
+        }
     }
 }
 

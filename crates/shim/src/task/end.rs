@@ -94,7 +94,9 @@ impl Server {
             exited_at: Some(Timestamp::from(exit.at)),
         });
         self.tell_waiting(id);
-        if !id.is_first() {
+        if id.is_first() {
+            self.container_ended();
+        } else {
             self.conclude(&ProcessId::new(&id.container, ""));
         }
     }
@@ -108,7 +110,7 @@ impl Server {
         }
     }
 
-    /// Forgets those who wait for an end and need not any more; whether there were any.
+    /// Forgets those who wait for an end or their turn and need not any more; whether there were any.
     pub(crate) fn forget_waiting(&mut self, which: impl Fn(&Call) -> bool) -> bool {
         let tasks = self.tasks.values_mut();
         let processes = tasks.flat_map(|task| task.execs.values_mut().chain([&mut task.init]));
@@ -119,7 +121,13 @@ impl Server {
         for list in &mut lists {
             list.retain(|call| !which(call));
         }
-        count(&lists) < before
+        let mut forgotten = count(&lists) < before;
+        for task in self.tasks.values_mut() {
+            let before = task.later.len();
+            task.later.retain(|(call, _)| !which(call));
+            forgotten |= task.later.len() < before;
+        }
+        forgotten
     }
 
     pub(crate) fn wait(&mut self, call: Call, request: &WaitRequest) -> Answer {
@@ -129,6 +137,22 @@ impl Server {
         }
         process.waiting.push(call);
         Ok(None)
+    }
+
+    /// Asks every container to end; whether any runs. As with others who end containers, it is SIGTERM that asks.
+    pub(crate) fn ask_to_end(&self) -> bool {
+        let mut running = self.tasks.values().filter_map(|task| task.init.pidfd.as_ref()).peekable();
+        let any = running.peek().is_some();
+        for (pidfd, _) in running {
+            // One that has just ended need not be asked.
+            pidfd_send_signal(Fd::of(pidfd), libc::SIGTERM).ok();
+        }
+        any
+    }
+
+    /// Whether a container runs.
+    pub(crate) fn has_running(&self) -> bool {
+        self.tasks.values().any(|task| task.init.pidfd.is_some())
     }
 
     /// Kills every process of every container: their pod ends.
@@ -151,7 +175,7 @@ impl Server {
             ));
         }
         let task = task(&mut self.tasks, &id.container)?;
-        if request.all && id.is_first() {
+        if request.all && id.is_first() && !task.is_being_made() {
             if task.init.exit().is_some() && task.cgroup.is_none() {
                 return Err(gone());
             }

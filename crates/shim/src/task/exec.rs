@@ -5,7 +5,7 @@ use std::sync::Arc;
 use orlop_runtime::{ContainerId, ExecOptions, Held, ProcessSource, Runtime};
 use serde_json::Value;
 
-use super::{Exit, Phase, Process, ProcessId, process, task, wrong_phase};
+use super::{Exit, Phase, Process, ProcessId, process, task, with_streams, wrong_phase};
 use crate::messages::events::{TaskExecAdded, TaskExecStarted};
 use crate::messages::task::{ExecProcessRequest, StartResponse};
 use crate::server::{Answer, Call, Server, done, empty};
@@ -103,7 +103,7 @@ fn launch(
     addresses: &Addresses,
     whose: &Whose,
 ) -> Result<(Held, Streams)> {
-    let (stdio, mut streams) = addresses.open(whose)?;
+    let (stdio, streams) = addresses.open(whose)?;
     let options = ExecOptions {
         process: ProcessSource::Text(spec),
         pid_file: None,
@@ -114,13 +114,6 @@ fn launch(
         ignore_paused: false,
         cgroup: Vec::new(),
     };
-    let held = match runtime.exec_held(container, &options, &stdio) {
-        Ok(held) => held,
-        Err(e) => {
-            streams.give_up(stdio);
-            return Err(e.into());
-        }
-    };
-    super::connect(&held, &mut streams)?;
-    Ok((held, streams))
+    let made = runtime.exec_held(container, &options, &stdio);
+    with_streams(made, stdio, streams)
 }

@@ -30,8 +30,18 @@ impl Said {
 
     /// The next thing that is said through the gate; nothing if there is nobody left to say anything.
     pub(super) fn receive(gate: Fd) -> Self {
+        Self::take(gate, 0)
+    }
+
+    /// What somebody has said through the gate who has ended since then; nothing if it was killed before. The child that it
+    /// has made has the other end, too, and says nothing before it hears of us.
+    pub(super) fn left(gate: Fd) -> Self {
+        Self::take(gate, libc::MSG_DONTWAIT)
+    }
+
+    fn take(gate: Fd, flags: i32) -> Self {
         let mut bytes = [0_u8; 12];
-        let mut receive = || socket::receive(gate, &mut bytes);
+        let mut receive = || socket::receive(gate, &mut bytes, flags);
         // A child that ends without having read our word resets the connection; what it said is still there.
         let n = receive().or_else(|e| if e.is(libc::ECONNRESET) { receive() } else { Err(e) });
         if n != Ok(bytes.len()) {

@@ -1,0 +1,118 @@
+"""What a noisy machine does not change: sizes, system calls, instructions."""
+import os
+import re
+
+from commands import Failed, built, run, start, tool
+from runtimes import Floor
+
+STEPPING = 40  # seconds of single steps, some 100,000 a second
+BRIEF = 10  # seconds for --version; whoever takes longer would take minutes for the other commands
+
+
+def what(stage, runtime):
+    """Command lines by name, each with those that make ready for it."""
+    short, long, name = stage.bundle("default", ["true"]), stage.bundle("default", ["pause"]), "bench-count-" + runtime.name
+    if isinstance(runtime, Floor):
+        return {"run": ([], runtime.run(short, name))}
+    create, begin = runtime.argv("create", "--bundle", long, name), runtime.argv("start", name)
+    return {
+        "version": ([], [runtime.binary, "--version"]),
+        "run": ([], runtime.run(short, name)),
+        "create": ([], create),
+        "start": ([create], begin),
+        "state": ([create, begin], runtime.argv("state", name)),
+        "exec": ([create, begin], runtime.execute(name, ["true"])),
+        "delete": ([create, begin], runtime.argv("delete", "--force", name)),
+    }
+
+
+def under(stage, runtime, wrapper, read):
+    """By name of a command, what `read` makes of a run under a wrapper."""
+    counted = {}
+    for name, (before, argv) in what(stage, runtime).items():
+        try:
+            for command in before:
+                start(command, stage.log)
+            start([*wrapper, *argv], stage.log)
+            counted[name] = read()
+        except Failed as error:
+            counted[name] = {"cannot": str(error)}
+        finally:
+            runtime.remove("bench-count-" + runtime.name)
+    return counted
+
+
+def system_calls(stage, runtime):
+    """Those of all processes, the container's own among them; of the runtime's only where a container stays."""
+    report = os.path.join(stage.home, "calls")
+
+    def read():
+        with open(report, encoding="utf-8", errors="replace") as file:
+            return sum("(" in line and "resumed>" not in line and "+++" not in line for line in file)
+    counted = under(stage, runtime, [tool("strace"), "-q", "-e", "signal=none", "-o", report], read)
+    for name, argv in {n: w[1] for n, w in what(stage, runtime).items() if n in ("run", "exec", "version")}.items():
+        try:
+            counted[name] = whole(stage, runtime, name, argv, report, read)
+        except Failed as error:
+            counted[name] = {"cannot": str(error)}
+    return counted
+
+
+def whole(stage, runtime, name, argv, report, read):
+    """A command with every process that it starts."""
+    before = what(stage, runtime)[name][0]
+    try:
+        for command in before:
+            start(command, stage.log)
+        start([tool("strace"), "-f", "-q", "-e", "signal=none", "-o", report, *argv], stage.log)
+        return read()
+    finally:
+        runtime.remove("bench-count-" + runtime.name)
+
+
+def machine_of(stage, runtime):
+    """The size of orlop-init, which orlop writes into memory at every start."""
+    report = os.path.join(stage.home, "writes")
+    argv = runtime.run(stage.bundle("default", ["true"]), "bench-count-" + runtime.name)
+    run([tool("strace"), "-e", "trace=write", "-o", report, *argv])
+    with open(report, encoding="utf-8", errors="replace") as file:
+        found = re.search(r'^write\(\d+, "\\177ELF.* = (\d+)$', file.read(), re.M)
+    return int(found[1]) if found else None
+
+
+def instructions(stage, runtime):
+    """Instructions in user mode of every process but the container's program, by single steps (floor/count.c)."""
+    counted = {}
+    for name, (before, argv) in what(stage, runtime).items():
+        if name not in ("version", "run", "exec", "state"):
+            continue
+        if isinstance(counted.get("version"), dict):
+            counted[name] = {"cannot": "not counted: single steps would take minutes"}
+            continue
+        try:
+            for command in before:
+                start(command, stage.log)
+            said = run([built("count"), "1", "/bin/busybox", *argv], limit=BRIEF if name == "version" else STEPPING)
+            counted[name] = int(said.split()[0])
+        except Failed as error:
+            counted[name] = {"cannot": str(error)}
+        finally:
+            runtime.remove("bench-count-" + runtime.name)
+    return counted
+
+
+def measure(stage, found):
+    """All counts of all runtimes."""
+    results = {}
+    for runtime in found:
+        one = results[runtime.name] = {"size": os.path.getsize(runtime.binary), "linked": runtime.linked(),
+                                       "version": runtime.version()}
+        if runtime.name == "orlop":
+            one["init"] = machine_of(stage, runtime)
+        for kind, count in (("calls", system_calls), ("instructions", instructions)):
+            try:
+                one[kind] = count(stage, runtime)
+            except Failed as error:
+                one[kind] = {"cannot": str(error)}
+    return results
+

@@ -1,0 +1,84 @@
+"""A thousand containers that are alive: what the last costs against the first, and what `list` takes."""
+import contextlib
+import os
+import time
+
+from commands import Failed, start, timed
+from runtimes import Floor
+
+SAMPLE = 15  # containers whose starts are compared, at either end
+
+
+def starts(stage, runtime, bundle, numbers):
+    """Milliseconds of creating and starting containers, one after another."""
+    taken = []
+    for number in numbers:
+        container = f"bench-{runtime.name}-{number}"
+        lap = timed([runtime.argv("create", "--bundle", bundle, container), runtime.argv("start", container)], stage.log)
+        taken.append(sum(command.milliseconds for command in lap))
+    return taken
+
+
+def listing(stage, runtime):
+    """The median time of `list`."""
+    laps = timed([runtime.argv("list")] * 5, stage.log)
+    return sorted(lap.milliseconds for lap in laps)[2]
+
+
+def crowd(stage, runtime, number, seconds):
+    """One runtime's figures; fewer containers if filling takes longer than so many seconds."""
+    bundle = stage.bundle("default", ["pause"])
+    end, made = time.monotonic() + seconds, 0
+    try:
+        first = starts(stage, runtime, bundle, range(1, SAMPLE + 1))
+        made = SAMPLE
+        few = listing(stage, runtime)
+        while made < number - SAMPLE and time.monotonic() < end:
+            starts(stage, runtime, bundle, range(made + 1, made + 6))
+            made += 5
+        last = starts(stage, runtime, bundle, range(made + 1, made + SAMPLE + 1))
+        made += SAMPLE
+        return {"alive": made, "first": first, "last": last, "list-few": few, "list": listing(stage, runtime),
+                "few": SAMPLE}
+    finally:
+        remove(stage, runtime, made + SAMPLE)
+        settle()
+
+
+def remove(stage, runtime, number):
+    """Removes them eight at a time, and one by one what did not go that way."""
+    names = [f"bench-{runtime.name}-{n}" for n in range(1, number + 1)]
+    for begin in range(0, number, 8):
+        some = names[begin:begin + 8]
+        with contextlib.suppress(Failed):
+            timed([runtime.argv("delete", "--force", name) for name in some], stage.log, together=True)
+    for name in names:
+        if os.path.exists(os.path.join(runtime.root, name)):
+            runtime.remove(name)
+
+
+def settle():
+    """Waits until the kernel has torn down the network namespaces: it does so in the background, and all of them at once."""
+    before = None
+    while before is None or network_namespaces() < before:
+        before = network_namespaces()
+        time.sleep(2)
+
+
+def network_namespaces():
+    """How many there are."""
+    with open("/proc/slabinfo", encoding="ascii") as file:
+        return next((int(line.split()[1]) for line in file if line.startswith("net_namespace ")), 0)
+
+
+def measure(stage, found, number, seconds):
+    """Every runtime's figures, one runtime after another: the containers of one would be in the way of the next."""
+    results = {}
+    for runtime in found:
+        if isinstance(runtime, Floor):
+            continue
+        try:
+            results[runtime.name] = crowd(stage, runtime, number, seconds)
+        except (Failed, OSError) as error:
+            results[runtime.name] = {"cannot": str(error)}
+    return results

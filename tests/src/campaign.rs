@@ -1,0 +1,190 @@
+//! A campaign of faults against one command: one fault at a time, and after each a look at what is left.
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+
+use crate::fault::{Fault, Point, Trace, Traced};
+use crate::{Container, ProcessHandle, ledger, need};
+
+/// What may go wrong at every call.
+const FAULTS: [Fault; 7] = [
+    Fault::Kill,
+    Fault::Fail(Errno::EINTR),
+    Fault::StallAndDie,
+    Fault::Fail(Errno::ENOMEM),
+    Fault::StallAndGoOn,
+    Fault::Fail(Errno::ENOSPC),
+    Fault::Fail(Errno::EAGAIN),
+];
+
+/// How long what is left of a container may take to go, once it is deleted: the kernel lets go of keys and programs when it
+/// has the time.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// How long a command may take while another one is stalled: the deadlines in the runtime are 10 seconds.
+const SOON: &str = "20";
+
+/// How many faults, and which.
+#[derive(Clone, Copy, Debug)]
+pub enum Extent {
+    /// Every fault at every call.
+    All,
+    /// So many, spread evenly, always the same.
+    Sample(usize),
+}
+
+impl Extent {
+    /// All, if `ORLOP_FAULTS` says so; otherwise a sample, of a fifth of that size in the test VM, which is slow.
+    pub fn of_environment(sample: usize) -> Self {
+        let sample = if need::in_vm() { sample / 5 } else { sample };
+        match std::env::var("ORLOP_FAULTS").as_deref() {
+            Ok("all") => Self::All,
+            Ok(number) => Self::Sample(number.parse().expect("ORLOP_FAULTS is \"all\" or a number")),
+            Err(_) => Self::Sample(sample),
+        }
+    }
+}
+
+/// One command and what has to be there for it.
+pub struct Campaign<'a> {
+    /// Its name in the report.
+    pub name: &'a str,
+    /// The container that it is about.
+    pub container: &'a Container,
+    /// Brings the container where the command finds it.
+    pub set_up: &'a dyn Fn(&Container),
+    /// The command, without global options.
+    pub command: Vec<OsString>,
+    /// The first process of the container is struck, too.
+    pub with_init: bool,
+}
+
+/// A bad end.
+enum Bad {
+    /// Something is left.
+    Leak(String),
+    /// Something does not end.
+    Hang(String),
+    /// Something else is wrong.
+    Wrong(String),
+}
+
+impl Campaign<'_> {
+    /// Runs it, says how many faults there were, and fails the test if one of them had a bad end.
+    pub fn run(&self, extent: Extent) {
+        let began = Instant::now();
+        let (clean, bad) = self.once(None);
+        assert!(clean.code == 0 && bad.is_empty(), "{} without a fault: {}", self.name, clean.stderr);
+        let number = |(process, calls): (usize, &Vec<u64>)| {
+            (0..calls.len()).map(move |call| Point { process, call }).collect::<Vec<_>>()
+        };
+        let points: Vec<Point> = clean.calls.iter().enumerate().flat_map(number).collect();
+        let (mut faults, mut leaks, mut hangs, mut wrongs) = (0, 0, 0, 0);
+        let mut report = String::new();
+        for (point, fault) in choose(&points, extent) {
+            let (trace, bad) = self.once(Some((point, fault)));
+            faults += usize::from(trace.reached);
+            for bad in bad {
+                let (count, what) = match &bad {
+                    Bad::Leak(what) => (&mut leaks, what),
+                    Bad::Hang(what) => (&mut hangs, what),
+                    Bad::Wrong(what) => (&mut wrongs, what),
+                };
+                *count += 1;
+                let call = clean.calls[point.process][point.call];
+                let line = format!("{} {point:?} (call {call}) {fault:?}: {what}\n", self.name);
+                say(&line);
+                report += &line;
+            }
+        }
+        let (name, points, seconds) = (self.name, points.len(), began.elapsed().as_secs());
+        say(&format!(
+            "faults: {name}: {points} points, {faults} faults, {leaks} leaks, {hangs} hangs, {wrongs} wrong, {seconds} s\n"
+        ));
+        assert!(report.is_empty(), "bad ends:\n{report}");
+    }
+
+    fn once(&self, fault: Option<(Point, Fault)>) -> (Trace, Vec<Bad>) {
+        let container = self.container;
+        std::fs::remove_file(container.pid_file()).ok();
+        (self.set_up)(container);
+        let also = self.with_init.then(|| container.pid());
+        let mut answers = Vec::new();
+        let traced = Traced { also, ..Traced::new(container, &self.command) };
+        let trace = traced.run(fault, &mut || answers.extend(self.take_away()));
+        let said = &trace.stderr;
+        let mut bad = Vec::new();
+        if trace.hung {
+            bad.push(Bad::Hang(format!("it hangs: {said}")));
+        }
+        let failed = matches!(fault, Some((_, Fault::Fail(_)))) && (1..128).contains(&trace.code);
+        let makes = ["create", "run"].iter().any(|name| self.command[0] == *name);
+        if failed && makes && container.state_root().join(&container.id).exists() {
+            bad.push(Bad::Wrong(format!("it has failed and keeps the id: {said}")));
+        }
+        answers.extend(self.take_away());
+        bad.extend(answers.into_iter().flatten());
+        for pid in &trace.pids {
+            // Ours to wait for are those whose parent has died. Until then they hold what they had, keys for instance.
+            ProcessHandle::open(*pid)
+                .filter(|process| process.wait(SETTLE))
+                .and_then(|process| process.reap());
+        }
+        for pid in ledger::zombies(&container.id) {
+            ProcessHandle::open(pid).and_then(|process| process.reap());
+        }
+        container.forget();
+        let left = settled(container);
+        if !left.is_empty() {
+            bad.push(Bad::Leak(format!("left behind: {left:?} after: {said}")));
+            ledger::sweep(&container.id, &container.state_root());
+        }
+        (trace, bad)
+    }
+
+    /// What others do: they look, and take the container away. That is possible at any time.
+    fn take_away(&self) -> [Option<Bad>; 3] {
+        let id = &self.container.id;
+        [(&["state", id][..], 1), (&["list"], 0), (&["delete", "--force", id], 0)].map(|(command, worst)| {
+            let timeout = ["timeout", "-s", "KILL", SOON];
+            let out = self.container.runtime().args(command).within(&timeout).output();
+            match out.code {
+                137 => Some(Bad::Hang(out.to_string())),
+                code => (code > worst).then(|| Bad::Wrong(out.to_string())),
+            }
+        })
+    }
+}
+
+/// On standard error, past the test runner's capture.
+fn say(line: &str) {
+    std::io::stderr().write_all(line.as_bytes()).expect("standard error is open");
+}
+
+/// What is left of a container when the kernel has had its time.
+fn settled(container: &Container) -> Vec<String> {
+    let until = Instant::now() + SETTLE;
+    loop {
+        let mut left = ledger::leaks(&container.id, &container.state_root());
+        left.extend(ledger::keys(&container.id));
+        if left.is_empty() || Instant::now() > until {
+            return left;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn choose(points: &[Point], extent: Extent) -> Vec<(Point, Fault)> {
+    match extent {
+        Extent::All => points.iter().flat_map(|point| FAULTS.map(|fault| (*point, fault))).collect(),
+        Extent::Sample(number) => {
+            let all = points.len() * FAULTS.len();
+            let mut step = (all / number.max(1)).max(1);
+            // So that every kind has its turn.
+            step += usize::from(step.is_multiple_of(FAULTS.len()));
+            (0..all).step_by(step).map(|i| (points[i / FAULTS.len()], FAULTS[i % FAULTS.len()])).collect()
+        }
+    }
+}

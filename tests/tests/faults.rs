@@ -1,0 +1,111 @@
+//! Faults at the system calls of every command, of the host side and of init: whatever goes wrong, `delete --force` takes
+//! away what is left, and nobody waits for ever. `make faults` strikes at every call; here it is a sample, always the same.
+#![cfg(target_arch = "x86_64")]
+
+use std::ffi::OsString;
+
+use orlop_tests::Container;
+use orlop_tests::campaign::{Campaign, Extent};
+use orlop_tests::fault::{Fault, Point, Traced};
+
+fn words(container: &Container, words: &[&str]) -> Vec<OsString> {
+    words
+        .iter()
+        .map(|word| if *word == "ID" { container.id.clone() } else { (*word).to_owned() }.into())
+        .collect()
+}
+
+/// `create` or `run --detach`.
+fn making(command: &[&str]) {
+    let container = Container::lasting();
+    container.bundle.save();
+    let mut all = words(&container, command);
+    all.extend(["--bundle".into(), container.bundle.path().into()]);
+    all.extend(["--pid-file".into(), container.pid_file().into(), container.id.clone().into()]);
+    let campaign =
+        Campaign { name: command[0], container: &container, set_up: &|_| (), command: all, with_init: false };
+    campaign.run(Extent::of_environment(25));
+}
+
+fn changing(command: &[&str], set_up: &dyn Fn(&Container), with_init: bool) {
+    let container = Container::lasting();
+    let command = words(&container, command);
+    let name = command[0].to_string_lossy().into_owned();
+    let campaign = Campaign { name: &name, container: &container, set_up, command, with_init };
+    campaign.run(Extent::of_environment(15));
+}
+
+/// The cgroup that a container asks for is another's: its `create` fails, or is killed before it finds that out.
+#[test]
+fn a_container_that_was_never_made_does_not_take_anothers_processes_with_it() {
+    let (mut owner, mut rival) = (Container::lasting(), Container::lasting());
+    rival.set("/linux/cgroupsPath", format!("/{}", owner.id));
+    rival.bundle.save();
+    owner.set("/linux/cgroupsPath", format!("/{}", owner.id));
+    owner.up();
+    let mut all = words(&rival, &["create", "--bundle"]);
+    all.extend([rival.bundle.path().into(), rival.id.clone().into()]);
+    let traced = Traced::new(&rival, &all);
+    let clean = traced.run(None, &mut || ());
+    assert!(clean.code == 1 && clean.stderr.contains("not empty"), "{}", clean.stderr);
+    let mut struck = 0;
+    for call in (0..clean.calls[0].len()).step_by(3) {
+        let trace = traced.run(Some((Point { process: 0, call }, Fault::Kill)), &mut || ());
+        struck += usize::from(trace.reached && rival.state_root().join(&rival.id).exists());
+        for command in [&["kill", "--all", "ID", "KILL"][..], &["delete", "--force", "ID"]] {
+            rival.runtime().args(words(&rival, command)).output();
+        }
+        rival.assert_no_leaks();
+        assert_eq!(owner.status(), "running", "after a rival was killed at its call {call}");
+    }
+    assert!(struck > 10, "a state was there {struck} times only");
+}
+
+#[test]
+fn create() {
+    making(&["create"]);
+}
+
+#[test]
+fn run() {
+    making(&["run", "--detach"]);
+}
+
+#[test]
+fn start() {
+    changing(&["start", "ID"], &|container| drop(container.create()), true);
+}
+
+#[test]
+fn exec() {
+    changing(&["exec", "ID", "true"], &|container| drop(container.up()), false);
+}
+
+#[test]
+fn pause() {
+    changing(&["pause", "ID"], &|container| drop(container.up()), false);
+}
+
+#[test]
+fn resume() {
+    let paused = |container: &Container| {
+        container.up();
+        container.command::<&str>("pause", &[]).ok();
+    };
+    changing(&["resume", "ID"], &paused, false);
+}
+
+#[test]
+fn update() {
+    changing(&["update", "--pids-limit", "100", "ID"], &|container| drop(container.up()), false);
+}
+
+#[test]
+fn kill() {
+    changing(&["kill", "ID", "KILL"], &|container| drop(container.up()), false);
+}
+
+#[test]
+fn delete() {
+    changing(&["delete", "--force", "ID"], &|container| drop(container.up()), false);
+}
