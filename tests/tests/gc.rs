@@ -55,7 +55,7 @@ fn cgroups_whose_state_is_gone_are_removed_once_nobody_is_in_them() {
     need!(runtime::is_orlop(), "a command of ours");
     let container = Container::lasting();
     container.up();
-    fs::remove_dir_all(container.state_root().join(&container.id)).expect("the state");
+    fs::remove_dir_all(container.state_root()).expect("the state");
     let cgroups = cgroup::named(&container.id);
     let found = gc(&container, &[]);
     assert_eq!(found.len(), cgroups.len(), "{found:?}");

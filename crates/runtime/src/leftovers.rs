@@ -70,7 +70,12 @@ impl Runtime {
     pub fn leftovers(&self, stopped: bool) -> Result<Vec<Leftover>> {
         let mut found = Vec::new();
         let open = open_directories();
-        for id in self.store.list()? {
+        let ids = match self.store.list() {
+            // Cgroups may be left of containers whose root is gone as a whole.
+            Err(e) if e.errno() == Some(libc::ENOENT) => Vec::new(),
+            ids => ids?,
+        };
+        for id in ids {
             let dir = match self.store.find(&id) {
                 Err(Error::NotExist { .. }) => continue,
                 dir => dir?,
