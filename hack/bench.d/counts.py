@@ -6,7 +6,7 @@ from commands import Failed, built, run, start, tool
 from runtimes import Floor
 
 STEPPING = 40  # seconds of single steps, some 100,000 a second
-BRIEF = 10  # seconds for --version; whoever takes longer would take minutes for the other commands
+BRIEF = 25  # seconds for --version; whoever takes longer would take minutes for the other commands
 
 
 def what(stage, runtime):

@@ -3,6 +3,7 @@ import json
 import os
 import select
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -53,9 +54,13 @@ class Runtime:
         return out.splitlines()[0] if out else "?"
 
     def linked(self):
-        """Whether it is a static program."""
+        """Whether it is a static program: one without an interpreter among its program headers (elf(5))."""
         with open(self.binary, "rb") as file:
-            return "dynamic" if b"/ld-linux" in file.read(4096) else "static"
+            begin = file.read(64)
+            headers, size, number = struct.unpack("<32xQ14xHH", begin[:58])
+            file.seek(headers)
+            kinds = [struct.unpack("<I", file.read(size)[:4])[0] for _ in range(number)]
+        return "dynamic" if 3 in kinds else "static"
 
 
 class Floor:

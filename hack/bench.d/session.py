@@ -50,7 +50,7 @@ def told(title):
 def measure(stage, found, options):
     """Everything that is asked for."""
     wanted, began = chosen(options), time.monotonic()
-    seconds = options.seconds or (3 if options.quick else 16)
+    seconds = options.seconds or (3 if options.quick else 14)
     results = {"machine": machine.describe(), "runtimes": {one.name: one.version() for one in found}, "timed": {},
                "quick": options.quick}
     for one in scenarios.every():

@@ -57,13 +57,13 @@ def rows(results):
     kb = lambda kilobytes_: kilobytes(kilobytes_ * 1024)
     return [
         ratio(results, "run against the floor", 1.25, "run", ("floor",)),
-        ratio(results, "run against {}", 0.6, "run", STATIC),
-        ratio(results, "run against {}", 0.4, "run", DYNAMIC),
+        ratio(results, "run against static crun ({})", 0.6, "run", STATIC),
+        ratio(results, "run against dynamic crun ({})", 0.4, "run", DYNAMIC),
         ratio(results, "create, start, delete against {}", 0.4, "lifecycle", ANY),
-        ratio(results, "exec against {}", 0.4, "exec", STATIC),
+        ratio(results, "exec against static crun ({})", 0.4, "exec", STATIC),
         growth(results, "exec with 5,000 host mounts against none", 1.1, value(results, "exec", "orlop"),
                value(results, "exec-5000", "orlop")),
-        ratio(results, "run with a seccomp profile against {}, whose cache is warm", 0.5, "seccomp", STATIC),
+        ratio(results, "run with a seccomp profile against static crun ({}), whose cache is warm", 0.5, "seccomp", STATIC),
         growth(results, f"start of container {crowd.get('alive', '1000')} against the first", 1.15,
                median(crowd["first"]) if "first" in crowd else None, median(crowd["last"]) if "last" in crowd else None),
         ratio(results, "32 starts at the same time: throughput against {}", 2, "parallel-32", STATIC, less=False),
