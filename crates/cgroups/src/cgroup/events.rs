@@ -1,9 +1,12 @@
-//! `cgroup.events`, read and waited for (cgroup-v2.rst, "Core Interface Files"). Never a sleep loop.
+//! `cgroup.events`, read and waited for (cgroup-v2.rst, "Core Interface Files").
+//!
+//! The kernel tells of a change at once or, if it told of another less than ten milliseconds ago, when these are over. If the
+//! cgroup is removed before that, it never tells: so whoever waits looks again from time to time, too.
 
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -18,7 +21,12 @@ pub(super) struct State {
     pub(super) populated: bool,
     /// Every task in the cgroup and below it is frozen.
     pub(super) frozen: bool,
+    /// There is no such cgroup any more.
+    pub(super) removed: bool,
 }
+
+/// After how much time to look again without having been told.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// The file, held open: a change is reported once for each open file.
 pub(super) struct Events<'a> {
@@ -39,7 +47,9 @@ impl<'a> Events<'a> {
         let mut buffer = [0; 256];
         let n = match self.file.read_at(&mut buffer, 0) {
             Ok(n) => n,
-            Err(e) if errno_of(&e) == Errno::ENODEV => return Ok(State::default()),
+            Err(e) if errno_of(&e) == Errno::ENODEV => {
+                return Ok(State { removed: true, ..State::default() });
+            }
             Err(e) => return Err(call("read", self.dir.join("cgroup.events"), errno_of(&e))),
         };
         let text = String::from_utf8_lossy(&buffer[..n]);
@@ -57,15 +67,16 @@ impl<'a> Events<'a> {
         Ok(state)
     }
 
-    /// Waits until `wanted` holds; whether it did by `until`.
+    /// Waits until `wanted` holds; whether it did by `until`, or when the cgroup was removed.
     pub(super) fn wait(&self, until: Instant, wanted: impl Fn(State) -> bool) -> Result<bool> {
         loop {
             // The read arms the next notification, so nothing is lost between it and poll(2).
-            if wanted(self.state()?) {
+            let state = self.state()?;
+            if wanted(state) {
                 return Ok(true);
             }
-            let left = until.saturating_duration_since(Instant::now());
-            if left.is_zero() {
+            let left = until.saturating_duration_since(Instant::now()).min(AGAIN);
+            if state.removed || left.is_zero() {
                 return Ok(false);
             }
             // Rounded up: a wait of zero milliseconds would spin.

@@ -11,7 +11,7 @@ use nix::errno::Errno;
 use super::Cgroup;
 use super::events::Events;
 use crate::controller::Controller;
-use crate::dir::Dir;
+use crate::dir::{Dir, call};
 use crate::error::{Error, Result, Unfrozen};
 use crate::tree;
 
@@ -42,6 +42,9 @@ impl Cgroup {
         self.write_freeze("1")?;
         if events.wait(until, |state| state.frozen)? {
             return Ok(());
+        }
+        if events.state()?.removed {
+            return Err(call("freeze", self.v2.path().into(), Errno::ENOENT));
         }
         Err(Error::FreezeTimeout {
             path: self.v2.path().into(),

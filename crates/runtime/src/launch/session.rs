@@ -51,6 +51,10 @@ impl<'a> Session<'a> {
     ///
     /// It failed, or init ended without a word.
     pub(super) fn birth(&mut self) -> Result<()> {
+        if !self.speaks_before_it_ends()? {
+            // If another one was born already, it ends with our end of the socket.
+            return Err(self.died());
+        }
         let mut buffer = [0; MAX];
         let (n, _) = hear(&self.host, &mut buffer)?;
         let born = match Message::read(&buffer[..n]) {
@@ -65,6 +69,19 @@ impl<'a> Session<'a> {
             wait::wait(before.pidfd.fd()).doing(doing)?;
         }
         self.proceed()
+    }
+
+    /// Waits for a message, or for init's end: another process may have a copy of its end of the socket by then.
+    fn speaks_before_it_ends(&self) -> Result<bool> {
+        let Some(child) = &self.child else { return Ok(true) };
+        let mut either =
+            [self.host.as_fd(), child.pidfd.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
+        while let Err(e) = poll(&mut either, PollTimeout::NONE) {
+            if e != Errno::EINTR {
+                return Err(e).doing(|| "listen to the container's init".to_owned());
+            }
+        }
+        Ok(either[0].any().unwrap_or(true))
     }
 
     /// Its process id, as we see it.
