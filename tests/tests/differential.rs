@@ -255,7 +255,10 @@ fn a_process_sees_of_itself_what_it_sees_with_runc() {
     let runc = runtime::in_path(Path::new("runc"));
     need!(runtime::is_orlop() && runc.is_some(), "runc is not installed");
     // Among them the weight that CPU shares become, for which runc 1.1 has an older formula.
-    need!(!need::in_vm(), "which differences are meant with all controllers in version 2 is not written down yet");
+    need!(
+        !need::in_vm(),
+        "which differences are meant with all controllers in version 2 is not written down yet"
+    );
     let runc: PathBuf = runc.expect("just looked");
     let (mut different, mut alike, mut refused) = (vec![], 0, 0);
     for seed in seeds() {
