@@ -80,6 +80,7 @@ pub fn plan(
         planner.network(network);
     }
     planner.unified(&resources.unified);
+    planner.idle_without_weight();
     let devices = planner.devices(&resources.devices, default_devices);
     match devices {
         Some(devices) if planner.problems.is_empty() => {

@@ -6,7 +6,7 @@ use super::convert::cpu_weight;
 use super::{Planner, Wish};
 use crate::controller::Controller;
 use crate::layout::Hierarchy;
-use crate::setting::Absent;
+use crate::setting::{Absent, Setting};
 
 const SHARES: Pointer = Pointer::new("/linux/resources/cpu/shares");
 const QUOTA: Pointer = Pointer::new("/linux/resources/cpu/quota");
@@ -76,8 +76,7 @@ impl Planner<'_> {
         if let Some(idle) = time.idle {
             put("cpu.idle", idle.to_string(), IDLE, "runs only when nothing else does");
         }
-        // The kernel refuses a weight for an idle cgroup: idle is a weight, the smallest.
-        if let Some(weight) = time.shares.and_then(cpu_weight).filter(|_| time.idle != Some(1)) {
+        if let Some(weight) = time.shares.and_then(cpu_weight) {
             put("cpu.weight", weight.to_string(), SHARES, "share of CPU time under contention");
         }
         if time.quota.is_some() || time.period.is_some() {
@@ -89,14 +88,30 @@ impl Planner<'_> {
         if let Some(burst) = time.burst {
             put("cpu.max.burst", burst.to_string(), BURST, "CPU time saved up for bursts, in microseconds");
         }
-        if time.shares.is_some() && time.idle == Some(1) {
-            self.warn(SHARES, "unable to apply both: an idle cgroup has no other weight; shares are ignored");
-        }
         for (set, origin) in [(time.rt_period.is_some(), RT_PERIOD), (time.rt_runtime.is_some(), RT_RUNTIME)]
         {
             if set {
                 self.warn(origin, "cgroup v2 has no realtime bandwidth; ignored");
             }
+        }
+    }
+
+    /// The kernel refuses a weight for an idle cgroup: idle is a weight, the smallest. By whatever names both are asked for.
+    pub(super) fn idle_without_weight(&mut self) {
+        let is = |setting: &Setting, files: &[&str]| {
+            setting.hierarchy == Hierarchy::V2 && files.contains(&setting.file.as_ref())
+        };
+        let idle = self.settings.iter().rfind(|setting| is(setting, &["cpu.idle"]));
+        if idle.is_none_or(|idle| idle.value.trim() != "1") {
+            return;
+        }
+        let weights = |setting: &mut Setting| is(setting, &["cpu.weight", "cpu.weight.nice"]);
+        for Setting { origin, file, .. } in self.settings.extract_if(.., weights).collect::<Vec<_>>() {
+            let ignored = if origin == SHARES { "shares are".to_owned() } else { format!("{file} is") };
+            self.warn(
+                origin,
+                format!("unable to apply both: an idle cgroup has no other weight; {ignored} ignored"),
+            );
         }
     }
 

@@ -286,6 +286,8 @@ fn what_version_2_lacks_is_a_warning() {
         (r#"{"cpu":{"realtimeRuntime":5}}"#, "cpu/realtimeRuntime"),
         (r#"{"cpu":{"idle":1,"shares":5}}"#, "cpu/shares"),
         (r#"{"unified":{"cpu.idle":"1","cpu.weight.nice":"5"}}"#, "unified/cpu.weight.nice"),
+        (r#"{"cpu":{"idle":1},"unified":{"cpu.weight":"5"}}"#, "unified/cpu.weight"),
+        (r#"{"cpu":{"shares":5},"unified":{"cpu.idle":"1"}}"#, "cpu/shares"),
         (r#"{"blockIO":{"leafWeight":50}}"#, "blockIO/leafWeight"),
         (r#"{"network":{"classID":5}}"#, "network/classID"),
     ] {

@@ -14,14 +14,9 @@ const CORE_LIMITS: [&str; 3] = ["cgroup.max.depth", "cgroup.max.descendants", "c
 
 impl Planner<'_> {
     pub(super) fn unified(&mut self, files: &BTreeMap<String, String>) {
-        let idle = files.get("cpu.idle").is_some_and(|value| value.trim() == "1");
         for (file, value) in files {
             let origin = Pointer::new(UNIFIED).key(file.as_str());
-            if idle && matches!(file.as_str(), "cpu.weight" | "cpu.weight.nice") {
-                let what =
-                    format!("unable to apply both: an idle cgroup has no other weight; {file} is ignored");
-                self.warn(origin, what);
-            } else if let Some(controller) = self.unified_controller(file, &origin) {
+            if let Some(controller) = self.unified_controller(file, &origin) {
                 // Some files, such as io.max, take one line at a time.
                 for line in value.lines() {
                     let why = "asked for by file name";
