@@ -115,17 +115,16 @@ impl Container {
 
     fn end_processes_in(&self, cgroup: Option<&Cgroup>) -> Result<()> {
         let process = self.saved.process;
+        let first = process.map(|process| process.open()).transpose()?.flatten();
         if let Some(cgroup) = cgroup {
-            let first = process.map(|process| process.open()).transpose()?.flatten();
             cgroup.kill()?;
             // All others in its PID namespace end before it does. That it ended is told at once, but that a cgroup is empty
             // up to ten milliseconds late: the kernel lets its files tell no more often.
-            first.map_or(Ok(true), |first| has_ended_within(&first, SOON))?;
+            first.as_ref().map_or(Ok(true), |first| has_ended_within(first, SOON))?;
             cgroup.wait_empty(DEATH)?;
         }
         // Without a cgroup there is the first process, whose PID namespace ends with it.
-        let Some(process) = process else { return Ok(()) };
-        let Some(pidfd) = process.open()? else { return Ok(()) };
+        let Some((process, pidfd)) = process.zip(first) else { return Ok(()) };
         match pidfd_send_signal(Fd::of(&pidfd), libc::SIGKILL) {
             Err(e) if e.is(libc::ESRCH) => return Ok(()),
             sent => sent.doing(|| "kill the container's process".to_owned())?,

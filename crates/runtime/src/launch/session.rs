@@ -76,11 +76,7 @@ impl<'a> Session<'a> {
         let Some(child) = &self.child else { return Ok(true) };
         let mut either =
             [self.host.as_fd(), child.pidfd.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-        while let Err(e) = poll(&mut either, PollTimeout::NONE) {
-            if e != Errno::EINTR {
-                return Err(e).doing(|| "listen to the container's init".to_owned());
-            }
-        }
+        await_any(&mut either)?;
         Ok(either[0].any().unwrap_or(true))
     }
 
@@ -122,13 +118,7 @@ impl<'a> Session<'a> {
     /// [`Error::Kernel`].
     pub(crate) fn fall_silent(&self) -> Result<()> {
         // No events but the one that is always reported.
-        let mut end = [PollFd::new(self.host.as_fd(), PollFlags::empty())];
-        loop {
-            match poll(&mut end, PollTimeout::NONE) {
-                Err(Errno::EINTR) => {}
-                done => return done.map(drop).doing(|| "listen to the container's init".to_owned()),
-            }
-        }
+        await_any(&mut [PollFd::new(self.host.as_fd(), PollFlags::empty())])
     }
 
     /// Lets init go on.
@@ -203,6 +193,16 @@ pub(crate) fn hear(init: &OwnedFd, buffer: &mut [u8]) -> Result<(usize, Option<O
     };
     let (n, fd) = received.doing(|| "listen to the container's init".to_owned())?;
     Ok((n, fd.map(OwnedFd::from)))
+}
+
+/// Waits until one of these descriptors has something to tell.
+fn await_any(fds: &mut [PollFd<'_>]) -> Result<()> {
+    loop {
+        match poll(fds, PollTimeout::NONE) {
+            Err(Errno::EINTR) => {}
+            done => return done.map(drop).doing(|| "listen to the container's init".to_owned()),
+        }
+    }
 }
 
 /// Kills a child, waits for its end, and reaps it. One that has ended already is only reaped.
