@@ -7,7 +7,7 @@ use std::time::Duration;
 use orlop_tests::engine::Suite;
 use orlop_tests::engine::containerd::Containerd;
 use orlop_tests::random::in_lanes;
-use orlop_tests::{Fifo, cgroup, need, need_engine, on_each_suite, on_suite, runtime, spec};
+use orlop_tests::{Fifo, Running, cgroup, need, need_engine, on_each_suite, on_suite, runtime, spec};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -121,6 +121,14 @@ fn remove_all(containerd: &Containerd) {
     }
 }
 
+/// Kills containerd under a command of ctr's, boots it again, and removes every container.
+fn crash_under(containerd: &mut Containerd, command: Running) {
+    containerd.crash(Signal::KILL);
+    drop(command.wait());
+    containerd.boot();
+    remove_all(containerd);
+}
+
 /// containerd is killed at any moment of a container's life. When it is back, all can be taken away.
 fn containerd_killed(suite: Suite) {
     let mut containerd = containerd!(suite);
@@ -129,10 +137,7 @@ fn containerd_killed(suite: Suite) {
         let id = format!("box{number}");
         let run = containerd.run(&["--rm"], &id, &["/bin/sh", "-c", "sleep 0.1; exit 3"]).spawn();
         std::thread::sleep(moment(number));
-        containerd.crash(Signal::KILL);
-        drop(run.wait());
-        containerd.boot();
-        remove_all(&containerd);
+        crash_under(&mut containerd, run);
     }
     // A shim that was started, but not used when containerd died, ends by itself.
     containerd.room.command("sh").args(["-c", AWAIT_END]).ok();
@@ -152,10 +157,7 @@ fn killed_while_making(suite: Suite) {
     let config = containerd.room.file("config.json", &config.to_string());
     let run = containerd.run_config(&["--detach"], "box", &config).spawn();
     reached.line();
-    containerd.crash(Signal::KILL);
-    drop(run.wait());
-    containerd.boot();
-    remove_all(&containerd);
+    crash_under(&mut containerd, run);
     containerd.room.command("sh").args(["-c", AWAIT_END]).ok();
     containerd.assert_nothing_left_of("box");
 }
