@@ -7,7 +7,7 @@ use orlop_tests::{Container, need};
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use serde_json::json;
 
-use crate::stage::{Attack, Swap, Victim, no_leaks, ran, rounds, set_capabilities, without_mounts};
+use crate::stage::{Attack, Swap, Victim, no_leaks, race, ran, rounds, set_capabilities, without_mounts};
 
 /// A file of the container's, in the place of one of the kernel's that must not be shown or written.
 const PRECIOUS: &str = "/precious";
@@ -53,13 +53,9 @@ fn cve_2025_31133_the_null_device_is_exchanged_for_a_link() {
     symlink(PRECIOUS, dev.join("link")).expect("a new link");
     let attacker = Swap::of(&dev.join("null"), &dev.join("link"));
     let all = rounds().div_ceil(4);
-    let mut well = 0;
-    for number in 0..all {
-        let out = container.run();
-        attack.succeeds_if(ran(&out) && !out.stdout.contains("is 1:3"), format!("after {number}: {out}"));
-        well += usize::from(ran(&out));
-    }
-    drop(attacker);
+    let well = race(&container, all, attacker, |number, out| {
+        attack.succeeds_if(ran(out) && !out.stdout.contains("is 1:3"), format!("after {number}: {out}"));
+    });
     attack.held(format!("{well} of {all} containers ran"));
 }
 
@@ -105,13 +101,9 @@ fn cve_2026_41579_the_directory_of_devices_is_exchanged_for_a_link() {
     symlink(&victim.path, root.join("link")).expect("a new link");
     let attacker = Swap::of(&root.join("dev"), &root.join("link"));
     let all = rounds().div_ceil(4);
-    let mut well = 0;
-    for number in 0..all {
-        let out = container.run();
+    let well = race(&container, all, attacker, |number, out| {
         attack.succeeds_if(!victim.harm().is_empty(), format!("{:?}, after {number}: {out}", victim.harm()));
-        well += usize::from(ran(&out));
-    }
-    drop(attacker);
+    });
     attack.held(format!("{well} of {all} containers ran"));
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use orlop_tests::{Container, runtime};
 use serde_json::json;
 
-use crate::stage::{Attack, Swap, no_leaks, ran, rounds};
+use crate::stage::{Attack, Swap, no_leaks, race, ran, rounds};
 
 /// Makes what looks like a procfs in a directory of the image's. The file in it is where a parameter would be written.
 fn forge(container: &mut Container, place: &str) -> PathBuf {
@@ -55,16 +55,12 @@ fn cve_2023_27561_the_directory_of_procfs_is_exchanged_for_a_link() {
     symlink("/vol", root.join("link")).expect("a new link");
     let all = rounds().div_ceil(4);
     let attacker = Swap::of(&root.join("proc"), &root.join("link"));
-    let mut well = 0;
-    for number in 0..all {
-        let out = container.run();
+    let well = race(&container, all, attacker, |number, out| {
         attack.succeeds_if(
             written(&file),
             format!("a parameter was written to the forged file, after {number}: {out}"),
         );
-        well += usize::from(ran(&out));
-    }
-    drop(attacker);
+    });
     attack.held(format!("{well} of {all} containers ran"));
 }
 
@@ -144,9 +140,7 @@ fn cve_2025_52881_a_directory_is_exchanged_for_a_link_into_procfs() {
     assert!(ran(&container.run()), "it works without an attacker");
     let all = rounds().div_ceil(8);
     let attacker = Swap::of(&root.join("vol/swap"), &root.join("vol/link"));
-    let mut well = 0;
-    for number in 0..all {
-        let out = container.run();
+    let well = race(&container, all, attacker, |number, out| {
         attack.succeeds_if(
             written(&file),
             format!("a parameter was written to the forged file, after {number}: {out}"),
@@ -155,9 +149,7 @@ fn cve_2025_52881_a_directory_is_exchanged_for_a_link_into_procfs() {
             out.lines().contains(&"covered"),
             format!("the kernel's file is covered, after {number}: {out}"),
         );
-        well += usize::from(ran(&out));
-    }
-    drop(attacker);
+    });
     attack.held(format!("{} mounts, {well} of {all} containers ran", all * 10));
 }
 

@@ -101,6 +101,23 @@ pub(crate) fn rounds() -> usize {
     std::env::var("ORLOP_ATTACK_ROUNDS").ok().and_then(|text| text.parse().ok()).unwrap_or(40)
 }
 
+/// Runs a container so often while the attacker is at work; each run is judged. How many containers ran their program.
+pub(crate) fn race(
+    container: &Container,
+    all: usize,
+    attacker: Swap,
+    mut judge: impl FnMut(usize, &Output),
+) -> usize {
+    let mut well = 0;
+    for number in 0..all {
+        let out = container.run();
+        judge(number, &out);
+        well += usize::from(ran(&out));
+    }
+    drop(attacker);
+    well
+}
+
 /// Exchanges two paths, again and again, until it is dropped: a process in another container that has the same
 /// directory could.
 pub(crate) struct Swap {
