@@ -26,48 +26,29 @@ def what(stage, runtime):
     }
 
 
-def under(stage, runtime, wrapper, read):
-    """By name of a command, what `read` makes of a run under a wrapper."""
-    counted = {}
-    for name, (before, argv) in what(stage, runtime).items():
-        try:
-            for command in before:
-                start(command, stage.log)
-            start([*wrapper, *argv], stage.log)
-            counted[name] = read()
-        except Failed as error:
-            counted[name] = {"cannot": str(error)}
-        finally:
-            runtime.remove("bench-count-" + runtime.name)
-    return counted
+def attempt(stage, runtime, before, count):
+    """What `count` finds after the commands that come before it, or why that cannot be; the container goes."""
+    try:
+        for command in before:
+            start(command, stage.log)
+        return count()
+    except Failed as error:
+        return {"cannot": str(error)}
+    finally:
+        runtime.remove("bench-count-" + runtime.name)
 
 
 def system_calls(stage, runtime):
     """Those of all processes, the container's own among them; of the runtime's only where a container stays."""
     report = os.path.join(stage.home, "calls")
+    wrapper = [tool("strace"), "-q", "-e", "signal=none", "-o", report]
 
-    def read():
+    def count(argv, whole):
+        start([*wrapper, *(["-f"] if whole else []), *argv], stage.log)
         with open(report, encoding="utf-8", errors="replace") as file:
             return sum("(" in line and "resumed>" not in line and "+++" not in line for line in file)
-    counted = under(stage, runtime, [tool("strace"), "-q", "-e", "signal=none", "-o", report], read)
-    for name, argv in {n: w[1] for n, w in what(stage, runtime).items() if n in ("run", "exec", "version")}.items():
-        try:
-            counted[name] = whole(stage, runtime, name, argv, report, read)
-        except Failed as error:
-            counted[name] = {"cannot": str(error)}
-    return counted
-
-
-def whole(stage, runtime, name, argv, report, read):
-    """A command with every process that it starts."""
-    before = what(stage, runtime)[name][0]
-    try:
-        for command in before:
-            start(command, stage.log)
-        start([tool("strace"), "-f", "-q", "-e", "signal=none", "-o", report, *argv], stage.log)
-        return read()
-    finally:
-        runtime.remove("bench-count-" + runtime.name)
+    return {name: attempt(stage, runtime, before, lambda argv=argv, name=name: count(argv, name in ("run", "exec", "version")))
+            for name, (before, argv) in what(stage, runtime).items()}
 
 
 def machine_of(stage, runtime):
@@ -89,15 +70,11 @@ def instructions(stage, runtime):
         if isinstance(counted.get("version"), dict):
             counted[name] = {"cannot": "not counted: single steps would take minutes"}
             continue
-        try:
-            for command in before:
-                start(command, stage.log)
-            said = run([built("count"), "1", "/bin/busybox", *argv], limit=BRIEF if name == "version" else STEPPING)
-            counted[name] = int(said.split()[0])
-        except Failed as error:
-            counted[name] = {"cannot": str(error)}
-        finally:
-            runtime.remove("bench-count-" + runtime.name)
+        limit = BRIEF if name == "version" else STEPPING
+
+        def count(argv=argv, limit=limit):
+            return int(run([built("count"), "1", "/bin/busybox", *argv], limit=limit).split()[0])
+        counted[name] = attempt(stage, runtime, before, count)
     return counted
 
 
