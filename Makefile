@@ -8,7 +8,7 @@ SHELL := /bin/bash
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-build: ## static binaries: bin/orlop and bin/containerd-shim-orlop-v2
+build: ## static binaries: bin/orlop, bin/orlop-tools and bin/containerd-shim-orlop-v2
 	@hack/build.sh
 
 try: ## install what is missing, build, and run a container that shows its isolation
@@ -65,7 +65,7 @@ lint: ## formatting, clippy with warnings denied, the kernel feature table, type
 	@hack/check-aarch64
 
 install: build ## install below PREFIX (/usr/local)
-	install -D -m 0755 bin/orlop bin/containerd-shim-orlop-v2 -t $(DESTDIR)$(PREFIX)/bin
+	install -D -m 0755 bin/orlop bin/orlop-tools bin/containerd-shim-orlop-v2 -t $(DESTDIR)$(PREFIX)/bin
 
 clean: ## remove everything that was built
 	cargo clean

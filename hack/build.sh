@@ -1,6 +1,6 @@
 #!/bin/bash
-# Builds two static binaries, bin/orlop and bin/containerd-shim-orlop-v2: with musl, which starts fastest, where its target
-# can be had, else with a static glibc.
+# Builds three static binaries, bin/orlop, bin/orlop-tools and bin/containerd-shim-orlop-v2: with musl, which starts
+# fastest, where its target can be had, else with a static glibc.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -30,8 +30,8 @@ fi
 ORLOP_COMMIT=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
 export ORLOP_COMMIT
 
-cargo build --release --locked --target "$target" -p orlop -p orlop-shim
-for binary in orlop containerd-shim-orlop-v2; do
+cargo build --release --locked --target "$target" -p orlop -p orlop-tools -p orlop-shim
+for binary in orlop orlop-tools containerd-shim-orlop-v2; do
     # A rename, not a write: a running program keeps the file it was started from.
     install -D -m 0755 "target/$target/release/$binary" "bin/.$binary.new"
     mv "bin/.$binary.new" "bin/$binary"

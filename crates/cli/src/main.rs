@@ -2,33 +2,18 @@
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | [`argv`] | finding the command in the arguments, and Go's way of writing options |
-//! | [`globals`] | the options before the command |
 //! | [`commands`] | one file per command: its arguments, and what it prints |
-//! | [`flags`], [`values`] | options that several commands share, and how their values are read |
 //! | [`several`] | commands for several containers at once |
-//! | [`output`] | writing to standard output |
 //!
-//! A command is run hundreds of times where others are run once, so only the one that was asked for is defined.
+//! What it shares with `orlop-tools`, arguments and output above all, is in `orlop-command`.
 #![forbid(unsafe_code)]
 
-mod argv;
 mod commands;
-mod flags;
-mod globals;
-mod output;
 mod several;
-mod values;
 
-use std::ffi::OsString;
-use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
-use orlop_runtime::Error;
-use orlop_runtime::log::{Format, Log};
-
-use crate::argv::{Split, Stop};
-use crate::globals::Globals;
+use orlop_command::{flags, output, values};
 
 /// One-shot processes need no memory back: nothing is freed but at the end.
 #[cfg(target_env = "musl")]
@@ -42,66 +27,5 @@ pub(crate) fn live_on() {
 }
 
 fn main() -> ExitCode {
-    ExitCode::from(run(std::env::args_os()))
-}
-
-/// Runs the command that the arguments ask for; the exit status.
-fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
-    // A caller that ignores SIGCHLD has its children reaped by the kernel, and we inherit that: no process that we start
-    // could be waited for. There is no other reason why this could fail than a signal that does not exist.
-    orlop_sys::process::default_signal(libc::SIGCHLD).ok();
-    let mut split = Split::new(arguments);
-    let globals = match split.globals() {
-        Ok(globals) => globals,
-        Err(stop) => return stopped(None, stop, 1),
-    };
-    let globals = match Globals::read(&globals, split.given()) {
-        Ok(globals) => globals,
-        Err(e) => return report(None, &e, 1),
-    };
-    globals.log.install();
-    let failure = split.failure();
-    match split.command() {
-        Err(stop) => stopped(Some(globals.log), stop, failure),
-        Ok((entry, arguments)) => match (entry.run)(&globals, &arguments) {
-            Ok(status) => status,
-            Err(e) => report(Some(globals.log), &e, entry.failure),
-        },
-    }
-}
-
-/// Prints what was asked for instead of a command, or what is wrong with the arguments; the exit status, which is
-/// `failure` for wrong ones.
-fn stopped(log: Option<&Log>, stop: Stop, failure: u8) -> u8 {
-    match stop {
-        Stop::Print(text) => output::write(text).map_or_else(|e| report(log, &e, 1), |_| 0),
-        Stop::Wrong(e, usage) => {
-            let status = report(log, &e, failure);
-            if !usage.is_empty() {
-                std::io::stderr().write_all(format!("\n{usage}\n").as_bytes()).ok();
-            }
-            status
-        }
-    }
-}
-
-/// Tells of an error, once: to the log if there is one, and to standard error; the exit status.
-fn report(log: Option<&Log>, error: &Error, status: u8) -> u8 {
-    let mut stderr = std::io::stderr();
-    match log {
-        Some(log) if log.is_stderr() && log.format() == Format::Json => {
-            log.error(error);
-            return status;
-        }
-        Some(log) if !log.is_stderr() => log.error(error),
-        _ => {}
-    }
-    let name = if error.is_the_containers() { "" } else { "orlop: " };
-    let text = match error.help() {
-        Some(help) if stderr.is_terminal() => format!("{name}{}\n{help}\n", error.headline()),
-        _ => format!("{name}{error}\n"),
-    };
-    // Where standard error is closed nobody is left to be told.
-    stderr.write_all(text.as_bytes()).ok();
-    status
+    orlop_command::main(&commands::ORLOP)
 }

@@ -2,7 +2,7 @@
 
 use clap::Command;
 
-use super::{find, globals_only};
+use super::ORLOP;
 
 /// Options as `name` or `name/letter`; with `=`, one that takes a value. In parentheses: refused by name.
 const GLOBAL: &str =
@@ -74,9 +74,9 @@ fn check(command: &Command, options: &str) {
 
 #[test]
 fn every_option_of_runc_and_crun_is_known() {
-    check(&globals_only(), GLOBAL);
+    check(&ORLOP.globals_only(), GLOBAL);
     for (name, options) in OF_COMMANDS {
-        let entry = find(name.as_ref()).unwrap_or_else(|| panic!("no command {name}"));
+        let entry = ORLOP.find(name.as_ref()).unwrap_or_else(|| panic!("no command {name}"));
         check(&entry.define(), options);
     }
 }

@@ -1,6 +1,6 @@
 //! `orlop features`
 
-use super::{Entry, PLAIN};
+use crate::commands::{Entry, PLAIN};
 use crate::output;
 
 pub(super) const ENTRY: Entry = Entry {

@@ -11,10 +11,12 @@ use clap::error::ErrorKind;
 use clap::{ArgMatches, Command};
 use orlop_runtime::Error;
 
-use crate::commands::{self, Entry};
+use crate::entry::{self, Companion, Entry, Program};
 
 /// The arguments, split at the command's name.
-pub(crate) struct Split {
+pub struct Split {
+    /// The program whose commands are meant.
+    program: &'static Program,
     /// The definition of the options before it.
     definition: Command,
     /// Options before the command.
@@ -25,30 +27,36 @@ pub(crate) struct Split {
 
 /// Why no command is run.
 #[derive(Debug)]
-pub(crate) enum Stop {
+pub enum Stop {
     /// Somebody asked for a text.
     Print(String),
+    /// It is a command of the [companion](crate::companion)'s.
+    Companion,
     /// The arguments are wrong: an error, and how they should have been.
     Wrong(Box<Error>, String),
 }
 
 impl Split {
     /// Splits the arguments of this process, the first of which is its name.
-    pub(crate) fn new(arguments: impl IntoIterator<Item = OsString>) -> Self {
+    pub fn new(program: &'static Program, arguments: impl IntoIterator<Item = OsString>) -> Self {
         let mut rest: VecDeque<_> = arguments.into_iter().skip(1).collect();
         let mut globals = Vec::new();
-        let definition = commands::globals_only();
+        let definition = program.globals_only();
         take_options(&definition, &mut rest, &mut globals);
-        Self { definition, globals, rest }
+        Self { program, definition, globals, rest }
     }
 
     /// Parses the global options.
-    pub(crate) fn globals(&mut self) -> Result<ArgMatches, Stop> {
+    ///
+    /// # Errors
+    ///
+    /// [`Stop`], if a text is asked for, or they are wrong.
+    pub fn globals(&mut self) -> Result<ArgMatches, Stop> {
         let asked = |long: &str, short: &str| self.globals.iter().any(|arg| arg == long || arg == short);
         if asked("--version", "-v") || asked("-V", "-V") {
-            return Err(Stop::Print(commands::version()));
+            return Err(Stop::Print(entry::version()));
         }
-        let help = || Stop::Print(commands::all().render_help().to_string());
+        let help = || Stop::Print(self.program.all().render_help().to_string());
         if asked("--help", "-h") {
             return Err(help());
         }
@@ -57,38 +65,58 @@ impl Split {
     }
 
     /// The global options as they were given, in the form that clap reads.
-    pub(crate) fn given(&self) -> &[OsString] {
+    pub fn given(&self) -> &[OsString] {
         &self.globals
     }
 
     /// The exit status where the arguments of the command are wrong.
-    pub(crate) fn failure(&self) -> u8 {
-        self.rest.front().and_then(|name| commands::find(name)).map_or(1, |entry| entry.failure)
+    pub fn failure(&self) -> u8 {
+        self.rest.front().and_then(|name| self.program.find(name)).map_or(1, |entry| entry.failure)
     }
 
     /// Finds the command, and parses its arguments.
-    pub(crate) fn command(mut self) -> Result<(&'static Entry, ArgMatches), Stop> {
+    ///
+    /// # Errors
+    ///
+    /// [`Stop`]: a text is asked for, the command is the companion's, or the arguments are wrong.
+    pub fn command(mut self) -> Result<(&'static Entry, ArgMatches), Stop> {
         let name = self.rest.pop_front().unwrap_or_default();
-        let Some(entry) = commands::find(&name) else {
+        let Some(entry) = self.program.find(&name) else {
+            if name == "help" && self.rest.front().is_some_and(|topic| self.is_of_companion(topic)) {
+                return Err(Stop::Companion);
+            }
             if self.rest.iter().any(|arg| arg == "-h" || arg == "--help") {
                 let error = Error::usage(format!("No help topic for '{}'", name.display()));
                 return Err(Stop::Wrong(Box::new(error), String::new()));
             }
             // Only now are all of them needed: for `help`, or to find the one that was meant.
             self.rest.push_front(name);
-            let mut all = commands::all().no_binary_name(true);
+            let mut all = self.program.all().no_binary_name(true);
             return Err(match all.try_get_matches_from_mut(self.rest) {
                 Err(e) => e.into(),
                 Ok(_) => Stop::Print(all.render_help().to_string()),
             });
         };
+        if entry.companion == Companion::Always {
+            return Err(Stop::Companion);
+        }
+        let of_image = entry.companion == Companion::ForImages && self.rest.iter().any(may_be_image);
         let command = entry.define_for(&self.rest);
         let arguments = rewrite(&command, entry.tail, self.rest);
-        command
-            .no_binary_name(true)
-            .try_get_matches_from(arguments)
-            .map(|parsed| (entry, parsed))
-            .map_err(Stop::from)
+        match command.no_binary_name(true).try_get_matches_from(arguments) {
+            // A colon in the value of an option is no image, and none is in an id.
+            Ok(parsed) if of_image && parsed.get_one("id").is_some_and(|id: &String| id.contains(':')) => {
+                Err(Stop::Companion)
+            }
+            Ok(parsed) => Ok((entry, parsed)),
+            Err(_) if of_image => Err(Stop::Companion),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Whether help on this is the companion's: on one of its commands, or on an error by its code.
+    fn is_of_companion(&self, topic: &OsString) -> bool {
+        self.program.find(topic).is_some_and(|entry| entry.companion == Companion::Always)
     }
 }
 
@@ -105,10 +133,16 @@ impl From<clap::Error> for Stop {
     }
 }
 
+/// Whether an argument looks like an image, `oci:DIR:TAG` or `debian:13`: no option, and with a colon in it.
+fn may_be_image(argument: &OsString) -> bool {
+    let bytes = argument.as_bytes();
+    bytes.first().is_some_and(|first| *first != b'-') && bytes.contains(&b':')
+}
+
 /// Brings the arguments of a command into the form that clap reads.
 ///
 /// `tail`: after that many arguments that are not options, the others belong to another program and are left alone.
-fn rewrite(command: &Command, tail: Option<usize>, mut from: VecDeque<OsString>) -> Vec<OsString> {
+pub fn rewrite(command: &Command, tail: Option<usize>, mut from: VecDeque<OsString>) -> Vec<OsString> {
     let mut to = Vec::with_capacity(from.len() + 1);
     let mut positionals = 0;
     loop {
@@ -166,7 +200,7 @@ fn take_options(command: &Command, from: &mut VecDeque<OsString>, to: &mut Vec<O
 }
 
 /// Whether an argument is no option, or one that is defined, by its long name or its letter.
-pub(crate) fn is_known(command: &Command, argument: &OsString) -> bool {
+pub fn is_known(command: &Command, argument: &OsString) -> bool {
     let Some(name) = argument.as_bytes().strip_prefix(b"-") else { return true };
     let name = name.strip_prefix(b"-").unwrap_or(name);
     let name = name.split(|b| *b == b'=').next().unwrap_or_default();
@@ -209,148 +243,4 @@ fn short_wants_value(command: &Command, letters: &[u8]) -> bool {
         command.get_arguments().find(is_it).is_some_and(|arg| arg.get_action().takes_values())
     };
     letters.iter().position(|letter| takes(*letter)) == Some(letters.len() - 1)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn rewritten(line: &str) -> String {
-        let mut words: VecDeque<OsString> = line.split(' ').map(OsString::from).collect();
-        let entry = commands::find(&words.pop_front().unwrap()).unwrap();
-        let out = rewrite(&entry.define(), entry.tail, words);
-        out.join(std::ffi::OsStr::new(" ")).into_string().unwrap()
-    }
-
-    #[test]
-    fn seldom_options_are_defined_where_one_is_meant() {
-        let defined = |line: &str| {
-            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            let command = commands::find("run".as_ref()).unwrap().define_for(&words);
-            command.get_arguments().any(|arg| arg.get_long() == Some("restart"))
-        };
-        for plain in ["web", "-d web", "--bundle=/b -pid-file /p --detach=false web", "-b /b -- -restart"] {
-            assert_eq!(defined(plain), plain.contains("restart"), "{plain}");
-        }
-        for meant in
-            ["--restart always web", "-restart=no web", "--nonsense web", "--help", "-h", "-df /c web"]
-        {
-            assert!(defined(meant), "{meant}");
-        }
-    }
-
-    fn split(line: &str) -> Split {
-        Split::new(line.split(' ').map(OsString::from))
-    }
-
-    fn parsed(line: &str) -> ArgMatches {
-        match split(line).command() {
-            Ok((_, arguments)) => arguments,
-            Err(e) => panic!("{line}: {e:?}"),
-        }
-    }
-
-    fn wrong(line: &str) -> String {
-        match split(line).command() {
-            Err(Stop::Wrong(e, _)) => e.to_string(),
-            other => panic!("{line}: {:?}", other.map(|(entry, _)| entry.name)),
-        }
-    }
-
-    #[test]
-    fn single_dash_long_options_become_ordinary_ones() {
-        assert_eq!(
-            rewritten("create -bundle /b -no-pivot web"),
-            "create --bundle /b --no-pivot web".split_once(' ').unwrap().1
-        );
-        assert_eq!(rewritten("create -bundle=/b -pid-file=/p web"), "--bundle=/b --pid-file=/p web");
-        assert_eq!(rewritten("create -b /b web"), "-b /b web");
-        assert_eq!(rewritten("delete web -force"), "web --force");
-        assert_eq!(rewritten("run -d -keep web"), "-d --keep web");
-    }
-
-    #[test]
-    fn switches_may_be_given_a_value() {
-        assert_eq!(rewritten("run --detach=true -keep=1 -d=T web"), "--detach --keep -d web");
-        assert_eq!(rewritten("run --detach=false -keep=0 --bundle=true web"), "--bundle=true web");
-        assert!(wrong("orlop run --detach=maybe web").contains("unexpected value 'maybe'"));
-        assert!(parsed("orlop delete --force web web2 --force").get_flag("force"));
-    }
-
-    #[test]
-    fn values_are_left_alone_even_if_they_look_like_options() {
-        assert_eq!(rewritten("create -b -no-pivot web"), "-b -no-pivot web");
-        assert_eq!(rewritten("create --pid-file -keep web"), "--pid-file -keep web");
-        assert_eq!(rewritten("exec -te -user web sh"), "-te -user web -- sh");
-    }
-
-    #[test]
-    fn what_follows_belongs_to_the_other_program() {
-        assert_eq!(rewritten("exec -t web ls -user --tty"), "-t web -- ls -user --tty");
-        assert_eq!(rewritten("exec web -- ls -- -user"), "web -- ls -- -user");
-        assert_eq!(rewritten("exec -- web ls -user"), "-- web ls -user");
-        assert_eq!(rewritten("ps -format json web -aux"), "--format json web -- -aux");
-        assert_eq!(rewritten("try -memory 64m ls -net"), "--memory 64m -- ls -net");
-        assert_eq!(rewritten("try -- ls -net"), "-- ls -net");
-        let exec = parsed("orlop exec -t web ls -user --tty -- x");
-        assert_eq!(exec.get_one::<String>("id").unwrap(), "web");
-        let command: Vec<&String> = exec.get_many("command").unwrap().collect();
-        assert_eq!(command, ["ls", "-user", "--tty", "--", "x"]);
-        let exec = parsed("orlop exec -- web ls -t");
-        assert!(!exec.get_flag("tty"));
-        assert_eq!(exec.get_many::<String>("command").unwrap().count(), 2);
-    }
-
-    #[test]
-    fn the_command_is_found_behind_global_options() {
-        for line in [
-            "orlop --root /r --log /l --log-format json create -b . web",
-            "orlop -root /r -debug -log=/l create web",
-            "orlop --root create create web",
-        ] {
-            let mut split = split(line);
-            assert!(split.globals().is_ok(), "{line}");
-            assert_eq!(split.command().ok().unwrap().0.name, "create", "{line}");
-        }
-    }
-
-    #[test]
-    fn wrong_arguments_are_told_in_one_line() {
-        assert_eq!(wrong("orlop create"), "the following required arguments were not provided: <ID>");
-        assert_eq!(wrong("orlop state a b"), "unexpected argument 'b' found");
-        assert_eq!(wrong("orlop create --no-pivots web"), "unexpected argument '--no-pivots' found");
-        assert_eq!(wrong("orlop strat web"), "unrecognized subcommand 'strat'");
-        assert_eq!(wrong("orlop strat -h"), "No help topic for 'strat'");
-        assert!(wrong("orlop exec -u +1 web sh").contains("\"+1\" is not a number from 0 to 4294967294"));
-        assert!(matches!(split("orlop --colour create web").globals(), Err(Stop::Wrong(..))));
-    }
-
-    #[test]
-    fn help_and_version_are_printed() {
-        let printed = |line: &str| match split(line).globals().err().or_else(|| split(line).command().err()) {
-            Some(Stop::Print(text)) => text,
-            _ => panic!("{line}"),
-        };
-        for line in ["orlop", "orlop --help", "orlop -h", "orlop help", "orlop --debug --help"] {
-            let help = printed(line);
-            for entry in commands::COMMANDS {
-                assert!(help.contains(entry.name), "{line}: {}", entry.name);
-            }
-            assert!(help.contains("255"), "{line}: exit statuses");
-            assert!(help.starts_with("NAME:\n   orlop - "), "{line}: {help}");
-        }
-        for line in ["orlop run --help", "orlop run -h", "orlop run -help", "orlop help run"] {
-            let help = printed(line);
-            assert!(help.contains("--no-subreaper"), "{line}");
-            assert!(help.starts_with("NAME:\n   orlop run - "), "{line}: {help}");
-        }
-        for line in ["orlop --version", "orlop -v", "orlop -V", "orlop -version"] {
-            assert!(printed(line).starts_with("orlop version "), "{line}");
-        }
-    }
-
-    #[test]
-    fn every_definition_is_sound() {
-        commands::all().debug_assert();
-    }
 }

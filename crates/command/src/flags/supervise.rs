@@ -10,7 +10,7 @@ use super::{get as value, option, switch};
 use crate::values;
 
 /// What is said to who wants a supervisor in the foreground.
-pub(crate) const NEEDS_DETACH: &str = "--supervise, --restart, --log-driver and --log-opt need --detach: they are about a container \
+pub const NEEDS_DETACH: &str = "--supervise, --restart, --log-driver and --log-opt need --detach: they are about a container \
      that nobody waits for";
 
 /// Those with a value, which ask for a supervisor by being there.
@@ -26,7 +26,7 @@ const WITH_VALUES: [&str; 8] = [
 ];
 
 /// The options.
-pub(crate) fn all() -> Vec<Arg> {
+pub fn all() -> Vec<Arg> {
     vec![
         switch(
             "supervise",
@@ -68,7 +68,7 @@ pub(crate) fn all() -> Vec<Arg> {
 /// # Errors
 ///
 /// An option of the log that is not known.
-pub(crate) fn get(arguments: &ArgMatches) -> Result<Option<Supervision>> {
+pub fn get(arguments: &ArgMatches) -> Result<Option<Supervision>> {
     // None of them is defined where none was meant.
     let given = |name: &&str| matches!(arguments.try_contains_id(name), Ok(true));
     let asked = matches!(arguments.try_get_one("supervise"), Ok(Some(true)));

@@ -1,11 +1,13 @@
 //! How values of arguments are read: strictly, because a number that is understood wrongly is a hole.
 
+#![allow(clippy::missing_errors_doc, reason = "each says what is wrong with the text")]
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use orlop_runtime::clock::parse_rfc3339;
 
 /// A user id, or a group id: decimal digits, at most 4294967294 (the next one means "no user" to the kernel).
-pub(crate) fn user_id(text: &str) -> Result<u32, String> {
+pub fn user_id(text: &str) -> Result<u32, String> {
     let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     match text.parse() {
         Ok(id) if digits && id != u32::MAX => Ok(id),
@@ -14,7 +16,7 @@ pub(crate) fn user_id(text: &str) -> Result<u32, String> {
 }
 
 /// A user: `UID` or `UID:GID`, numbers only (names would have to be looked up inside the container).
-pub(crate) fn user(text: &str) -> Result<(u32, Option<u32>), String> {
+pub fn user(text: &str) -> Result<(u32, Option<u32>), String> {
     match text.split_once(':') {
         None => Ok((user_id(text)?, None)),
         Some((uid, gid)) => Ok((user_id(uid)?, Some(user_id(gid)?))),
@@ -22,7 +24,7 @@ pub(crate) fn user(text: &str) -> Result<(u32, Option<u32>), String> {
 }
 
 /// An amount of memory in bytes: a number with an optional unit, `64m` or `1.5GiB`. Units are powers of 1024.
-pub(crate) fn bytes(text: &str) -> Result<u64, String> {
+pub fn bytes(text: &str) -> Result<u64, String> {
     let wrong = || format!("{text:?} is not an amount of memory such as 64m or 2GiB");
     let lower = text.to_ascii_lowercase();
     let at = lower.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(lower.len());
@@ -46,7 +48,7 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
 }
 
 /// A limit of memory in bytes: as [`bytes`], or 0 for "as it is", or -1 for no limit.
-pub(crate) fn limit(text: &str) -> Result<i64, String> {
+pub fn limit(text: &str) -> Result<i64, String> {
     match text {
         "-1" => Ok(-1),
         "0" => Ok(0),
@@ -55,7 +57,7 @@ pub(crate) fn limit(text: &str) -> Result<i64, String> {
 }
 
 /// A time, as Go writes it: numbers with units, such as `5s`, `1m30s` or `0.5h`.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+pub fn duration(text: &str) -> Result<Duration, String> {
     let wrong = || format!("{text:?} is not a time such as 5s, 100ms or 1m30s, greater than 0");
     let mut seconds = 0.0;
     let mut rest = text;
@@ -84,12 +86,12 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 }
 
 /// The same, or none at all: `0s`.
-pub(crate) fn period(text: &str) -> Result<Duration, String> {
+pub fn period(text: &str) -> Result<Duration, String> {
     if text == "0" || text == "0s" { Ok(Duration::ZERO) } else { duration(text) }
 }
 
 /// Whole seconds, or -1 for ever.
-pub(crate) fn patience(text: &str) -> Result<Option<Duration>, String> {
+pub fn patience(text: &str) -> Result<Option<Duration>, String> {
     match text.parse() {
         Ok(-1) => Ok(None),
         Ok(seconds @ 0..=31_536_000) if !text.starts_with('+') => {
@@ -101,7 +103,7 @@ pub(crate) fn patience(text: &str) -> Result<Option<Duration>, String> {
 
 /// A moment, in seconds and nanoseconds since 1970: as RFC 3339, as a number of seconds, or as the time since then, such as
 /// `10m`.
-pub(crate) fn moment(text: &str) -> Result<(i64, u32), String> {
+pub fn moment(text: &str) -> Result<(i64, u32), String> {
     if let Some(moment) = parse_rfc3339(text) {
         return Ok(moment);
     }
@@ -121,7 +123,7 @@ pub(crate) fn moment(text: &str) -> Result<(i64, u32), String> {
 }
 
 /// How many lines: a number, or `all`.
-pub(crate) fn lines(text: &str) -> Result<Option<usize>, String> {
+pub fn lines(text: &str) -> Result<Option<usize>, String> {
     match text.parse() {
         _ if text == "all" => Ok(None),
         Ok(count) if !text.starts_with('+') => Ok(Some(count)),
@@ -130,7 +132,7 @@ pub(crate) fn lines(text: &str) -> Result<Option<usize>, String> {
 }
 
 /// A number of CPUs: 0.5 is half of one.
-pub(crate) fn cpus(text: &str) -> Result<f64, String> {
+pub fn cpus(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(cpus) if (0.01..=10_000.0).contains(&cpus) => Ok(cpus),
         _ => Err(format!("{text:?} is not a number of CPUs such as 0.5 or 2")),
@@ -138,7 +140,7 @@ pub(crate) fn cpus(text: &str) -> Result<f64, String> {
 }
 
 /// A number of processes.
-pub(crate) fn processes(text: &str) -> Result<i64, String> {
+pub fn processes(text: &str) -> Result<i64, String> {
     match text.parse() {
         Ok(count) if count > 0 => Ok(count),
         _ => Err(format!("{text:?} is not a number of processes such as 64")),
@@ -146,7 +148,7 @@ pub(crate) fn processes(text: &str) -> Result<i64, String> {
 }
 
 /// An address and a port: `host:port`, `[::1]:port`.
-pub(crate) fn address(text: &str) -> Result<(String, u16), String> {
+pub fn address(text: &str) -> Result<(String, u16), String> {
     let wrong = || format!("{text:?} is not an address and a port such as 192.0.2.1:8888");
     let (address, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let plain = address.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(address);
@@ -157,7 +159,7 @@ pub(crate) fn address(text: &str) -> Result<(String, u16), String> {
 }
 
 /// A signal: a number, or a name with or without `SIG`.
-pub(crate) fn signal(text: &str) -> Result<i32, String> {
+pub fn signal(text: &str) -> Result<i32, String> {
     orlop_runtime::signal(text).ok_or_else(|| format!("unknown signal {text:?}"))
 }
 

@@ -10,16 +10,16 @@ use orlop_runtime::{CgroupManager, Result, Runtime, Settings};
 use crate::flags::{get, option, path, switch};
 
 /// What they say.
-pub(crate) struct Globals {
+pub struct Globals {
     /// Where lines for machines go.
-    pub(crate) log: &'static Log,
+    pub log: &'static Log,
     /// The options as they were given, for another process of this program.
-    pub(crate) given: Vec<OsString>,
+    pub given: Vec<OsString>,
     settings: Settings,
 }
 
 /// The options themselves.
-pub(crate) fn options() -> [Arg; 8] {
+pub fn options() -> [Arg; 8] {
     [
         path(
             "root",
@@ -55,7 +55,11 @@ pub(crate) fn options() -> [Arg; 8] {
 
 impl Globals {
     /// Reads them and opens the log.
-    pub(crate) fn read(arguments: &ArgMatches, given: &[OsString]) -> Result<Self> {
+    ///
+    /// # Errors
+    ///
+    /// The log cannot be opened.
+    pub fn read(arguments: &ArgMatches, given: &[OsString]) -> Result<Self> {
         let text = |name: &str| get(arguments, name).map_or("", String::as_str);
         let destination = get::<PathBuf>(arguments, "log").map(|log| Destination::parse(log));
         let format = if text("log-format") == "json" { Format::Json } else { Format::Text };
@@ -84,7 +88,11 @@ impl Globals {
     }
 
     /// The runtime that they describe.
-    pub(crate) fn runtime(&self) -> Result<Runtime> {
+    ///
+    /// # Errors
+    ///
+    /// As those of [`Runtime::new`].
+    pub fn runtime(&self) -> Result<Runtime> {
         Runtime::new(self.settings.clone())
     }
 }

@@ -12,7 +12,7 @@ use serde_json::ser::PrettyFormatter;
 /// # Errors
 ///
 /// [`Error::Kernel`](orlop_runtime::Error::Kernel).
-pub(crate) fn write(text: impl AsRef<[u8]>) -> Result<bool> {
+pub fn write(text: impl AsRef<[u8]>) -> Result<bool> {
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_ref()).and_then(|()| out.flush()) {
         Ok(()) => Ok(true),
@@ -26,7 +26,7 @@ pub(crate) fn write(text: impl AsRef<[u8]>) -> Result<bool> {
 /// # Errors
 ///
 /// As [`write`].
-pub(crate) fn write_error(text: impl AsRef<[u8]>) -> Result<bool> {
+pub fn write_error(text: impl AsRef<[u8]>) -> Result<bool> {
     match std::io::stderr().lock().write_all(text.as_ref()) {
         Ok(()) => Ok(true),
         Err(e) if e.kind() == ErrorKind::BrokenPipe => Ok(false),
@@ -39,7 +39,7 @@ pub(crate) fn write_error(text: impl AsRef<[u8]>) -> Result<bool> {
 /// # Errors
 ///
 /// As [`write`].
-pub(crate) fn lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<bool> {
+pub fn lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<bool> {
     let mut text = String::new();
     for line in lines {
         text.push_str(line);
@@ -53,7 +53,7 @@ pub(crate) fn lines<'a>(lines: impl IntoIterator<Item = &'a str>) -> Result<bool
 /// # Errors
 ///
 /// As [`write`].
-pub(crate) fn json(value: &impl Serialize, indent: Option<&str>) -> Result<bool> {
+pub fn json(value: &impl Serialize, indent: Option<&str>) -> Result<bool> {
     let mut text = Vec::new();
     let done = match indent {
         None => serde_json::to_writer(&mut text, value),
@@ -68,7 +68,7 @@ pub(crate) fn json(value: &impl Serialize, indent: Option<&str>) -> Result<bool>
 }
 
 /// Rows as columns that are aligned, at least 12 wide and 3 apart, the last one not padded: as runc prints them.
-pub(crate) fn table<const N: usize>(rows: &[[String; N]]) -> String {
+pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [12; N];
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

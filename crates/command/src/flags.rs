@@ -9,32 +9,32 @@ use orlop_runtime::{ContainerId, CreateOptions, Result};
 
 use crate::values;
 
-pub(crate) mod criu;
-pub(crate) mod supervise;
+pub mod criu;
+pub mod supervise;
 
 /// An option without a value.
-pub(crate) fn switch(name: &'static str, help: &'static str) -> Arg {
+pub fn switch(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
 /// An option with a value.
-pub(crate) fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+pub fn option(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     // A value may look like an option, a working directory that begins with a dash for instance.
     Arg::new(name).long(name).value_name(value).allow_hyphen_values(true).help(help)
 }
 
 /// An option whose value is a path.
-pub(crate) fn path(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+pub fn path(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     option(name, value, help).value_parser(value_parser!(PathBuf))
 }
 
 /// The container's id.
-pub(crate) fn id() -> Arg {
+pub fn id() -> Arg {
     Arg::new("id").value_name("ID").required(true).help("The container")
 }
 
 /// `--pid-file`, `--console-socket`, `--pidfd-socket` and `--preserve-fds`, which whatever starts a process takes.
-pub(crate) fn process() -> [Arg; 4] {
+pub fn process() -> [Arg; 4] {
     [
         pid_file(),
         console_socket(),
@@ -51,32 +51,32 @@ pub(crate) fn process() -> [Arg; 4] {
 }
 
 /// `--pid-file`.
-pub(crate) fn pid_file() -> Arg {
+pub fn pid_file() -> Arg {
     path("pid-file", "FILE", "Write the process id to FILE")
 }
 
 /// `--console-socket`.
-pub(crate) fn console_socket() -> Arg {
+pub fn console_socket() -> Arg {
     path("console-socket", "SOCKET", "Send the master end of the terminal to the Unix socket SOCKET")
 }
 
 /// `--bundle`.
-pub(crate) fn bundle() -> Arg {
+pub fn bundle() -> Arg {
     path("bundle", "DIR", "The bundle [default: the current directory]").short('b')
 }
 
 /// The value of `--bundle`.
-pub(crate) fn get_bundle(arguments: &ArgMatches) -> PathBuf {
+pub fn get_bundle(arguments: &ArgMatches) -> PathBuf {
     get(arguments, "bundle").cloned().unwrap_or_else(|| PathBuf::from("."))
 }
 
 /// `--detach`.
-pub(crate) fn detach() -> Arg {
+pub fn detach() -> Arg {
     switch("detach", "Return once the process runs").short('d')
 }
 
 /// What `create` and `run` share.
-pub(crate) fn create() -> Vec<Arg> {
+pub fn create() -> Vec<Arg> {
     let mut all = vec![
         id(),
         bundle(),
@@ -90,32 +90,33 @@ pub(crate) fn create() -> Vec<Arg> {
 }
 
 /// `--time`.
-pub(crate) fn time() -> Arg {
+pub fn time() -> Arg {
     option("time", "SECONDS", "How long it may take to end by itself; -1 is for ever [default: 10]")
         .short('t')
         .value_parser(values::patience)
 }
 
 /// The value of `--time`; `None` is for ever.
-pub(crate) fn get_time(arguments: &ArgMatches) -> Option<Duration> {
+pub fn get_time(arguments: &ArgMatches) -> Option<Duration> {
     get(arguments, "time").copied().unwrap_or(Some(STOP_TIMEOUT))
 }
 
 /// The container's id, checked.
-pub(crate) fn get_id(arguments: &ArgMatches) -> Result<ContainerId> {
+///
+/// # Errors
+///
+/// It is none.
+pub fn get_id(arguments: &ArgMatches) -> Result<ContainerId> {
     ContainerId::new(get(arguments, "id").map_or("", String::as_str))
 }
 
 /// The value of an option, if it was given.
-pub(crate) fn get<'a, T: Clone + Send + Sync + 'static>(
-    arguments: &'a ArgMatches,
-    name: &str,
-) -> Option<&'a T> {
+pub fn get<'a, T: Clone + Send + Sync + 'static>(arguments: &'a ArgMatches, name: &str) -> Option<&'a T> {
     arguments.get_one(name)
 }
 
 /// What `create` and `run` take.
-pub(crate) fn get_create(arguments: &ArgMatches) -> CreateOptions {
+pub fn get_create(arguments: &ArgMatches) -> CreateOptions {
     CreateOptions {
         bundle: get_bundle(arguments),
         config: get(arguments, "config").cloned(),
@@ -130,7 +131,7 @@ pub(crate) fn get_create(arguments: &ArgMatches) -> CreateOptions {
 }
 
 /// `--format`.
-pub(crate) fn format() -> Arg {
+pub fn format() -> Arg {
     option("format", "FORMAT", "How to print: table or json")
         .short('f')
         .value_parser(["table", "json"])
@@ -139,6 +140,6 @@ pub(crate) fn format() -> Arg {
 }
 
 /// Whether `--format` asks for JSON.
-pub(crate) fn is_json(arguments: &ArgMatches) -> bool {
+pub fn is_json(arguments: &ArgMatches) -> bool {
     get(arguments, "format").is_some_and(|format: &String| format == "json")
 }

@@ -8,7 +8,7 @@ use orlop_runtime::{CgroupsMode, CriuOptions, NetworkLock};
 use super::{get, option, path, switch};
 
 /// Their options.
-pub(crate) fn shared() -> [Arg; 11] {
+pub fn shared() -> [Arg; 11] {
     [
         path("image-path", "DIR", "The directory of the images [default: checkpoint]"),
         path("work-path", "DIR", "The directory of CRIU's log [default: that of the images]"),
@@ -37,7 +37,7 @@ pub(crate) fn shared() -> [Arg; 11] {
 }
 
 /// Their values.
-pub(crate) fn get_shared(arguments: &ArgMatches) -> CriuOptions {
+pub fn get_shared(arguments: &ArgMatches) -> CriuOptions {
     let text = |name| get::<String>(arguments, name).map(String::as_str);
     CriuOptions {
         image_path: get(arguments, "image-path").cloned().unwrap_or_else(|| PathBuf::from("checkpoint")),

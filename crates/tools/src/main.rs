@@ -1,0 +1,13 @@
+//! `orlop-tools`: the commands of `orlop` that no engine calls. `orlop` starts it in its own place
+//! (`orlop_command::companion`), and is not made larger and slower to start by them.
+//!
+//! One file per command, in [`commands`].
+#![forbid(unsafe_code)]
+
+mod commands;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    orlop_command::main(&commands::TOOLS)
+}
