@@ -1,0 +1,1 @@
+//! A directory that any runtime can run.

@@ -1,0 +1,1 @@
+//! Writing tar archives.
