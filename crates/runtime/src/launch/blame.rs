@@ -101,8 +101,14 @@ fn source(source: &Source<'_>) -> String {
 fn what(step: &Step<'_>) -> String {
     match *step {
         Step::BindRoot { at, .. } => format!("make {} the root file system", text(at)),
-        Step::OverlayRoot { lower, .. } => {
-            format!("make an overlay over {} the root file system", text(lower))
+        Step::OverlayRoot { lowers, upper, .. } => {
+            let over = match (lowers.iter().next(), lowers.iter().count()) {
+                (Some(only), 1) => source(&only),
+                (_, count) => format!("{count} directories"),
+            };
+            let with =
+                upper.map_or_else(String::new, |upper| format!(", with changes in {},", source(&upper)));
+            format!("make an overlay over {over}{with} the root file system")
         }
         Step::Mount { fstype, target, .. } => format!("mount {} at {}", text(fstype), text(target)),
         Step::Bind { source: from, target, .. } => {
@@ -189,7 +195,11 @@ const fn detail(step: &Step<'_>, errno: i32) -> &'static str {
 /// What usually is the matter.
 fn hint(step: &Step<'_>, call: u16, errno: i32) -> Option<&'static str> {
     Some(match (step, errno) {
-        (Step::BindRoot { .. } | Step::OverlayRoot { .. }, libc::ENOENT) => {
+        (Step::OverlayRoot { .. }, libc::ENOENT | libc::ENOTDIR) => {
+            "the directories of an overlay must exist: those below, and the one that changes go to"
+        }
+        (Step::OverlayRoot { .. }, libc::E2BIG) => "this kernel takes fewer directories; Linux 6.5 takes 500",
+        (Step::BindRoot { .. }, libc::ENOENT) => {
             "the bundle's root file system must exist; config.json names it in /root/path"
         }
         (Step::Bind { .. }, libc::ENOENT) => "the source of a bind mount must exist on the host",
