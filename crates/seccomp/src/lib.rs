@@ -11,6 +11,7 @@
 //! | `numbers` | the search from a number to its target |
 //! | `condition`, `chain` | arguments: conditions as 32-bit tests, and how tests follow each other |
 //! | `assembler` | jumps and their reach |
+//! | [`standard()`] | the profile of containers that were not given one |
 //! | [`tables`] | system calls by name and number |
 //! | [`mod@verify`], [`mod@simulate`], [`mod@disassemble`] | programs, seen from outside |
 #![forbid(unsafe_code)]
@@ -27,6 +28,7 @@ pub mod disassemble;
 mod numbers;
 mod profile;
 pub mod simulate;
+mod standard;
 pub mod tables;
 pub mod verify;
 
@@ -38,4 +40,5 @@ pub use diagnostic::{Diagnostic, Place, Problem};
 pub use disassemble::{disassemble, disassemble_program};
 pub use profile::flag;
 pub use simulate::{Outcome, SeccompData, simulate};
+pub use standard::standard;
 pub use verify::{Malformed, Verified, verify};
