@@ -11,6 +11,7 @@
 //! | `numbers` | the search from a number to its target |
 //! | `condition`, `chain` | arguments: conditions as 32-bit tests, and how tests follow each other |
 //! | `assembler` | jumps and their reach |
+//! | `reason` | which rule is responsible for a decision |
 //! | [`tables`] | system calls by name and number |
 //! | [`mod@verify`], [`mod@simulate`], [`mod@disassemble`] | programs, seen from outside |
 #![forbid(unsafe_code)]
@@ -26,6 +27,7 @@ mod diagnostic;
 pub mod disassemble;
 mod numbers;
 mod profile;
+mod reason;
 pub mod simulate;
 pub mod tables;
 pub mod verify;
@@ -37,5 +39,6 @@ pub use compile::{Filter, Options, compile};
 pub use diagnostic::{Diagnostic, Place, Problem};
 pub use disassemble::{disassemble, disassemble_program};
 pub use profile::flag;
+pub use reason::{Reason, reason};
 pub use simulate::{Outcome, SeccompData, simulate};
 pub use verify::{Malformed, Verified, verify};
