@@ -1,6 +1,6 @@
 //! The commands: one file each, with its arguments and what it prints.
 
-use orlop_command::entry::{Entry, PLAIN, Program, status};
+use orlop_command::entry::{Entry, PLAIN, Program, of_companion, status};
 
 #[cfg(test)]
 mod arguments;
@@ -67,6 +67,7 @@ const COMMANDS: &[Entry] = &[
     delete::ENTRY,
     gc::ENTRY,
     features::ENTRY,
+    of_companion("explain", "Show what would be done for a bundle, step by step, and why"),
     version::ENTRY,
     supervise::ENTRY,
 ];

@@ -32,6 +32,7 @@
 //! | `cgroup.rs`, `systemd.rs` | control group: a plain one, or a unit's |
 //! | `annotations.rs` | annotations with a meaning |
 //! | `update.rs`, `update/merge.rs` | new limits for a container that runs |
+//! | `words.rs` | steps in words, for errors and explanations |
 #![forbid(unsafe_code)]
 
 mod added_mounts;
@@ -59,6 +60,7 @@ mod namespaces;
 mod netdevices;
 mod numbers;
 mod options;
+mod overlay;
 mod paths;
 mod process;
 mod rdt;
@@ -70,6 +72,7 @@ mod systemd;
 mod terminal;
 mod time;
 mod update;
+mod words;
 
 pub use added_mounts::{compile_added_mounts, compile_removed_mounts};
 pub use annotations::DELEGATE_CGROUP;
@@ -87,6 +90,8 @@ pub use launch::{
 pub use limits::rlimit_name;
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
-pub use options::{CachedFilter, ExecOptions, HookOptions, HookTime, Mode, Options, Overlay};
+pub use options::{CachedFilter, ExecOptions, HookOptions, HookTime, Mode, Options};
+pub use overlay::{OVERLAY, OVERLAY_LOWER};
 pub use rdt::compile_rdt;
 pub use update::{Update, compile_update};
+pub use words::in_words;

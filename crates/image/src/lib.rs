@@ -15,6 +15,7 @@
 //! | [`tree`] | looking into the layers of an image as if they were one tree |
 //! | [`users`] | names of users and groups, as the image has them |
 //! | [`convert`] | image config and overrides become a runtime config |
+//! | `flatten` | the layers of an image, copied into one tree |
 //! | [`bundle`] | a directory that any runtime can run |
 //! | [`save`] | an imported image becomes an OCI layout again |
 //! | [`progress`] | who is told how far an import is |
@@ -32,6 +33,7 @@ pub mod digest;
 pub mod document;
 pub mod error;
 mod file;
+mod flatten;
 mod layer;
 pub mod platform;
 pub mod progress;

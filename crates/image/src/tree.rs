@@ -69,6 +69,11 @@ impl Tree {
         Ok(Self { root: Directory(opened.collect::<Result<_>>()?) })
     }
 
+    /// The tree in a directory that is open.
+    pub(crate) fn of_directory(dir: OwnedFd) -> Self {
+        Self { root: Directory(vec![(0, Rc::new(dir))]) }
+    }
+
     pub(crate) const fn root(&self) -> &Directory {
         &self.root
     }

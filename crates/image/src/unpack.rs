@@ -10,8 +10,8 @@
 //! The tree is nobody's but ours while it is made: its top is in a directory of the store that only its owner may enter,
 //! and every directory in it is 0700 until the end. What is refused is refused as a whole: the caller removes the tree.
 
-mod attributes;
-mod path;
+pub(crate) mod attributes;
+pub(crate) mod path;
 mod place;
 mod whiteout;
 

@@ -39,6 +39,7 @@ pub mod options;
 mod order;
 mod owner;
 mod pidfd_socket;
+mod plan;
 pub mod rdt;
 pub mod reactor;
 mod restore;
@@ -69,6 +70,7 @@ pub use options::{
     NetMode, NetworkLock, ProcessSource, ResourcesSource, RestoreOptions, RunOptions, Schemas, Settings,
     TryOptions,
 };
+pub use plan::Planned;
 pub use runtime::Runtime;
 pub use signals::signal;
 pub use state::{ContainerState, StateFile};

@@ -211,7 +211,7 @@ impl Writer<'_> {
 }
 
 /// The conditions that can fail on `arch`.
-fn effective(conditions: &[Condition], arch: Arch) -> Vec<Condition> {
+pub(crate) fn effective(conditions: &[Condition], arch: Arch) -> Vec<Condition> {
     let narrow = |condition: &Condition| if arch.is_wide() { *condition } else { condition.narrow() };
     conditions.iter().map(narrow).filter(|condition| !condition.is_empty()).collect()
 }

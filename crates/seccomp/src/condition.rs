@@ -71,6 +71,20 @@ impl Condition {
         self.mask == 0
     }
 
+    /// Whether it holds for these arguments.
+    pub(crate) fn holds(&self, args: &[u64; 6], arch: Arch) -> bool {
+        let bits = if arch.is_wide() { u64::MAX } else { u32::MAX.into() };
+        let value = args[usize::from(self.arg)] & self.mask & bits;
+        match self.comparison {
+            Comparison::Ne => value != self.value,
+            Comparison::Lt => value < self.value,
+            Comparison::Le => value <= self.value,
+            Comparison::Eq | Comparison::MaskedEq => value == self.value,
+            Comparison::Ge => value >= self.value,
+            Comparison::Gt => value > self.value,
+        }
+    }
+
     /// Whether all of its tests hold when it does.
     pub(crate) fn is_equality(&self) -> bool {
         matches!(self.comparison, Comparison::Eq | Comparison::MaskedEq)

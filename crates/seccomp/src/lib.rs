@@ -11,6 +11,8 @@
 //! | `numbers` | the search from a number to its target |
 //! | `condition`, `chain` | arguments: conditions as 32-bit tests, and how tests follow each other |
 //! | `assembler` | jumps and their reach |
+//! | [`standard()`] | the profile of containers that were not given one |
+//! | `reason` | which rule is responsible for a decision |
 //! | [`tables`] | system calls by name and number |
 //! | [`mod@verify`], [`mod@simulate`], [`mod@disassemble`] | programs, seen from outside |
 #![forbid(unsafe_code)]
@@ -26,7 +28,9 @@ mod diagnostic;
 pub mod disassemble;
 mod numbers;
 mod profile;
+mod reason;
 pub mod simulate;
+mod standard;
 pub mod tables;
 pub mod verify;
 
@@ -37,5 +41,7 @@ pub use compile::{Filter, Options, compile};
 pub use diagnostic::{Diagnostic, Place, Problem};
 pub use disassemble::{disassemble, disassemble_program};
 pub use profile::flag;
+pub use reason::{Reason, reason};
 pub use simulate::{Outcome, SeccompData, simulate};
+pub use standard::standard;
 pub use verify::{Malformed, Verified, verify};

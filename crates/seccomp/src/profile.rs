@@ -24,6 +24,8 @@ pub(crate) struct Profile {
 
 /// One entry of `syscalls`.
 pub(crate) struct Rule {
+    /// Which one of `syscalls`.
+    pub(crate) index: usize,
     pub(crate) syscalls: Vec<Syscall>,
     pub(crate) action: Action,
     /// Alternatives, each a list of conditions that must all hold. An empty list always holds.
@@ -155,7 +157,7 @@ impl Reader<'_> {
             }
         }
         let alternatives = self.alternatives(&rule.args, at);
-        Some(Rule { syscalls, action: action?, alternatives })
+        Some(Rule { index: at, syscalls, action: action?, alternatives })
     }
 
     /// All conditions must hold; but where two are on the same argument, runtimes on libseccomp (which cannot combine

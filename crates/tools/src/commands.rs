@@ -1,6 +1,8 @@
 //! The commands: one file each, with its arguments and what it prints. `orlop`'s table of commands
 //! (`crates/cli/src/commands.rs`) has their names, too, and a test here that it lacks none.
 
+mod explain;
+
 use orlop_command::entry::{Entry, Program};
 
 /// The program that is made of them.
@@ -8,4 +10,4 @@ pub(crate) const TOOLS: Program =
     Program { about: "The commands of orlop that no engine calls", commands: COMMANDS, after_help: "" };
 
 /// All commands.
-const COMMANDS: &[Entry] = &[];
+const COMMANDS: &[Entry] = &[explain::ENTRY];

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod commands;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -1,5 +1,6 @@
 //! Names, manifests and configs.
 
+use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,7 +13,9 @@ use crate::digest::Digest;
 use crate::document::{ImageConfig, Manifest};
 use crate::error::{Error, Result};
 use crate::reference::Name;
-use crate::unpack::OpaqueMark;
+use crate::flatten::flatten;
+use crate::tree::Tree;
+use crate::unpack::{OpaqueMark, Warnings};
 
 /// An image by its name, as the store keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,6 +164,16 @@ impl Store {
         let Some(bytes) = self.place.read(name)? else { return Ok(None) };
         let what = || self.path().join(name).display().to_string();
         serde_json::from_slice(&bytes).map_err(|e| Error::document(what(), e)).map(Some)
+    }
+
+    /// Copies what an image's layers amount to into an empty directory.
+    pub(crate) fn flatten(&self, image: &ImageHandle, to: &std::os::fd::OwnedFd) -> Result<Warnings> {
+        let mut implicit = Vec::new();
+        for diff_id in image.config.rootfs.diff_ids.iter().rev() {
+            let file: LayerFile = self.parse(&format!("layers/{}/layer.json", file_of(diff_id)))?.unwrap_or_default();
+            implicit.push(file.implicit.into_iter().map(String::into_bytes).collect::<BTreeSet<_>>());
+        }
+        flatten(&Tree::of(image)?, &implicit, to, self.owners)
     }
 
     /// Gives an image a name, which another may have had.

@@ -1,10 +1,9 @@
 //! A failing step, in words: what it was doing, what the kernel said, and which place of the config asked for it.
 
-use orlop_compile::{Compiled, Origin, rlimit_name};
+use orlop_compile::{Compiled, Origin, in_words};
 use orlop_program::message::{BEFORE, Failed};
-use orlop_program::source::Source;
 use orlop_program::step::Step;
-use orlop_program::{StepInfo, Steps, Str};
+use orlop_program::{StepInfo, Steps};
 
 use super::fill::id_map_hint;
 use crate::error::{Answer, Error};
@@ -49,7 +48,7 @@ pub(crate) fn failed(failed: &Failed<'_>, words: &Words<'_>) -> Error {
     };
     Error::Step {
         step: match step {
-            Some(step) => what(&step),
+            Some(step) => in_words(&step),
             None if failed.step == BEFORE => words.birth(),
             None => format!("run step {index}"),
         },
@@ -86,96 +85,6 @@ fn place(info: &StepInfo<Origin>, part: u32) -> Option<String> {
     part.or_else(|| info.origin.pointer()).map(ToString::to_string)
 }
 
-fn text(text: Str<'_>) -> String {
-    String::from_utf8_lossy(text.bytes()).into_owned()
-}
-
-fn source(source: &Source<'_>) -> String {
-    match source {
-        Source::Path(path) | Source::Mapped(path, ..) | Source::MappedByHost(path, _) => text(*path),
-        Source::Tree(_) => "what the host side opened".to_owned(),
-    }
-}
-
-/// What a step does, and to what.
-fn what(step: &Step<'_>) -> String {
-    match *step {
-        Step::BindRoot { at, .. } => format!("make {} the root file system", text(at)),
-        Step::OverlayRoot { lower, .. } => {
-            format!("make an overlay over {} the root file system", text(lower))
-        }
-        Step::Mount { fstype, target, .. } => format!("mount {} at {}", text(fstype), text(target)),
-        Step::Bind { source: from, target, .. } => {
-            format!("bind mount {} at {}", source(&from), text(target))
-        }
-        Step::Propagation { target, .. } => format!("set the propagation of {}", text(target)),
-        Step::Unmount { target } => format!("unmount {}", text(target)),
-        Step::MountAttributes { target, .. } => format!("change the mount at {}", text(target)),
-        Step::OpenCovered { path, .. } => format!("open {}", text(path)),
-        Step::TakeOver { target, .. } => {
-            format!("copy what is at {} into the file system mounted there", text(target))
-        }
-        Step::OpenDir { path, .. } | Step::MakeDir { path } => format!("make the directory {}", text(path)),
-        Step::Device { name, .. } => format!("make the device {}", text(name)),
-        Step::BindDevice { name, source: from, .. } => {
-            format!("bind mount the device {} as {}", source(&from), text(name))
-        }
-        Step::Symlink { name, target, .. } => format!("make the link {} to {}", text(name), text(target)),
-        Step::Sysctl { path, value } => {
-            format!("set the kernel parameter {} to {:?}", text(path), text(value))
-        }
-        Step::ReadonlyPath { path, .. } => format!("make {} read-only", text(path)),
-        Step::MaskPath { path, .. } => format!("mask {}", text(path)),
-        Step::Hostname { name } => format!("set the hostname {:?}", text(name)),
-        Step::Domainname { name } => format!("set the domain name {:?}", text(name)),
-        Step::Rlimit { resource, soft, hard } => {
-            format!("set {} to {soft}, at most {hard}", rlimit_name(resource))
-        }
-        Step::OomScoreAdj { value } => format!("set the OOM score adjustment {value}"),
-        Step::Identity { uid, gid, .. } => format!("become user {uid}, group {gid}"),
-        Step::AppArmorProfile { profile } => format!("apply the AppArmor profile {:?}", text(profile)),
-        Step::ExecLabel { label } => format!("set the SELinux label {:?}", text(label)),
-        Step::FileLabel { target, label } => format!("label {} {:?}", text(target), text(label)),
-        Step::Cwd { path, .. } => format!("change to the working directory {}", text(path)),
-        _ => plain(step).to_owned(),
-    }
-}
-
-/// What steps without an object do.
-const fn plain(step: &Step<'_>) -> &'static str {
-    match step {
-        Step::NewSession {} => "start a new session",
-        Step::SessionKeyring { .. } => "join a new session keyring",
-        Step::Unshare { .. } => "make a new cgroup namespace",
-        Step::TimeNamespace { .. } => "make a time namespace",
-        Step::LoopbackUp {} => "bring the loopback interface up",
-        Step::HostPropagation { .. } => "set the propagation of the host's mounts",
-        Step::UseRoot {} => "open the root",
-        Step::Chroot {} => "change the root",
-        Step::PrivateProc {} => "make a private procfs",
-        Step::Sync { .. } => "wait for the host side",
-        Step::PivotRoot { .. } | Step::MoveRoot { .. } => "switch to the root file system",
-        Step::RootAttributes { .. } => "change the root mount",
-        Step::Console { .. } => "make the console",
-        Step::OwnStdio { .. } => "give standard input and output to the container's user",
-        Step::NoNewPrivileges {} => "set no_new_privs",
-        Step::Seccomp { .. } => "load the seccomp filter",
-        Step::BoundingSet { .. } => "drop capabilities from the bounding set",
-        Step::Capabilities { .. } => "set the capabilities",
-        Step::KeyLabel { .. } => "label new keys",
-        Step::MaskLabel { .. } => "label the directory that hides others",
-        Step::AwaitStart {} => "wait to be started",
-        Step::Stay { .. } => "stay as the container's first process",
-        Step::Affinity { .. } => "set the final CPU affinity",
-        Step::Scheduler { .. } => "set the scheduling policy",
-        Step::IoPriority { .. } => "set the I/O priority",
-        Step::Personality { .. } => "set the execution domain",
-        Step::MemoryPolicy { .. } => "set the NUMA memory policy",
-        Step::DropGroups {} => "leave the supplementary groups",
-        _ => step.name(),
-    }
-}
-
 /// What the errno alone does not say; in runc's words.
 const fn detail(step: &Step<'_>, errno: i32) -> &'static str {
     match (step, errno) {
@@ -189,7 +98,8 @@ const fn detail(step: &Step<'_>, errno: i32) -> &'static str {
 /// What usually is the matter.
 fn hint(step: &Step<'_>, call: u16, errno: i32) -> Option<&'static str> {
     Some(match (step, errno) {
-        (Step::BindRoot { .. } | Step::OverlayRoot { .. }, libc::ENOENT) => {
+        (Step::OverlayRoot { .. }, _) => return overlay_hint(errno),
+        (Step::BindRoot { .. }, libc::ENOENT) => {
             "the bundle's root file system must exist; config.json names it in /root/path"
         }
         (Step::Bind { .. }, libc::ENOENT) => "the source of a bind mount must exist on the host",
@@ -245,6 +155,19 @@ fn hint(step: &Step<'_>, call: u16, errno: i32) -> Option<&'static str> {
             "the loaded SELinux policy does not know this label"
         }
         (Step::Device { .. }, libc::EEXIST) => "the root file system has something else at this path",
+        _ => return None,
+    })
+}
+
+/// What usually is the matter with an overlay.
+const fn overlay_hint(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        libc::ENOENT | libc::ENOTDIR => {
+            "the directories of an overlay must exist: those below, and the one that changes go to"
+        }
+        libc::E2BIG => "this kernel takes fewer directories; Linux 6.5 takes 500",
+        libc::ENODEV => "the kernel has no overlayfs, or its module is not loaded",
+        libc::EPERM => "without root, an overlay needs Linux 5.11",
         _ => return None,
     })
 }

@@ -1,0 +1,19 @@
+//! Looking at containers: what would be done for one, what one is, what it could reach, and whether a host can run any.
+//!
+//! Everything here reads and nothing changes anything; probes of the kernel are made in processes of their own that end at
+//! once. What is found is a value first, and text, JSON, HTML or a diagram second.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | [`explain`] | a compiled program as a story: [`explain::Story`], its text, JSON, HTML, diagram; two stories compared |
+//! | [`filter`] | a system call filter as text, and whether a call passes |
+//! | [`page`] | text for terminals: width, colours |
+//! | `names.rs` | flags and sets of the kernel by their names |
+#![forbid(unsafe_code)]
+
+pub mod explain;
+pub mod filter;
+mod names;
+pub mod page;
+
+pub use explain::assume::Assumptions;
