@@ -67,6 +67,8 @@ const COMMANDS: &[Entry] = &[
     delete::ENTRY,
     gc::ENTRY,
     features::ENTRY,
+    of_companion("image", "Import, list, inspect, remove and save images"),
+    of_companion("bundle", "Make a bundle of an image"),
     of_companion("explain", "Show what would be done for a bundle, step by step, and why"),
     version::ENTRY,
     supervise::ENTRY,

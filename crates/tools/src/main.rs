@@ -5,6 +5,8 @@
 #![forbid(unsafe_code)]
 
 mod commands;
+mod images;
+mod progress;
 mod terminal;
 
 use std::process::ExitCode;
