@@ -325,4 +325,6 @@ fn umask() -> Result<u32> {
 }
 
 #[cfg(test)]
+mod gnu;
+#[cfg(test)]
 mod tests;
