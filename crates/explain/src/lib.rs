@@ -8,6 +8,7 @@
 //! | [`explain`] | a compiled program as a story: [`explain::Story`], its text, JSON, HTML, diagram; two stories compared |
 //! | [`filter`] | a system call filter as text, and whether a call passes |
 //! | [`page`] | text for terminals: width, colours |
+//! | [`trace`] | how long each step took, as text and as a page |
 //! | `names.rs` | flags and sets of the kernel by their names |
 #![forbid(unsafe_code)]
 
@@ -15,5 +16,7 @@ pub mod explain;
 pub mod filter;
 mod names;
 pub mod page;
+pub mod trace;
 
 pub use explain::assume::Assumptions;
+pub(crate) use explain::html::escaped;

@@ -45,6 +45,7 @@ pub mod seccomp;
 pub mod socket;
 pub mod spawn;
 pub mod terminal;
+pub mod ticks;
 pub mod wait;
 
 pub use fd::{Fd, OwnedFd};

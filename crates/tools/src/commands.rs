@@ -2,6 +2,7 @@
 //! (`crates/cli/src/commands.rs`) has their names, too, and a test here that it lacks none.
 
 mod explain;
+mod trace;
 
 use orlop_command::entry::{Entry, Program};
 
@@ -10,4 +11,4 @@ pub(crate) const TOOLS: Program =
     Program { about: "The commands of orlop that no engine calls", commands: COMMANDS, after_help: "" };
 
 /// All commands.
-const COMMANDS: &[Entry] = &[explain::ENTRY];
+const COMMANDS: &[Entry] = &[explain::ENTRY, trace::ENTRY];
