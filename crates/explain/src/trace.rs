@@ -11,7 +11,7 @@ use crate::page::{Page, Style};
 /// The style of the page, for light and dark.
 const STYLE: &str = include_str!("trace.css");
 /// How many columns the bars of the text have.
-const BAR: usize = 24;
+const BAR: u16 = 24;
 
 /// A trace.
 #[derive(Clone, Debug, Deserialize)]
@@ -172,12 +172,12 @@ fn share(microseconds: f64, (begin, end): (f64, f64)) -> f64 {
 
 /// Where an event lies among those of its side.
 fn bar(event: &Event, span: (f64, f64)) -> String {
-    let column = |microseconds: f64| (share(microseconds, span) * BAR as f64) as usize;
-    let begin = column(event.ts - span.0).min(BAR - 1);
-    let end = column(event.ts - span.0 + event.dur).clamp(begin + 1, BAR);
-    let full = column(event.dur) > 0;
-    let mark = if full { "█" } else { "▏" };
-    format!("{}{}{}", " ".repeat(begin), mark.repeat(end - begin), " ".repeat(BAR - end))
+    let columns = usize::from(BAR);
+    let column = |microseconds: f64| (share(microseconds, span) * f64::from(BAR)) as usize;
+    let begin = column(event.ts - span.0).min(columns - 1);
+    let end = column(event.ts - span.0 + event.dur).clamp(begin + 1, columns);
+    let mark = if column(event.dur) > 0 { "█" } else { "▏" };
+    format!("{}{}{}", " ".repeat(begin), mark.repeat(end - begin), " ".repeat(columns - end))
 }
 
 /// Microseconds, as people read them.
