@@ -82,7 +82,14 @@ impl Copier<'_> {
     }
 
     /// Copies anything but a directory.
-    fn other(&mut self, layer: usize, dir: &OwnedFd, stat: &FileStat, to: &OwnedFd, path: &[u8]) -> Result<()> {
+    fn other(
+        &mut self,
+        layer: usize,
+        dir: &OwnedFd,
+        stat: &FileStat,
+        to: &OwnedFd,
+        path: &[u8],
+    ) -> Result<()> {
         let doing = || format!("copy {}", shown(path));
         let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
         if stat.st_nlink > 1 {
@@ -97,8 +104,10 @@ impl Copier<'_> {
         let kind = SFlag::from_bits_truncate(stat.st_mode & libc::S_IFMT);
         match kind {
             SFlag::S_IFREG => {
-                let source = openat(dir, name, OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty());
-                let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+                let source =
+                    openat(dir, name, OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty());
+                let flags =
+                    OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
                 let made = File::from(openat(to, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).doing(doing)?);
                 copy_data(&File::from(source.doing(doing)?), &made, stat).doing(doing)?;
                 return attributes.set(&made, 0o10_000, &self.setter, path);
@@ -158,7 +167,12 @@ fn copy_data(from: &File, to: &File, stat: &FileStat) -> std::io::Result<()> {
 pub(crate) fn attributes(file: &OwnedFd, stat: &FileStat, path: &[u8]) -> Result<Attributes> {
     let extended = extended(file).map_err(|e| {
         let errno = Errno::from_raw(e.errno());
-        Error::Kernel { doing: format!("read the attributes of {}", shown(path)), call: e.call_name(), errno, hint: "" }
+        Error::Kernel {
+            doing: format!("read the attributes of {}", shown(path)),
+            call: e.call_name(),
+            errno,
+            hint: "",
+        }
     })?;
     let mtime = Time { seconds: stat.st_mtime, nanoseconds: stat.st_mtime_nsec as u32 };
     Ok(Attributes { mode: stat.st_mode & 0o7777, uid: stat.st_uid, gid: stat.st_gid, mtime, extended })

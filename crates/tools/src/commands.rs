@@ -1,8 +1,13 @@
 //! The commands: one file each, with its arguments and what it prints. `orlop`'s table of commands
 //! (`crates/cli/src/commands.rs`) has their names, too, and a test here that it lacks none.
 
+mod bundle;
 mod explain;
+pub(crate) mod hook;
+mod image;
+mod run;
 mod trace;
+mod volume;
 
 use orlop_command::entry::{Entry, Program};
 
@@ -11,4 +16,5 @@ pub(crate) const TOOLS: Program =
     Program { about: "The commands of orlop that no engine calls", commands: COMMANDS, after_help: "" };
 
 /// All commands.
-const COMMANDS: &[Entry] = &[explain::ENTRY, trace::ENTRY];
+const COMMANDS: &[Entry] =
+    &[run::ENTRY, image::ENTRY, bundle::ENTRY, volume::ENTRY, explain::ENTRY, trace::ENTRY, hook::ENTRY];

@@ -130,7 +130,10 @@ fn files_have_what_the_archive_says() {
     assert_eq!(fs::metadata(at("dir/setuid")).expect("a file").mode() & 0o7777, 0o4711);
     assert_eq!(fs::read_link(at("dir/link")).expect("a link"), Path::new("/etc/passwd"));
     assert_eq!(fs::symlink_metadata(at("dir/link")).expect("a link").mtime(), 1_000_000);
-    assert_eq!(fs::metadata(at("hard")).expect("a file").ino(), fs::metadata(at("dir/file")).expect("a file").ino());
+    assert_eq!(
+        fs::metadata(at("hard")).expect("a file").ino(),
+        fs::metadata(at("dir/file")).expect("a file").ino()
+    );
     assert!(fs::symlink_metadata(at("hard-to-link")).expect("a link").is_symlink());
     assert!(fs::metadata(at("fifo")).expect("a FIFO").file_type().is_fifo());
     assert_eq!(fs::metadata(at("fifo")).expect("a FIFO").mode() & 0o777, 0o622);
@@ -162,7 +165,8 @@ fn owners_devices_and_attributes_are_kept_for_root() {
     assert_eq!((file.uid(), file.gid(), file.mode() & 0o7777), (1000, 3_000_000_000, 0o4755));
     let open = fs::File::open(place.tree.join("file")).expect("a file");
     let mut buf = [0; 64];
-    let n = orlop_sys::file::attribute(orlop_sys::Fd::of(&open), c"security.capability", &mut buf).expect("set");
+    let n =
+        orlop_sys::file::attribute(orlop_sys::Fd::of(&open), c"security.capability", &mut buf).expect("set");
     assert_eq!(&buf[..n], capability);
     let n = orlop_sys::file::attribute(orlop_sys::Fd::of(&open), c"user.note", &mut buf).expect("set");
     assert_eq!(&buf[..n], b"a\nb=c");
@@ -185,10 +189,25 @@ fn whiteouts_hide_what_is_below_and_nothing_beside() {
         crate::tree::is_opaque(&dir)
     };
     // In both orders: whiteouts say nothing about their own layer.
-    let one = Made::new().dir("d").file("d/.wh.gone", "").file("d/.wh.back", "").file("d/back", "new").file(".wh.sub", "");
+    let one = Made::new()
+        .dir("d")
+        .file("d/.wh.gone", "")
+        .file("d/.wh.back", "")
+        .file("d/back", "new")
+        .file(".wh.sub", "");
     let one = one.dir("sub").file("sub/new", "").dir("all").file("all/.wh..wh..opq", "").file("all/new", "");
-    let other = Made::new().file("all/new", "").file("all/.wh..wh..opq", "").dir("all").file("sub/new", "").dir("sub");
-    let other = other.file(".wh.sub", "").file("d/back", "new").file("d/.wh.back", "").file("d/.wh.gone", "").dir("d");
+    let other = Made::new()
+        .file("all/new", "")
+        .file("all/.wh..wh..opq", "")
+        .dir("all")
+        .file("sub/new", "")
+        .dir("sub");
+    let other = other
+        .file(".wh.sub", "")
+        .file("d/back", "new")
+        .file("d/.wh.back", "")
+        .file("d/.wh.gone", "")
+        .dir("d");
     for archive in [one, other] {
         let place = unpacked(archive);
         let at = |path: &str| place.tree.join(path);
@@ -203,7 +222,8 @@ fn whiteouts_hide_what_is_below_and_nothing_beside() {
 
 #[test]
 fn what_aufs_left_is_no_part_of_the_image() {
-    let place = unpacked(Made::new().dir(".wh..wh.plnk").file(".wh..wh.plnk/1.2", "").file(".wh..wh.aufs", ""));
+    let place =
+        unpacked(Made::new().dir(".wh..wh.plnk").file(".wh..wh.plnk/1.2", "").file(".wh..wh.aufs", ""));
     assert_eq!(fs::read_dir(&place.tree).expect("a directory").count(), 0);
 }
 
@@ -235,14 +255,30 @@ fn hostile_archives_are_refused() {
         ("deep path", file(&format!("{}x", "n/".repeat(200))), "--max-depth"),
         ("NUL", Made::new().add(&format!("{}\0x", "n".repeat(120)), Kind::File, |_| ()).bytes(), "NUL"),
         ("through a link", Made::new().link("out", "..").file("out/secret", "x").bytes(), "no directory"),
-        ("through an absolute link", Made::new().link("out", "/").file("out/tmp/x", "x").bytes(), "no directory"),
-        ("through a link inside", Made::new().dir("d").link("l", "d").file("l/x", "x").bytes(), "no directory"),
+        (
+            "through an absolute link",
+            Made::new().link("out", "/").file("out/tmp/x", "x").bytes(),
+            "no directory",
+        ),
+        (
+            "through a link inside",
+            Made::new().dir("d").link("l", "d").file("l/x", "x").bytes(),
+            "no directory",
+        ),
         ("over a link", Made::new().link("out", "../secret").file("out", "x").bytes(), "two entries"),
         ("directory over a link", Made::new().link("out", "..").dir("out").bytes(), "no directory"),
-        ("whiteout through a link", Made::new().link("out", "..").file("out/.wh.secret", "").bytes(), "no directory"),
+        (
+            "whiteout through a link",
+            Made::new().link("out", "..").file("out/.wh.secret", "").bytes(),
+            "no directory",
+        ),
         ("hard link out", Made::new().hard_link("l", "../secret").bytes(), ".."),
         ("hard link to the host", Made::new().hard_link("l", "/etc/passwd").bytes(), "absolute"),
-        ("hard link through a link", Made::new().link("o", "..").hard_link("l", "o/secret").bytes(), "not in this archive"),
+        (
+            "hard link through a link",
+            Made::new().link("o", "..").hard_link("l", "o/secret").bytes(),
+            "not in this archive",
+        ),
         ("hard link to nothing", Made::new().hard_link("l", "nothing").bytes(), "not in this archive"),
         ("hard link to a directory", Made::new().dir("d").hard_link("l", "d").bytes(), "directory"),
         ("hard link to the root", Made::new().hard_link("l", ".").bytes(), ""),
@@ -255,7 +291,11 @@ fn hostile_archives_are_refused() {
         ("whiteout of nothing", file("a/.wh."), "whiteout"),
         ("below a whiteout", file(".wh.a/b"), "whiteout"),
         ("a whiteout's device", Made::new().add("a", Kind::Char, |e| e.device = (0, 0)).bytes(), "0/0"),
-        ("an impossible device", Made::new().add("a", Kind::Block, |e| e.device = (1 << 14, 1)).bytes(), "no device"),
+        (
+            "an impossible device",
+            Made::new().add("a", Kind::Block, |e| e.device = (1 << 14, 1)).bytes(),
+            "no device",
+        ),
         ("overlay's attribute", with_attribute("trusted.overlay.redirect"), "overlayfs"),
         ("overlay's user attribute", with_attribute("user.overlay.opaque"), "overlayfs"),
         ("an owner that is none", Made::new().add("a", Kind::File, |e| e.uid = u32::MAX).bytes(), "no id"),
@@ -306,11 +346,10 @@ fn limits_hold_and_can_be_changed() {
 
 #[test]
 fn directories_may_come_again_and_after_what_is_in_them() {
-    let place = unpacked(
-        Made::new()
-            .file("d/f", "")
-            .add("d", Kind::Directory, |e| e.mode = 0o700)
-            .add("./d/", Kind::Directory, |e| e.mode = 0o500),
-    );
+    let place = unpacked(Made::new().file("d/f", "").add("d", Kind::Directory, |e| e.mode = 0o700).add(
+        "./d/",
+        Kind::Directory,
+        |e| e.mode = 0o500,
+    ));
     assert_eq!(fs::metadata(place.tree.join("d")).expect("a directory").permissions().mode() & 0o7777, 0o500);
 }
