@@ -68,6 +68,8 @@ const COMMANDS: &[Entry] = &[
     gc::ENTRY,
     features::ENTRY,
     of_companion("explain", "Show what would be done for a bundle, step by step, and why"),
+    of_companion("inspect", "Show a running container, or any process, from the kernel's side"),
+    of_companion("audit", "Show what a bundle's container, a running one or any process could reach"),
     version::ENTRY,
     supervise::ENTRY,
 ];

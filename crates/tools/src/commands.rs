@@ -1,7 +1,9 @@
 //! The commands: one file each, with its arguments and what it prints. `orlop`'s table of commands
 //! (`crates/cli/src/commands.rs`) has their names, too, and a test here that it lacks none.
 
+mod audit;
 mod explain;
+mod inspect;
 
 use orlop_command::entry::{Entry, Program};
 
@@ -10,4 +12,4 @@ pub(crate) const TOOLS: Program =
     Program { about: "The commands of orlop that no engine calls", commands: COMMANDS, after_help: "" };
 
 /// All commands.
-const COMMANDS: &[Entry] = &[explain::ENTRY];
+const COMMANDS: &[Entry] = &[explain::ENTRY, inspect::ENTRY, audit::ENTRY];
