@@ -216,7 +216,7 @@ fn is_letter(command: &Command, name: &[u8]) -> bool {
 fn takes_value(command: &Command, name: &[u8]) -> Option<bool> {
     let option =
         command.get_arguments().find(|arg| arg.get_long().is_some_and(|long| long.as_bytes() == name))?;
-    Some(option.get_action().takes_values())
+    Some(option.get_action().takes_values() && !option.is_require_equals_set())
 }
 
 /// Whether this is an option without a value, by its long name or its letter.

@@ -101,6 +101,18 @@ pub fn get_time(arguments: &ArgMatches) -> Option<Duration> {
     get(arguments, "time").copied().unwrap_or(Some(STOP_TIMEOUT))
 }
 
+/// `--overlay`, which `create` and `run` take.
+pub fn overlay() -> Arg {
+    option(
+        "overlay",
+        "UPPER",
+        "Leave the root file system as it is: changes go to a tmpfs and are lost at the end, or to the directory UPPER",
+    )
+    .num_args(0..=1)
+    .require_equals(true)
+    .default_missing_value("tmpfs")
+}
+
 /// The container's id, checked.
 ///
 /// # Errors
@@ -123,6 +135,8 @@ pub fn get_create(arguments: &ArgMatches) -> CreateOptions {
         pid_file: get(arguments, "pid-file").cloned(),
         console_socket: get(arguments, "console-socket").cloned(),
         pidfd_socket: get(arguments, "pidfd-socket").cloned(),
+        // Seldom given, and not always defined.
+        overlay: arguments.try_get_one("overlay").ok().flatten().cloned(),
         no_pivot: arguments.get_flag("no-pivot"),
         no_new_keyring: arguments.get_flag("no-new-keyring"),
         preserve_fds: get(arguments, "preserve-fds").copied().unwrap_or_default(),

@@ -43,7 +43,7 @@ impl<'a> Compiler<'a> {
         self.delegated_cgroup();
     }
 
-    fn annotation(&self, key: &'static str) -> Option<(&'a str, Pointer)> {
+    pub(crate) fn annotation(&self, key: &'static str) -> Option<(&'a str, Pointer)> {
         let value = self.spec.annotations.get(key)?;
         Some((value, Pointer::new("/annotations/{}").key(key)))
     }

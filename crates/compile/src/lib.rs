@@ -60,6 +60,7 @@ mod namespaces;
 mod netdevices;
 mod numbers;
 mod options;
+mod overlay;
 mod paths;
 mod process;
 mod rdt;
@@ -89,7 +90,8 @@ pub use launch::{
 pub use limits::rlimit_name;
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
-pub use options::{CachedFilter, ExecOptions, HookOptions, HookTime, Mode, Options, Overlay};
+pub use options::{CachedFilter, ExecOptions, HookOptions, HookTime, Mode, Options};
+pub use overlay::{OVERLAY, OVERLAY_LOWER};
 pub use rdt::compile_rdt;
 pub use update::{Update, compile_update};
 pub use words::in_words;

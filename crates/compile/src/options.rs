@@ -35,8 +35,8 @@ pub struct Options<'a> {
     pub systemd_cgroup: bool,
     /// There is none: the container stays in the caller's.
     pub no_cgroup: bool,
-    /// Another root than the config's: a throw-away overlay.
-    pub root_override: Option<Overlay<'a>>,
+    /// An empty directory of ours where an overlay is attached until the root is switched.
+    pub scratch: &'a Path,
     /// The filter of this config, compiled before.
     pub filter: Option<CachedFilter<'a>>,
 }
@@ -48,17 +48,6 @@ pub struct CachedFilter<'a> {
     pub flags: u64,
     /// Instructions of eight bytes.
     pub program: &'a [u8],
-}
-
-/// A root whose changes are lost: a tmpfs over a directory.
-#[derive(Clone, Copy, Debug)]
-pub struct Overlay<'a> {
-    /// The directory below.
-    pub lower: &'a Path,
-    /// An empty directory of ours where the overlay is attached until the root is switched.
-    pub at: &'a Path,
-    /// Options of the tmpfs, such as `size` and `64m`.
-    pub options: &'a [(&'a str, Option<&'a str>)],
 }
 
 /// For a hook that runs in the container.

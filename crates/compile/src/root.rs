@@ -1,7 +1,7 @@
 //! The root file system, and what propagates between its mounts and the host's.
 
 use crate::compiler::{Compiler, bytes, on_host};
-use crate::{Code, Options, Origin, Overlay};
+use crate::{Code, Options, Origin};
 use orlop_program::Step;
 use orlop_program::wire::{List, Str};
 use orlop_spec::Pointer;
@@ -19,8 +19,7 @@ impl<'a> Compiler<'a> {
         } else {
             self.host_propagation(options.no_pivot);
         }
-        if let Some(overlay) = &options.root_override {
-            self.overlay_root(overlay);
+        if self.overlay_root(options) {
             return;
         }
         let pointer = Pointer::new("/root/path");
@@ -52,24 +51,6 @@ impl<'a> Compiler<'a> {
                 Step::Propagation { target: "/".into(), propagation: libc::MS_PRIVATE, recursive: true };
             self.step(step, Origin::Rule("nothing travels to the host unless asked for"), CUT_OFF);
         }
-    }
-
-    fn overlay_root(&mut self, overlay: &Overlay<'_>) {
-        let options: Vec<(Str<'_>, Option<Str<'_>>)> = overlay
-            .options
-            .iter()
-            .map(|(key, value)| ((*key).into(), value.as_ref().map(|v| (*v).into())))
-            .collect();
-        let step = Step::OverlayRoot {
-            lower: bytes(overlay.lower).into(),
-            at: bytes(overlay.at).into(),
-            options: List::from(options.as_slice()),
-        };
-        self.step(
-            step,
-            Origin::Rule("a root for trying things out"),
-            "Changes are kept apart and lost at the end.",
-        );
     }
 
     /// What the host's mounts become, seen from here. Without a wish they turn into slaves: what the host mounts later

@@ -19,8 +19,14 @@ fn source(source: &Source<'_>) -> String {
 pub fn in_words(step: &Step<'_>) -> String {
     match *step {
         Step::BindRoot { at, .. } => format!("make {} the root file system", text(at)),
-        Step::OverlayRoot { lower, .. } => {
-            format!("make an overlay over {} the root file system", text(lower))
+        Step::OverlayRoot { lowers, upper, .. } => {
+            let over = match (lowers.iter().next(), lowers.iter().count()) {
+                (Some(only), 1) => source(&only),
+                (_, count) => format!("{count} directories"),
+            };
+            let with =
+                upper.map_or_else(String::new, |upper| format!(", with changes in {},", source(&upper)));
+            format!("make an overlay over {over}{with} the root file system")
         }
         Step::Mount { fstype, target, .. } => format!("mount {} at {}", text(fstype), text(target)),
         Step::Bind { source: from, target, .. } => {

@@ -31,6 +31,35 @@ fn the_document() {
 }
 
 #[test]
+fn overlays() {
+    let with = |upper: &str| ("/annotations", json!({"run.orlop.overlay": upper}));
+    let over = |lower: &str| {
+        ("/annotations", json!({"run.orlop.overlay": "tmpfs", "run.orlop.overlay.lower": lower}))
+    };
+    let no_mounts = json!([{"type": "pid"}, {"type": "network"}]);
+    let many = ["/l"; 501].join(":");
+    all_are_found(&[
+        (&[with("tmpfs")], &[]),
+        (&[with("tmpfs"), ("/root/path", json!("/"))], &[]),
+        (&[over("/a:/b"), ("/root/path", json!(""))], &[]),
+        (&[with("")], &["Annotation /annotations/run.orlop.overlay"]),
+        (&[with("a\0b")], &["NulByte /annotations/run.orlop.overlay"]),
+        (&[with("tmpfs"), ("/root/path", json!(""))], &["Root /root/path"]),
+        (&[over("/a::/b")], &["Annotation /annotations/run.orlop.overlay.lower"]),
+        (&[over("/a\0:/b")], &["NulByte /annotations/run.orlop.overlay.lower"]),
+        (&[over(&many)], &["Annotation /annotations/run.orlop.overlay.lower"]),
+        (
+            &[("/annotations", json!({"run.orlop.overlay.lower": "/a"}))],
+            &["Annotation /annotations/run.orlop.overlay.lower"],
+        ),
+        (
+            &[with("tmpfs"), ("/linux/namespaces", no_mounts)],
+            &["warn NamespaceMissing /linux/namespaces", "Annotation /annotations/run.orlop.overlay"],
+        ),
+    ]);
+}
+
+#[test]
 fn namespaces() {
     all_are_found(&[
         (&[("/linux/namespaces/-", json!({"type": "moon"}))], &["NamespaceUnknown /linux/namespaces/5/type"]),

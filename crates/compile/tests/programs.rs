@@ -4,10 +4,11 @@
 mod common;
 
 use common::{create, load, options, root, show, user};
-use orlop_compile::{CachedFilter, ExecOptions, Host, Mode, Options, Overlay, compile, compile_exec};
+use orlop_compile::{
+    CachedFilter, ExecOptions, Host, Mode, OVERLAY, OVERLAY_LOWER, Options, compile, compile_exec,
+};
 use orlop_spec::default::default_spec;
-use orlop_spec::{Process, User};
-use std::path::Path;
+use orlop_spec::{Process, Spec, User};
 
 #[test]
 fn the_default_config() {
@@ -65,14 +66,19 @@ fn an_init_that_stays_comes_right_before_exec() {
 
 #[test]
 fn an_overlay_instead_of_the_root() {
-    let overlay = Overlay {
-        lower: Path::new("/"),
-        at: Path::new("/run/orlop/try"),
-        options: &[("size", Some("64m")), ("noswap", None)],
+    let overlaid = |upper: &str, lower: Option<&str>, mut spec: Spec, host: &Host| {
+        spec.annotations.insert(OVERLAY.into(), upper.into());
+        spec.annotations.extend(lower.map(|lower| (OVERLAY_LOWER.into(), lower.into())));
+        let options = Options { no_new_keyring: true, ..options() };
+        let compiled = compile(&spec, host, &options).unwrap();
+        show(&compiled).lines().filter(|line| line.contains("Overlay")).collect::<Vec<_>>().join("\n")
     };
-    let options = Options { root_override: Some(overlay), no_new_keyring: true, ..options() };
-    let compiled = compile(&default_spec(false), &root(), &options).unwrap();
-    insta::assert_snapshot!(show(&compiled).lines().take(16).collect::<Vec<_>>().join("\n"));
+    let plain = overlaid("tmpfs,size=64m,noswap", None, default_spec(false), &root());
+    let layers = overlaid("changes", Some("/layers/b:/layers/a"), default_spec(false), &root());
+    let mut in_user_namespace = load("podman");
+    in_user_namespace.hooks.create_container.clear();
+    let mapped = overlaid("tmpfs", None, in_user_namespace, &root());
+    insta::assert_snapshot!(format!("{plain}\n{layers}\n{mapped}"));
 }
 
 #[test]

@@ -40,6 +40,7 @@ pub mod identity;
 pub mod labels;
 pub mod machine;
 pub mod mounts;
+pub mod overlay;
 pub mod paths;
 pub mod pod;
 pub mod procfs;

@@ -2,8 +2,8 @@
 
 use crate::report::{self, Fault};
 use crate::{
-    birth, console, copy, devices, exec, home, identity, labels, mounts, paths, procfs, root, scheduling,
-    stay, time,
+    birth, console, copy, devices, exec, home, identity, labels, mounts, overlay, paths, procfs, root,
+    scheduling, stay, time,
 };
 use core::ffi::CStr;
 use orlop_program::message::{BEFORE, Message, Point};
@@ -105,7 +105,9 @@ impl<'a> Machine<'a> {
                 root::host_propagation(self, propagation, recursive)
             }
             Step::BindRoot { source, at } => root::bind(self, source, at.c_str()),
-            Step::OverlayRoot { lower, at, options } => root::overlay(self, lower, at.c_str(), options),
+            Step::OverlayRoot { lowers, upper, at, options, user_attributes } => {
+                overlay::root(self, lowers, upper, at.c_str(), (options, user_attributes))
+            }
             Step::UseRoot {} => root::use_current(self),
             Step::Chroot {} => root::change(self),
             Step::Mount { fstype, options, attributes, target, real, keep, id_map, like } => {

@@ -76,7 +76,7 @@ pub(crate) fn write_all(file: &orlop_sys::OwnedFd, value: &[u8]) -> Result<()> {
 }
 
 /// A number in decimal.
-fn decimal(value: i32, out: &mut [u8; 12]) -> &[u8] {
+pub(crate) fn decimal(value: i32, out: &mut [u8; 12]) -> &[u8] {
     let mut rest = value.unsigned_abs();
     let mut at = out.len();
     loop {

@@ -54,27 +54,6 @@ fn make_parent_private(path: &[u8]) -> Outcome {
     }
 }
 
-/// A throw-away root: what is below stays as it is, every change goes to a tmpfs that dies with the namespace.
-pub fn overlay(
-    machine: &mut Machine<'_>,
-    lower: Str<'_>,
-    at: &CStr,
-    options: List<'_, (Str<'_>, Option<Str<'_>>)>,
-) -> Outcome {
-    let tmpfs = mounts::make(c"tmpfs", options.iter(), 0)?;
-    let place = file::openat(Fd::CWD, at, DIRECTORY, 0)?;
-    mount::move_mount(tmpfs.fd(), place.fd())?;
-    file::mkdirat(tmpfs.fd(), c"upper", 0o755)?;
-    file::mkdirat(tmpfs.fd(), c"work", 0o700)?;
-    // The overlay file system takes paths; the place is ours and nothing of the container runs yet.
-    file::fchdir(tmpfs.fd())?;
-    let layers = [(c"lowerdir", lower.c_str()), (c"upperdir", c"upper"), (c"workdir", c"work")];
-    let root = mounts::make(c"overlay", layers.iter().map(|(k, v)| (Str::of(k), Some(Str::of(v)))), 0)?;
-    mount::move_mount(root.fd(), tmpfs.fd())?;
-    machine.keep(Slot::ROOT, root);
-    Ok(())
-}
-
 /// The root that we are in already.
 pub fn use_current(machine: &mut Machine<'_>) -> Outcome {
     machine.keep(Slot::ROOT, file::openat(Fd::CWD, c"/", DIRECTORY, 0)?);

@@ -82,14 +82,19 @@ steps! {
         /// Where it is attached until the root is switched: the same path, on the host.
         at: Str<'a>,
     }
-    /// Makes a root of an overlay: `lower` read-only below a new, empty tmpfs, and opens it as [`Slot::ROOT`].
+    /// Makes a root of an overlay: directories that stay as they are, and on top one that takes all changes. Opens it as
+    /// [`Slot::ROOT`].
     12 OverlayRoot {
-        /// Path on the host.
-        lower: Str<'a>,
-        /// A directory on the host where tmpfs and overlay are attached until the root is switched.
+        /// The directories below, the topmost first.
+        lowers: List<'a, Source<'a>>,
+        /// Where the directories `upper` and `work` are, or are made; a new, empty tmpfs if there is none.
+        upper: Option<Source<'a>>,
+        /// A directory on the host where a tmpfs and the overlay are attached until the root is switched.
         at: Str<'a>,
         /// Options of the tmpfs, such as `size=64m`.
         options: List<'a, (Str<'a>, Option<Str<'a>>)>,
+        /// overlayfs keeps what it has to remember in `user.` attributes of files.
+        user_attributes: bool,
     }
     /// Opens the current root as [`Slot::ROOT`]: for programs that join a running container.
     13 UseRoot {}

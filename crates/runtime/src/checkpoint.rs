@@ -28,6 +28,7 @@ impl Runtime {
     pub fn checkpoint(&self, id: &ContainerId, options: &CheckpointOptions) -> Result<()> {
         criu::check_root("checkpoint")?;
         let container = self.load(id)?;
+        criu::check_overlay("checkpoint", &container.saved.annotations)?;
         if options.leave_running || options.pre_dump {
             self.dump(id, &container, options)
         } else if container.saved.supervised {
@@ -128,7 +129,7 @@ impl Runtime {
         let host = self.facts(spec, None)?;
         let id = ContainerId::new(&container.saved.id)?;
         let how = (&id, &CreateOptions::default(), Mode::Run);
-        compile(spec, &container.saved.bundle, &host, how, self.settings.cgroup_manager, None)
+        compile(spec, &container.saved.bundle, &host, how, self.settings.cgroup_manager, Path::new("/"))
             .map_err(|found| bundle::refused(&container.dir.config_path(), "", &found))
     }
 }

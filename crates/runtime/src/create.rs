@@ -5,7 +5,7 @@
 use std::os::fd::OwnedFd;
 
 use orlop_cgroups::Layout;
-use orlop_compile::{Compiled, Host, Mode};
+use orlop_compile::{Compiled, Host, Mode, OVERLAY};
 use orlop_spec::{NamespaceKind, Status};
 use orlop_sys::spawn::Child;
 
@@ -108,12 +108,17 @@ impl Runtime {
         options: &'a CreateOptions,
         mode: Mode,
     ) -> Result<Order<'a>> {
+        let scratch = self.store.root().join(id.as_str());
         let mut bundle = Bundle::load(options, |spec, path| {
             let host = self.facts(spec, None).ok()?;
-            compile(spec, path, &host, (id, options, mode), self.settings.cgroup_manager, None).err()
+            compile(spec, path, &host, (id, options, mode), self.settings.cgroup_manager, &scratch).err()
         })?;
-        if notify::of_caller().is_some() {
-            notify::add_to(&mut bundle.config.spec, &self.store.root().join(id.as_str()));
+        if let Some(overlay) = &options.overlay {
+            bundle.config.spec.annotations.insert(OVERLAY.to_owned(), overlay.clone());
+        }
+        let notifies = notify::of_caller().is_some();
+        if notifies {
+            notify::add_to(&mut bundle.config.spec, &scratch);
         }
         Ok(Order {
             id,
@@ -121,7 +126,7 @@ impl Runtime {
             options,
             mode,
             cgroups: self.settings.cgroup_manager,
-            overlay: None,
+            notifies,
             held: None,
             supervised: None,
         })

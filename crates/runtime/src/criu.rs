@@ -31,7 +31,7 @@ use crate::error::Result;
 
 pub(crate) use cgroups::{manage, roots};
 pub use error::CriuError;
-pub(crate) use options::{Directories, check_parent, check_root, common};
+pub(crate) use options::{Directories, check_overlay, check_parent, check_root, common};
 use rpc::Features;
 pub(crate) use rpc::{Kind, Notify, Version, numbered, opt, pair};
 pub(crate) use swrk::{Setup, Swrk};

@@ -46,6 +46,9 @@ pub struct CreateOptions {
     pub console_socket: Option<PathBuf>,
     /// A listening Unix socket that is sent a pidfd of the container's process.
     pub pidfd_socket: Option<PathBuf>,
+    /// The root is an overlay over the config's: changes go to a `tmpfs`, or to a directory (the annotation
+    /// `run.orlop.overlay`).
+    pub overlay: Option<String>,
     /// Do not use `pivot_root(2)`: needed where the root file system is the initial ramfs.
     pub no_pivot: bool,
     /// Keep the caller's session keyring.

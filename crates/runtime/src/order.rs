@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use orlop_cgroups::Cgroup;
-use orlop_compile::{Compiled, Diagnostics, HookTime, Host, Mode, Options, Overlay};
+use orlop_compile::{Compiled, Diagnostics, HookTime, Host, Mode, OVERLAY, Options};
 use orlop_spec::{NamespaceKind, Spec, Status};
 
 use crate::bundle::Bundle;
@@ -17,7 +17,7 @@ use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
 use crate::join::Inside;
 use crate::launch::{self, Event, Session};
-use crate::notify::{self, Relay};
+use crate::notify::Relay;
 use crate::options::{CgroupManager, CreateOptions};
 use crate::pidfd_socket::PidfdSocket;
 use crate::state::{ContainerState, StateFile};
@@ -30,8 +30,8 @@ pub(crate) struct Order<'a> {
     pub(crate) options: &'a CreateOptions,
     pub(crate) mode: Mode,
     pub(crate) cgroups: CgroupManager,
-    /// A throw-away overlay over this directory instead of the config's root.
-    pub(crate) overlay: Option<&'a Path>,
+    /// It is given a way to tell when it is ready, if the caller wants to know.
+    pub(crate) notifies: bool,
     /// The caller holds it: its streams, and its terminal.
     pub(crate) held: Option<&'a Stdio>,
     /// It is a supervised container's, which has its state directory since then.
@@ -75,10 +75,9 @@ impl Order<'_> {
 
     /// `scratch`: a directory of ours, where an overlay can be attached in the container's mount namespace.
     pub(crate) fn compile(&self, host: &Host, scratch: &Path) -> Result<Compiled> {
-        let overlay = self.overlay.map(|lower| Overlay { lower, at: scratch, options: &[] });
         let bundle = &self.bundle;
         let order = (self.id, self.options, self.mode);
-        compile(&bundle.config.spec, &bundle.path, host, order, self.cgroups, overlay)
+        compile(&bundle.config.spec, &bundle.path, host, order, self.cgroups, scratch)
             .map_err(|found| bundle.refused(&found))
     }
 
@@ -177,7 +176,7 @@ impl Order<'_> {
 
     /// Makes what a container needs that is to tell when it is ready; one that runs at once is listened to at once.
     pub(crate) fn prepare_notify(&self, draft: &Draft) -> Result<Option<Relay>> {
-        if notify::of_caller().is_none() || self.overlay.is_some() {
+        if !self.notifies {
             return Ok(None);
         }
         draft.dir().make_notify()?;
@@ -192,7 +191,9 @@ impl Order<'_> {
         hooks::run(&spec.hooks.prestart, Kind::Prestart, &told, on_host)?;
         hooks::run(&spec.hooks.create_runtime, Kind::CreateRuntime, &told, on_host)?;
         let inside = Inside { spec, state, cgroup: draft.cgroup(), host };
-        let spawn = &mut join::hook_spawner(inside, HookTime::Creating(&state.rootfs));
+        let overlay = spec.annotations.contains_key(OVERLAY);
+        let root = if overlay { draft.dir().path() } else { &state.rootfs };
+        let spawn = &mut join::hook_spawner(inside, HookTime::Creating(root));
         hooks::run(&spec.hooks.create_container, Kind::CreateContainer, &told, spawn)
     }
 
@@ -219,7 +220,7 @@ pub(crate) fn compile(
     host: &Host,
     (id, options, mode): (&ContainerId, &CreateOptions, Mode),
     cgroups: CgroupManager,
-    root_override: Option<Overlay<'_>>,
+    scratch: &Path,
 ) -> std::result::Result<Compiled, Diagnostics> {
     let options = Options {
         id: id.as_str(),
@@ -232,7 +233,7 @@ pub(crate) fn compile(
         listen_fds: files::listen_fds(),
         systemd_cgroup: cgroups == CgroupManager::Systemd,
         no_cgroup: cgroups == CgroupManager::Disabled,
-        root_override,
+        scratch,
         filter: None,
     };
     orlop_compile::compile(spec, host, &options)

@@ -51,12 +51,13 @@ impl Runtime {
             Result::Ok(host)
         };
         let order = (id, options, Mode::Create);
+        let scratch = self.store.root().join(id.as_str());
         let bundle = Bundle::load(options, |spec, path| {
             let host = facts_of(spec).ok()?;
-            compile(spec, path, &host, order, manager, None).err()
+            compile(spec, path, &host, order, manager, &scratch).err()
         })?;
         let host = facts_of(&bundle.config.spec)?;
-        let compiled = compile(&bundle.config.spec, &bundle.path, &host, order, manager, None)
+        let compiled = compile(&bundle.config.spec, &bundle.path, &host, order, manager, &scratch)
             .map_err(|found| bundle.refused(&found))?;
         Ok(Planned { bundle: bundle.path, file: bundle.file, config: bundle.config, host, compiled })
     }

@@ -47,6 +47,7 @@ impl Runtime {
     }
 
     pub(crate) fn remake(&self, order: &Order<'_>, options: &RestoreOptions) -> Result<Made> {
+        criu::check_overlay("restore", &order.bundle.config.spec.annotations)?;
         let criu = Criu::find()?;
         let layout = self.layout()?;
         let host = self.facts(&order.bundle.config.spec, None)?;

@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
-use orlop_compile::Mode;
+use orlop_compile::{Mode, OVERLAY};
 use orlop_spec::{
     Capabilities, Cpu, Document, Linux, Memory, NamespaceKind, Pids, Process, Resources, Spec, default_spec,
 };
@@ -45,8 +45,7 @@ impl Runtime {
     /// As [`Runtime::run`].
     pub fn try_it(&self, options: &TryOptions) -> Result<i32> {
         let id = ContainerId::new(&format!("try-{}", std::process::id()))?;
-        let lower = options.rootfs.clone().unwrap_or_else(|| PathBuf::from("/"));
-        let spec = options.spec(&lower);
+        let spec = options.spec();
         let text = orlop_spec::default::to_text(&spec)
             .map_err(|e| Error::usage(format!("write the config of the container: {e}")))?;
         // Everything that `run` does to a bundle it does to this one: it is read back from its text.
@@ -59,7 +58,7 @@ impl Runtime {
             options: &create,
             mode: Mode::Run,
             cgroups: self.settings.cgroup_manager,
-            overlay: Some(&lower),
+            notifies: false,
             held: None,
             supervised: None,
         };
@@ -68,12 +67,14 @@ impl Runtime {
 }
 
 impl TryOptions {
-    fn spec(&self, lower: &Path) -> Spec {
+    fn spec(&self) -> Spec {
         let mut spec = default_spec(false);
         if let Some(root) = &mut spec.root {
+            let lower = self.rootfs.as_deref().unwrap_or(Path::new("/"));
             root.path = lower.to_string_lossy().into_owned();
             root.readonly = self.read_only;
         }
+        spec.annotations.insert(OVERLAY.to_owned(), "tmpfs".to_owned());
         if let Some(hostname) = &self.hostname {
             spec.hostname.clone_from(hostname);
         }

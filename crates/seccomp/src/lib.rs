@@ -12,6 +12,7 @@
 //! | `condition`, `chain` | arguments: conditions as 32-bit tests, and how tests follow each other |
 //! | `assembler` | jumps and their reach |
 //! | `reason` | which rule is responsible for a decision |
+//! | [`standard()`] | the profile of containers that were not given one |
 //! | [`tables`] | system calls by name and number |
 //! | [`mod@verify`], [`mod@simulate`], [`mod@disassemble`] | programs, seen from outside |
 #![forbid(unsafe_code)]
@@ -29,6 +30,7 @@ mod numbers;
 mod profile;
 mod reason;
 pub mod simulate;
+mod standard;
 pub mod tables;
 pub mod verify;
 
@@ -41,4 +43,5 @@ pub use disassemble::{disassemble, disassemble_program};
 pub use profile::flag;
 pub use reason::{Reason, reason};
 pub use simulate::{Outcome, SeccompData, simulate};
+pub use standard::standard;
 pub use verify::{Malformed, Verified, verify};

@@ -13,6 +13,7 @@ pub(super) const ENTRY: Entry = Entry {
                 .hide(true),
         )
     },
+    rare: Some(|command| command.arg(flags::overlay())),
     run: |globals, arguments| {
         let runtime = globals.runtime()?;
         runtime.create(&flags::get_id(arguments)?, &flags::get_create(arguments))?;

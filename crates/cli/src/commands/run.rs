@@ -15,7 +15,7 @@ pub(super) const ENTRY: Entry = Entry {
             flags::switch("no-subreaper", "Do not become the parent of the container's orphaned processes"),
         ])
     },
-    rare: Some(|command| command.args(flags::supervise::all())),
+    rare: Some(|command| command.args(flags::supervise::all()).arg(flags::overlay())),
     run: |globals, arguments| {
         let options = RunOptions {
             detach: arguments.get_flag("detach"),

@@ -111,7 +111,7 @@ impl Compiler<'_> {
         })
     }
 
-    fn id_maps_of_container(&mut self, pointer: &Pointer) -> Option<UserNamespace> {
+    pub(crate) fn id_maps_of_container(&mut self, pointer: &Pointer) -> Option<UserNamespace> {
         match self.namespaces.of(&NamespaceKind::User) {
             Membership::New => Some(UserNamespace::With(self.id_maps())),
             Membership::Joined(path) => Some(UserNamespace::Of(path.into())),

@@ -61,7 +61,9 @@ impl Compiler<'_> {
 
     /// Where a path of the host is in the container, if it lies below the root (as with runc).
     pub(super) fn inside_root(&self, path: &Path) -> Option<String> {
-        let root = on_host(self.bundle, &self.spec.root.as_ref()?.path);
+        // What is below an overlay is not what is mounted on.
+        let root = self.spec.root.as_ref().filter(|_| !self.has_overlay())?;
+        let root = on_host(self.bundle, &root.path);
         let inside = path.strip_prefix(&root).ok().filter(|_| root.parent().is_some())?;
         Some(format!("/{}", inside.to_str()?))
     }

@@ -58,7 +58,7 @@ pub(crate) fn options() -> Options<'static> {
         listen_fds: 0,
         systemd_cgroup: false,
         no_cgroup: false,
-        root_override: None,
+        scratch: Path::new("/run/orlop/c1"),
         filter: None,
     }
 }

@@ -105,12 +105,23 @@ fn root(step: &Step<'_>) -> Vec<String> {
             id_map(source),
             format!("move_mount(tree, {}): the tree is now `root`", text(at)),
         ],
-        Step::OverlayRoot { lower, at, options } => {
+        Step::OverlayRoot { lowers, upper, at, options, user_attributes } => {
             let mut calls = new_file_system("\"tmpfs\"", options, 0);
             calls.push(format!("move_mount(tree, {})", text(at)));
-            calls.push("mkdirat(tree, \"upper\", 0755), mkdirat(tree, \"work\", 0700)".into());
-            calls.push(format!("fsopen(\"overlay\"), fsconfig(\"lowerdir\", {}), …, fsmount()", text(lower)));
-            calls.push("move_mount(overlay, tree): the overlay is now `root`".into());
+            calls.push("fsopen(\"overlay\")".into());
+            calls.extend(lowers.iter().map(|lower| match lower {
+                Source::Path(path) => format!("fsconfig(FSCONFIG_SET_STRING, \"lowerdir+\", {})", text(path)),
+                _ => "move_mount(held tree, tmpfs), fsconfig(FSCONFIG_SET_STRING, \"lowerdir+\", …)".into(),
+            }));
+            calls.push(upper.map_or_else(
+                || "mkdirat(tmpfs, \"upper\"), mkdirat(tmpfs, \"work\")".into(),
+                |upper| open_tree(&upper, false),
+            ));
+            let user = if user_attributes { ", \"userxattr\"" } else { "" };
+            calls.push(format!(
+                "fsconfig(\"upperdir\", \"workdir\"{user}), fsconfig(FSCONFIG_CMD_CREATE), fsmount(0)"
+            ));
+            calls.push("move_mount(overlay, tmpfs): the overlay is now `root`".into());
             calls
         }
         Step::UseRoot {} => vec!["openat(AT_FDCWD, \"/\", O_PATH|O_DIRECTORY)".into()],

@@ -1,11 +1,13 @@
 //! What `checkpoint` and `restore` ask for alike.
 
+use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File};
 use std::os::fd::AsRawFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use orlop_compile::OVERLAY;
 use orlop_spec::Spec;
 
 use super::error::with_log;
@@ -125,6 +127,18 @@ pub(crate) fn check_root(command: &str) -> Result<()> {
     Err(Error::usage(format!(
         "{command} needs the host's root: CRIU looks into processes and makes them anew"
     )))
+}
+
+/// Whether CRIU can deal with the container's root file system: it binds a directory, and makes no overlay.
+///
+/// # Errors
+///
+/// [`Error::Usage`].
+pub(crate) fn check_overlay(command: &str, annotations: &BTreeMap<String, String>) -> Result<()> {
+    if !annotations.contains_key(OVERLAY) {
+        return Ok(());
+    }
+    Err(Error::usage(format!("{command}: the root is an overlay, which CRIU cannot make anew ({OVERLAY})")))
 }
 
 /// The directory of an earlier dump, which CRIU takes relative to the images only.

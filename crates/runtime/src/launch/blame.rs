@@ -98,7 +98,8 @@ const fn detail(step: &Step<'_>, errno: i32) -> &'static str {
 /// What usually is the matter.
 fn hint(step: &Step<'_>, call: u16, errno: i32) -> Option<&'static str> {
     Some(match (step, errno) {
-        (Step::BindRoot { .. } | Step::OverlayRoot { .. }, libc::ENOENT) => {
+        (Step::OverlayRoot { .. }, _) => return overlay_hint(errno),
+        (Step::BindRoot { .. }, libc::ENOENT) => {
             "the bundle's root file system must exist; config.json names it in /root/path"
         }
         (Step::Bind { .. }, libc::ENOENT) => "the source of a bind mount must exist on the host",
@@ -154,6 +155,19 @@ fn hint(step: &Step<'_>, call: u16, errno: i32) -> Option<&'static str> {
             "the loaded SELinux policy does not know this label"
         }
         (Step::Device { .. }, libc::EEXIST) => "the root file system has something else at this path",
+        _ => return None,
+    })
+}
+
+/// What usually is the matter with an overlay.
+const fn overlay_hint(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        libc::ENOENT | libc::ENOTDIR => {
+            "the directories of an overlay must exist: those below, and the one that changes go to"
+        }
+        libc::E2BIG => "this kernel takes fewer directories; Linux 6.5 takes 500",
+        libc::ENODEV => "the kernel has no overlayfs, or its module is not loaded",
+        libc::EPERM => "without root, an overlay needs Linux 5.11",
         _ => return None,
     })
 }

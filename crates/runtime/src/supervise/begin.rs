@@ -57,6 +57,7 @@ impl Runtime {
             no_pivot: options.no_pivot,
             no_new_keyring: options.no_new_keyring,
             init: options.init,
+            overlay: options.overlay.clone(),
             cgroup_manager: self.settings.cgroup_manager,
             rootless: self.settings.rootless,
             created: now(),

@@ -58,6 +58,9 @@ pub struct Settings {
     pub no_new_keyring: bool,
     /// As [`CreateOptions::init`].
     pub init: bool,
+    /// As [`CreateOptions::overlay`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<String>,
     /// Who makes its cgroup.
     pub cgroup_manager: CgroupManager,
     /// As [`crate::Settings::rootless`].
@@ -95,6 +98,7 @@ impl Settings {
             no_pivot: self.no_pivot,
             no_new_keyring: self.no_new_keyring,
             init: self.init,
+            overlay: self.overlay.clone(),
             ..CreateOptions::default()
         }
     }
