@@ -6,6 +6,7 @@
 //! | file | what is in it |
 //! |---|---|
 //! | [`audit`] | what a container could reach, by rules |
+//! | [`doctor`] | whether this host can run containers |
 //! | [`explain`] | a compiled program as a story: [`explain::Story`], its text, JSON, HTML, diagram; two stories compared |
 //! | [`filter`] | a system call filter as text, and whether a call passes |
 //! | [`inspect`] | a running process from the kernel's side |
@@ -14,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 pub mod audit;
+pub mod doctor;
 pub mod explain;
 pub mod filter;
 pub mod inspect;

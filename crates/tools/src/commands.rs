@@ -2,6 +2,7 @@
 //! (`crates/cli/src/commands.rs`) has their names, too, and a test here that it lacks none.
 
 mod audit;
+mod doctor;
 mod explain;
 mod inspect;
 
@@ -12,4 +13,4 @@ pub(crate) const TOOLS: Program =
     Program { about: "The commands of orlop that no engine calls", commands: COMMANDS, after_help: "" };
 
 /// All commands.
-const COMMANDS: &[Entry] = &[explain::ENTRY, inspect::ENTRY, audit::ENTRY];
+const COMMANDS: &[Entry] = &[explain::ENTRY, inspect::ENTRY, audit::ENTRY, doctor::ENTRY];

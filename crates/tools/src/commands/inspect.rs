@@ -31,7 +31,8 @@ pub(super) fn pid() -> Arg {
     flags::option("pid", "PID", "Any process, of any runtime").value_parser(value_parser!(i32).range(1..))
 }
 
-fn format() -> Arg {
+/// `--format`, of text and JSON.
+pub(super) fn format() -> Arg {
     flags::option("format", "FORMAT", "How to print: text or json")
         .short('f')
         .value_parser(["text", "json"])
