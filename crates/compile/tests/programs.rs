@@ -51,7 +51,7 @@ fn run_by_a_user_who_is_root_in_a_namespace_already() {
 
 #[test]
 fn an_init_that_stays_comes_right_before_exec() {
-    let compile = |spec: &orlop_spec::Spec| compile(spec, &root(), &Options { stay: true, ..options() });
+    let compile = |spec: &Spec| compile(spec, &root(), &Options { stay: true, ..options() });
     let compiled = compile(&default_spec(false)).unwrap();
     let steps: Vec<_> = compiled.program.steps().map(Result::unwrap).collect();
     let [.., stay, exec] = steps[..] else { panic!() };

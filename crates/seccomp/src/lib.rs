@@ -11,8 +11,8 @@
 //! | `numbers` | the search from a number to its target |
 //! | `condition`, `chain` | arguments: conditions as 32-bit tests, and how tests follow each other |
 //! | `assembler` | jumps and their reach |
-//! | `reason` | which rule is responsible for a decision |
 //! | [`standard()`] | the profile of containers that were not given one |
+//! | `reason` | which rule is responsible for a decision |
 //! | [`tables`] | system calls by name and number |
 //! | [`mod@verify`], [`mod@simulate`], [`mod@disassemble`] | programs, seen from outside |
 #![forbid(unsafe_code)]

@@ -105,23 +105,23 @@ fn root(step: &Step<'_>) -> Vec<String> {
             id_map(source),
             format!("move_mount(tree, {}): the tree is now `root`", text(at)),
         ],
-        Step::OverlayRoot { lowers, upper, at, options, user_attributes } => {
+        Step::OverlayRoot { lowers, ref upper, at, options, user_attributes } => {
             let mut calls = new_file_system("\"tmpfs\"", options, 0);
             calls.push(format!("move_mount(tree, {})", text(at)));
             calls.push("fsopen(\"overlay\")".into());
             calls.extend(lowers.iter().map(|lower| match lower {
                 Source::Path(path) => format!("fsconfig(FSCONFIG_SET_STRING, \"lowerdir+\", {})", text(path)),
-                _ => "move_mount(held tree, tmpfs), fsconfig(FSCONFIG_SET_STRING, \"lowerdir+\", …)".into(),
+                _ => "move_mount(what the host side opened, tree), fsconfig(\"lowerdir+\")".into(),
             }));
-            calls.push(upper.map_or_else(
-                || "mkdirat(tmpfs, \"upper\"), mkdirat(tmpfs, \"work\")".into(),
-                |upper| open_tree(&upper, false),
-            ));
-            let user = if user_attributes { ", \"userxattr\"" } else { "" };
-            calls.push(format!(
-                "fsconfig(\"upperdir\", \"workdir\"{user}), fsconfig(FSCONFIG_CMD_CREATE), fsmount(0)"
-            ));
-            calls.push("move_mount(overlay, tmpfs): the overlay is now `root`".into());
+            if let Some(upper) = upper {
+                calls.push(open_tree(upper, false));
+            }
+            calls.push(
+                "mkdirat(\"upper\"), mkdirat(\"work\"), fsconfig(\"upperdir\"), fsconfig(\"workdir\")".into(),
+            );
+            calls.push(when(user_attributes, || "fsconfig(FSCONFIG_SET_FLAG, \"userxattr\")".into()));
+            calls.push("fsconfig(FSCONFIG_CMD_CREATE), fsmount(0)".into());
+            calls.push("move_mount(overlay, tree): the overlay is now `root`".into());
             calls
         }
         Step::UseRoot {} => vec!["openat(AT_FDCWD, \"/\", O_PATH|O_DIRECTORY)".into()],
@@ -336,7 +336,7 @@ fn process(step: &Step<'_>) -> Vec<String> {
         Step::Domainname { name } => one(format!("setdomainname({})", text(name))),
         Step::Sysctl { path, value } => vec![
             format!(
-                "openat2(proc, \"sys/{}\", O_WRONLY, RESOLVE_BENEATH|RESOLVE_NO_XDEV|RESOLVE_NO_MAGICLINKS)",
+                "openat2(proc, \"sys/{}\", O_WRONLY, RESOLVE_BENEATH)",
                 String::from_utf8_lossy(path.bytes())
             ),
             format!("write({})", text(value)),
