@@ -11,6 +11,7 @@
 //! | [`filter`] | a system call filter as text, and whether a call passes |
 //! | [`inspect`] | a running process from the kernel's side |
 //! | [`page`] | text for terminals: width, colours |
+//! | [`trace`] | how long each step took, as text and as a page |
 //! | `names.rs` | flags and sets of the kernel by their names |
 #![forbid(unsafe_code)]
 
@@ -21,5 +22,7 @@ pub mod filter;
 pub mod inspect;
 mod names;
 pub mod page;
+pub mod trace;
 
 pub use explain::assume::Assumptions;
+pub(crate) use explain::html::escaped;

@@ -50,5 +50,6 @@ pub mod scheduling;
 pub mod stay;
 pub mod target;
 pub mod time;
+pub mod trace;
 
 pub use machine::Machine;

@@ -1,6 +1,7 @@
 //! The loop over the steps, and the table that says which function does which.
 
 use crate::report::{self, Fault};
+use crate::trace::Trace;
 use crate::{
     birth, console, copy, devices, exec, home, identity, labels, mounts, overlay, paths, procfs, root,
     scheduling, stay, time,
@@ -47,11 +48,14 @@ impl<'a> Machine<'a> {
 
     /// Runs the program. The last step never returns; a program that ends otherwise is a failure.
     pub fn run(&mut self, program: &Program<'a>) -> ! {
-        if let Err(fault) = birth::enter(self) {
-            report::give_up(self.host(), BEFORE, &fault);
-        }
+        let memory = self.take(Slot::TRACE);
+        let trace = match birth::enter(self).and_then(|()| Trace::begin(memory)) {
+            Ok(trace) => trace,
+            Err(fault) => report::give_up(self.host(), BEFORE, &fault),
+        };
         let mut index = 0;
         for step in program.steps {
+            trace.mark(index);
             if let Err(fault) = step.map_err(malformed).and_then(|step| self.step(&step)) {
                 report::give_up(self.host(), index, &fault);
             }

@@ -52,6 +52,7 @@ pub mod state;
 pub mod store;
 pub mod streams;
 pub mod supervise;
+mod trace;
 mod try_it;
 mod update;
 mod usage;

@@ -59,6 +59,7 @@ impl Runtime {
             mode: Mode::Run,
             cgroups: self.settings.cgroup_manager,
             notifies: false,
+            trace: None,
             held: None,
             supervised: None,
         };

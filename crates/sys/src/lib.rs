@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`fd`] | owned and borrowed descriptors |
 //! | [`mod@file`] | opening, making, reading and checking files relative to a descriptor |
+//! | [`xattr`] | extended attributes of any kind of file |
 //! | [`mount`] | the new mount API, `pivot_root`, `umount2` |
 //! | [`process`] | namespaces, pidfds, signals, exec, limits |
 //! | [`sched`] | scheduling policy, I/O priority, CPUs, NUMA nodes, execution domain |
@@ -45,7 +46,9 @@ pub mod seccomp;
 pub mod socket;
 pub mod spawn;
 pub mod terminal;
+pub mod ticks;
 pub mod wait;
+pub mod xattr;
 
 pub use fd::{Fd, OwnedFd};
 pub use raw::{Error, Result};

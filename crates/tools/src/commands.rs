@@ -5,6 +5,7 @@ mod audit;
 mod doctor;
 mod explain;
 mod inspect;
+mod trace;
 
 use orlop_command::entry::{Entry, Program};
 
@@ -13,4 +14,4 @@ pub(crate) const TOOLS: Program =
     Program { about: "The commands of orlop that no engine calls", commands: COMMANDS, after_help: "" };
 
 /// All commands.
-const COMMANDS: &[Entry] = &[explain::ENTRY, inspect::ENTRY, audit::ENTRY, doctor::ENTRY];
+const COMMANDS: &[Entry] = &[explain::ENTRY, inspect::ENTRY, audit::ENTRY, doctor::ENTRY, trace::ENTRY];

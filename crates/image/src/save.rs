@@ -1,0 +1,1 @@
+//! An imported image becomes an OCI layout again.
