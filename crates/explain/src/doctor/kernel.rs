@@ -47,7 +47,7 @@ fn is_missing<T>(answer: &Result<T, Error>) -> bool {
 
 fn call<T>(name: &'static str, what: &str, answer: &Result<T, Error>) -> Check {
     match answer {
-        Ok(_) => Check::ok(GROUP, name, format!("{what} works")),
+        Ok(_) => Check::ok(GROUP, name, format!("{what} can be used")),
         Err(e) if is_missing(answer) => Check::fail(
             GROUP,
             name,
