@@ -71,6 +71,9 @@ const COMMANDS: &[Entry] = &[
     of_companion("bundle", "Make a bundle of an image"),
     of_companion("volume", "Volumes with a name: directories that outlive containers"),
     of_companion("explain", "Show what would be done for a bundle, step by step, and why"),
+    of_companion("inspect", "Show a running container, or any process, from the kernel's side"),
+    of_companion("audit", "Show what a bundle's container, a running one or any process could reach"),
+    of_companion("doctor", "Show whether this host can run containers, and what would help"),
     version::ENTRY,
     supervise::ENTRY,
 ];

@@ -53,14 +53,14 @@ pub fn has_cgroups_of_version_1() -> bool {
 }
 
 /// Whether `SELinux` decides here: its files are mounted, and there is a policy (without one everything is `kernel`).
-pub(crate) fn has_selinux() -> bool {
+pub fn has_selinux() -> bool {
     let own = || std::fs::read("/proc/thread-self/attr/current").unwrap_or_default();
     Path::new("/sys/fs/selinux/enforce").exists() && !own().starts_with(b"kernel\0")
 }
 
 /// Whether `AppArmor` decides here: it says so itself, or its files are mounted. Podman unmounts these before it has a container
 /// with a user namespace made; and what it says itself not everybody may read in a user namespace.
-pub(crate) fn has_apparmor() -> bool {
+pub fn has_apparmor() -> bool {
     std::fs::read("/sys/module/apparmor/parameters/enabled")
         .map_or_else(|_| Path::new("/sys/kernel/security/apparmor").exists(), |said| said.starts_with(b"Y"))
 }

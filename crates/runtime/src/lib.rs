@@ -61,7 +61,7 @@ pub mod wait;
 
 pub use criu::CriuError;
 pub use error::{Error, Result};
-pub use facts::has_cgroups_of_version_1;
+pub use facts::{has_apparmor, has_cgroups_of_version_1, has_selinux};
 pub use features::features;
 pub use held::{Held, Stdio};
 pub use id::ContainerId;
@@ -76,3 +76,4 @@ pub use runtime::Runtime;
 pub use signals::signal;
 pub use state::{ContainerState, StateFile};
 pub use usage::Usage;
+pub use userns::forbidding_user_namespaces;

@@ -1,10 +1,13 @@
 //! The commands: one file each, with its arguments and what it prints. `orlop`'s table of commands
 //! (`crates/cli/src/commands.rs`) has their names, too, and a test here that it lacks none.
 
+mod audit;
 mod bundle;
+mod doctor;
 mod explain;
 pub(crate) mod hook;
 mod image;
+mod inspect;
 mod run;
 mod trace;
 mod volume;
@@ -16,5 +19,15 @@ pub(crate) const TOOLS: Program =
     Program { about: "The commands of orlop that no engine calls", commands: COMMANDS, after_help: "" };
 
 /// All commands.
-const COMMANDS: &[Entry] =
-    &[run::ENTRY, image::ENTRY, bundle::ENTRY, volume::ENTRY, explain::ENTRY, trace::ENTRY, hook::ENTRY];
+const COMMANDS: &[Entry] = &[
+    run::ENTRY,
+    image::ENTRY,
+    bundle::ENTRY,
+    volume::ENTRY,
+    explain::ENTRY,
+    inspect::ENTRY,
+    audit::ENTRY,
+    doctor::ENTRY,
+    trace::ENTRY,
+    hook::ENTRY,
+];

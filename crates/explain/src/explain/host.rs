@@ -167,7 +167,7 @@ impl Teller<'_> {
             self.about(subject, Topic::Cgroup, does, vec![call], &setting.origin.clone().into(), &why);
         }
         let instructions = cgroup.plan.devices.instructions().len();
-        if instructions > 0 {
+        if !cgroup.plan.devices.allows_all() {
             let calls = vec![
                 format!("bpf(BPF_PROG_LOAD, BPF_PROG_TYPE_CGROUP_DEVICE, {instructions} instructions)"),
                 "bpf(BPF_PROG_ATTACH, cgroup, BPF_CGROUP_DEVICE)".to_owned(),

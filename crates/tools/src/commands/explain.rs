@@ -14,6 +14,9 @@ use orlop_seccomp::Arch;
 
 use crate::terminal;
 
+/// The status if a call that was asked about does not pass: an error of the command has another one.
+const REFUSED: u8 = 2;
+
 pub(super) const ENTRY: Entry = Entry {
     name: "explain",
     about: "Show what would be done for a bundle, step by step, and why",
@@ -140,7 +143,7 @@ fn difference(globals: &Globals, arguments: &ArgMatches, bundles: &[PathBuf]) ->
     Ok(0)
 }
 
-/// The status is 1 if a call that was asked about does not pass.
+/// The status is 2 if a call that was asked about does not pass.
 fn filter(planned: &Planned, arguments: &ArgMatches, calls: &[&Call]) -> Result<u8> {
     let page = terminal::page();
     let json = match format(arguments) {
@@ -166,5 +169,5 @@ fn filter(planned: &Planned, arguments: &ArgMatches, calls: &[&Call]) -> Result<
     } else {
         output::write(answers.iter().map(|answer| answer.render(&page)).collect::<String>())?;
     }
-    Ok(u8::from(answers.iter().any(|answer| !answer.passes)))
+    Ok(if answers.iter().all(|answer| answer.passes) { 0 } else { REFUSED })
 }
