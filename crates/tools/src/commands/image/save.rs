@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use orlop_command::flags;
 use orlop_image::reference::Name;
-use orlop_runtime::error::Doing as _;
 use orlop_runtime::Error;
+use orlop_runtime::error::Doing as _;
 
 use super::Subcommand;
 use crate::images::{self, Told as _};
