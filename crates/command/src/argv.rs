@@ -82,8 +82,13 @@ impl Split {
     pub fn command(mut self) -> Result<(&'static Entry, ArgMatches), Stop> {
         let name = self.rest.pop_front().unwrap_or_default();
         let Some(entry) = self.program.find(&name) else {
-            if name == "help" && self.rest.front().is_some_and(|topic| self.is_of_companion(topic)) {
-                return Err(Stop::Companion);
+            if let Some(topic) = self.rest.front().filter(|_| name == "help") {
+                if self.is_of_companion(topic) {
+                    return Err(Stop::Companion);
+                }
+                if let Some(text) = self.program.codes.and_then(|codes| codes(&topic.to_string_lossy())) {
+                    return Err(Stop::Print(text));
+                }
             }
             if self.rest.iter().any(|arg| arg == "-h" || arg == "--help") {
                 let error = Error::usage(format!("No help topic for '{}'", name.display()));
@@ -116,7 +121,9 @@ impl Split {
 
     /// Whether help on this is the companion's: on one of its commands, or on an error by its code.
     fn is_of_companion(&self, topic: &OsString) -> bool {
+        let is_code = || topic.as_bytes().get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"ORL-"));
         self.program.find(topic).is_some_and(|entry| entry.companion == Companion::Always)
+            || self.program.codes.is_none() && is_code()
     }
 }
 

@@ -17,6 +17,7 @@
 //! | [`convert`] | image config and overrides become a runtime config |
 //! | `flatten` | the layers of an image, copied into one tree |
 //! | [`bundle`] | a directory that any runtime can run |
+//! | `pack` | a directory of overlayfs becomes the archive of a layer |
 //! | [`save`] | an imported image becomes an OCI layout again |
 //! | [`progress`] | who is told how far an import is |
 //! | [`error`] | the one error of this crate |
@@ -35,6 +36,7 @@ pub mod error;
 mod file;
 mod flatten;
 mod layer;
+mod pack;
 pub mod platform;
 pub mod progress;
 pub mod reference;

@@ -94,6 +94,8 @@ impl Warnings {
 pub(crate) struct Unpacked {
     /// Directories that the archive has something in, but does not describe.
     pub(crate) implicit: Vec<Vec<u8>>,
+    /// Bytes of all files together.
+    pub(crate) bytes: u64,
     pub(crate) warnings: Warnings,
 }
 
@@ -273,7 +275,7 @@ impl Unpacker<'_> {
                 }
             }
         }
-        Ok(Unpacked { implicit, warnings: self.warnings.into_inner() })
+        Ok(Unpacked { implicit, bytes: self.bytes, warnings: self.warnings.into_inner() })
     }
 }
 

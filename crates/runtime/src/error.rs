@@ -19,7 +19,7 @@ mod text;
 pub use action::Action;
 pub use answer::{Answer, Doing};
 use text::{At, Detail, HookName, Problems, advice, exec_hint, not_executable, systemd_hint, words};
-pub use text::{Line, Problem};
+pub use text::{Excerpt, Line, Problem};
 
 /// The result of everything that this crate does.
 pub type Result<T> = std::result::Result<T, Error>;
@@ -192,6 +192,14 @@ pub enum Error {
         /// What could help.
         hint: Option<Cow<'static, str>>,
     },
+    /// The image crate's own error, of the companion's commands.
+    #[error("{}", Line(what))]
+    Image {
+        /// Its text.
+        what: String,
+        /// What could help.
+        hint: Option<Cow<'static, str>>,
+    },
     /// systemd, asked for a unit, did not do it.
     #[error("systemd: {}", Line(&.0.to_string()))]
     Systemd(#[from] orlop_systemd::Error),
@@ -217,6 +225,7 @@ impl Error {
             Self::Hook { .. } => "ORL-1304",
             Self::Died { .. } => "ORL-1305",
             Self::Cgroup { .. } => "ORL-1401",
+            Self::Image { .. } => "ORL-1501",
             Self::Systemd(orlop_systemd::Error::Unreachable { .. }) => "ORL-1410",
             Self::Systemd(orlop_systemd::Error::Silent { .. }) => "ORL-1411",
             Self::Systemd(orlop_systemd::Error::Refused { .. }) => "ORL-1412",
@@ -257,7 +266,7 @@ impl Error {
                 advice(pointer.as_deref(), Some(&hint))
             }
             Self::Hook { pointer, .. } => advice(Some(pointer), None),
-            Self::Cgroup { hint, .. } => advice(None, hint.as_deref()),
+            Self::Cgroup { hint, .. } | Self::Image { hint, .. } => advice(None, hint.as_deref()),
             Self::Systemd(e) => advice(None, systemd_hint(e)),
             Self::Criu(e) => e.help(),
             Self::Usage { .. } | Self::WrongState { .. } | Self::State { .. } | Self::Died { .. } => None,

@@ -2,16 +2,41 @@
 //! (`crates/cli/src/commands.rs`) has their names, too, and a test here that it lacks none.
 
 mod audit;
+mod bundle;
 mod doctor;
 mod explain;
+pub(crate) mod hook;
+mod image;
 mod inspect;
+mod run;
 mod trace;
+mod volume;
 
 use orlop_command::entry::{Entry, Program};
 
 /// The program that is made of them.
-pub(crate) const TOOLS: Program =
-    Program { about: "The commands of orlop that no engine calls", commands: COMMANDS, after_help: "" };
+pub(crate) const TOOLS: Program = Program {
+    about: "The commands of orlop that no engine calls",
+    commands: COMMANDS,
+    after_help: "",
+    codes: Some(code),
+};
 
 /// All commands.
-const COMMANDS: &[Entry] = &[explain::ENTRY, inspect::ENTRY, audit::ENTRY, doctor::ENTRY, trace::ENTRY];
+const COMMANDS: &[Entry] = &[
+    run::ENTRY,
+    image::ENTRY,
+    bundle::ENTRY,
+    volume::ENTRY,
+    explain::ENTRY,
+    inspect::ENTRY,
+    audit::ENTRY,
+    doctor::ENTRY,
+    trace::ENTRY,
+    hook::ENTRY,
+];
+
+/// Help on the code of an error.
+fn code(code: &str) -> Option<String> {
+    orlop_explain::help::text(code, &crate::terminal::page())
+}

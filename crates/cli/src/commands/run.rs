@@ -2,11 +2,14 @@
 
 use orlop_runtime::{Error, RunOptions};
 
+use orlop_command::entry::Companion;
+
 use super::{Entry, PLAIN, status};
 use crate::{companion, flags};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "run",
+    companion: Companion::ForImages,
     about: "Create and start a container, wait for it, delete it",
     arguments: |command| {
         command.args(flags::create()).args([

@@ -1,19 +1,24 @@
 //! Names, manifests and configs.
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::stat::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::{ImageHandle, Store};
 use crate::digest::Digest;
 use crate::document::{ImageConfig, Manifest};
-use crate::error::{Error, Result};
+use crate::error::{Doing as _, Error, Result};
 use crate::flatten::flatten;
+use crate::pack::pack;
 use crate::reference::Name;
+use crate::save::pack_into;
 use crate::tree::Tree;
 use crate::unpack::{OpaqueMark, Warnings};
 
@@ -51,6 +56,8 @@ pub(super) fn file_of(digest: &Digest) -> String {
 pub(super) struct LayerFile {
     /// Directories that have something in the layer, but are not described by it.
     pub(super) implicit: Vec<String>,
+    /// Bytes of all its files together.
+    pub(super) bytes: u64,
 }
 
 impl Store {
@@ -119,7 +126,7 @@ impl Store {
     pub(super) fn handle(
         &self,
         manifest: &Digest,
-        lock: Arc<nix::fcntl::Flock<std::fs::File>>,
+        lock: Arc<nix::fcntl::Flock<File>>,
     ) -> Result<ImageHandle> {
         let (parsed, config) = self.documents(manifest)?;
         let layers = config.rootfs.diff_ids.iter().rev();
@@ -166,15 +173,51 @@ impl Store {
         serde_json::from_slice(&bytes).map_err(|e| Error::document(what(), e)).map(Some)
     }
 
+    /// Bytes of all files in an image's layers, bottom to top, hidden ones included.
+    ///
+    /// # Errors
+    ///
+    /// What the store keeps about a layer cannot be read.
+    pub fn sizes(&self, image: &ImageHandle) -> Result<Vec<u64>> {
+        let size = |diff_id| Ok(self.layer_file(diff_id)?.bytes);
+        image.config.rootfs.diff_ids.iter().map(size).collect()
+    }
+
+    fn layer_file(&self, diff_id: &Digest) -> Result<LayerFile> {
+        let name = format!("layers/{}/layer.json", file_of(diff_id));
+        self.parse(&name)?.ok_or_else(|| self.broken(&name))
+    }
+
     /// Copies what an image's layers amount to into an empty directory.
     pub(crate) fn flatten(&self, image: &ImageHandle, to: &std::os::fd::OwnedFd) -> Result<Warnings> {
         let mut implicit = Vec::new();
         for diff_id in image.config.rootfs.diff_ids.iter().rev() {
-            let file: LayerFile =
-                self.parse(&format!("layers/{}/layer.json", file_of(diff_id)))?.unwrap_or_default();
-            implicit.push(file.implicit.into_iter().map(String::into_bytes).collect::<BTreeSet<_>>());
+            implicit.push(
+                self.layer_file(diff_id)?
+                    .implicit
+                    .into_iter()
+                    .map(String::into_bytes)
+                    .collect::<BTreeSet<_>>(),
+            );
         }
         flatten(&Tree::of(image)?, &implicit, to, self.owners)
+    }
+
+    /// Packs a layer of an image, counted from the bottom, into a file without a name; with its digest.
+    pub(crate) fn pack_layer(&self, image: &ImageHandle, layer: usize) -> Result<(Digest, File)> {
+        let diff_id = &image.config.rootfs.diff_ids[layer];
+        let implicit = self.layer_file(diff_id)?.implicit.into_iter().map(String::into_bytes).collect();
+        let doing = || format!("pack the layer {diff_id}");
+        let tree = open(
+            &image.layers[image.layers.len() - 1 - layer],
+            OFlag::O_PATH | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        );
+        let tree = tree.doing(doing)?;
+        let flags = OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC;
+        let file =
+            openat(self.place.directory("tmp")?, c".", flags, Mode::S_IRUSR | Mode::S_IWUSR).doing(doing)?;
+        pack_into(file.into(), |to| pack(&tree, &implicit, to).map(drop))
     }
 
     /// Gives an image a name, which another may have had.

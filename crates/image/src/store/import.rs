@@ -200,7 +200,10 @@ impl Store {
             progress.warn(&format!("layer {}: {text}", layer.diff_id.short()));
         }
         let implicit = unpacked.implicit.iter().map(|path| String::from_utf8_lossy(path).into_owned());
-        self.write(&format!("{temporary}/layer.json"), &LayerFile { implicit: implicit.collect() })?;
+        self.write(
+            &format!("{temporary}/layer.json"),
+            &LayerFile { implicit: implicit.collect(), bytes: unpacked.bytes },
+        )?;
         progress.done(*part);
         Ok(())
     }
