@@ -321,3 +321,29 @@ fn colours_are_for_terminals_only() {
         assert!(said.contains("no-filter"), "{said}");
     }
 }
+
+#[test]
+fn codes_are_explained_and_the_lines_in_question_shown() {
+    need!(runtime::is_orlop(), "a command of ours");
+    let mut container = Container::sh("true");
+    container.set("/process/cwd", "relative");
+    container.bundle.save();
+    let (terminal, theirs) = Terminal::open();
+    let running = container.with_bundle::<&str>("run", &[]).on(&theirs).spawn();
+    drop(theirs);
+    let said = terminal.rest();
+    assert_eq!(running.wait().code, 1);
+    let lines: Vec<&str> = said.lines().map(str::trim_end).collect();
+    let shown =
+        lines.iter().position(|line| line.contains("\"cwd\": \"relative\"")).expect("the line of the config");
+    let caret = lines[shown + 1].find('^').expect("carets");
+    assert!(lines[shown][caret..].starts_with("\"relative\""), "{said}");
+    let code = said.split("orlop help ").nth(1).and_then(|rest| rest.get(..8)).expect("a code");
+    let help = container.runtime().args(["help", code]).ok();
+    assert!(
+        help.stdout.starts_with(&format!("{code}: working directory")) && help.stdout.contains("Try: "),
+        "{help}"
+    );
+    assert!(container.runtime().args(["help", "ORL"]).ok().lines().len() > 90);
+    container.runtime().args(["help", "ORL-9999"]).output().fails_with("there is no code");
+}

@@ -35,8 +35,11 @@ pub fn find(code: &str) -> Option<(&'static str, Help)> {
     })
 }
 
-/// The long form as text.
+/// The long form as text; of `ORL` alone, what there is.
 pub fn text(code: &str, page: &Page) -> Option<String> {
+    if code.eq_ignore_ascii_case("ORL") {
+        return Some(list());
+    }
     let (title, help) = find(code)?;
     let mut out = page.wrap("", Some(Style::Strong), &format!("ORL-{:04}: {title}", help.number));
     out.push('\n');
@@ -47,7 +50,7 @@ pub fn text(code: &str, page: &Page) -> Option<String> {
 }
 
 /// All codes, one line each.
-pub fn list() -> String {
+fn list() -> String {
     let mut rows: Vec<Vec<String>> =
         Code::ALL.iter().map(|code| vec![code.to_string(), code.title().to_owned()]).collect();
     rows.extend(

@@ -336,7 +336,7 @@ fn process(step: &Step<'_>) -> Vec<String> {
         Step::Domainname { name } => one(format!("setdomainname({})", text(name))),
         Step::Sysctl { path, value } => vec![
             format!(
-                "openat2(proc, \"sys/{}\", O_WRONLY, RESOLVE_BENEATH)",
+                "openat2(proc, \"sys/{}\", O_WRONLY, RESOLVE_BENEATH|RESOLVE_NO_XDEV|RESOLVE_NO_MAGICLINKS)",
                 String::from_utf8_lossy(path.bytes())
             ),
             format!("write({})", text(value)),

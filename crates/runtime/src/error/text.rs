@@ -80,6 +80,11 @@ impl Problem {
                 out.push_str(&problem.hint);
             }
         }
+        if let Some(first) = problems.iter().find(|problem| !problem.code.is_empty()) {
+            out.push_str("\n  `orlop help ");
+            out.push_str(&first.code);
+            out.push_str("` has more.");
+        }
         out
     }
 }
