@@ -249,6 +249,26 @@ fn an_audit_finds_in_the_kernel_what_it_finds_in_the_config() {
 }
 
 #[test]
+fn the_filter_of_a_running_container_is_asked() {
+    need!(runtime::is_orlop(), "a command of ours");
+    let mut container = Container::lasting();
+    let denied = json!({"names": ["bpf"], "action": "SCMP_ACT_ERRNO"});
+    container.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [denied]}));
+    container.up();
+    let audit = of_json(&container.command("audit", &["--format", "json"]).ok());
+    let found = ids(&audit);
+    for (id, expected) in [("filter-allows-ptrace", true), ("filter-allows-bpf", false), ("no-filter", false)]
+    {
+        assert_eq!(found.iter().any(|known| known == id), expected, "{id}: {audit:#}");
+    }
+    assert!(audit["assumed"][0].as_str().unwrap().contains("the config that it was made with"), "{audit:#}");
+    let pid = container.pid().to_string();
+    let others = of_json(&container.runtime().args(["audit", "--format", "json", "--pid", &pid]).ok());
+    assert!(others["unknown"][0].as_str().unwrap().contains("filter"), "{others:#}");
+    assert!(ids(&others).iter().all(|id| !id.starts_with("filter-allows")), "{others:#}");
+}
+
+#[test]
 fn an_audit_can_fail_a_build() {
     need!(runtime::is_orlop(), "a command of ours");
     let mut container = Container::sh("true");

@@ -67,13 +67,15 @@ fn audit(globals: &Globals, arguments: &ArgMatches) -> Result<Audit> {
         if subject.is_some() {
             return Err(Error::usage("either a bundle, a container or --pid can be looked at"));
         }
-        return Ok(Audit::of_process(&View::of_pid(*pid)?.report(None)?));
+        return Ok(Audit::of_process(&View::of_pid(*pid)?.report(None)?, None));
     }
     match subject {
         Some(id) if !is_bundle(id) => {
             let id = ContainerId::new(id)?;
             let report = inspect::of_container(globals, &id)?.report(Some(id.to_string()))?;
-            Ok(Audit::of_process(&report))
+            // Where it cannot be compiled any more, what the kernel tells has to do.
+            let made_from = globals.runtime()?.plan_again(&id).ok();
+            Ok(Audit::of_process(&report, made_from.as_ref()))
         }
         bundle => {
             let bundle = PathBuf::from(bundle.map_or(".", String::as_str));
