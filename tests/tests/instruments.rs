@@ -283,6 +283,13 @@ fn an_audit_can_fail_a_build() {
     let socket = json!({"destination": "/docker.sock", "type": "bind", "source": "/run/docker.sock", "options": ["bind"]});
     container.push("/mounts", socket);
     assert_eq!(audit(&container, &["--fail-on", "critical"]).code, 2);
+    let refused = |arguments: &[&str], why: &str| {
+        container.runtime().args(arguments).output().fails_with(why);
+    };
+    refused(&["audit", "--pid", "1", "--assume", "typical"], "is for bundles");
+    refused(&["audit", "some-id", "--config", "x"], "is for bundles");
+    refused(&["explain", "--diff", "--seccomp", "a", "b"], "cannot be used with");
+    refused(&["explain", "--arch", "x86"], "required");
     audit(&container, &["--fail-on", "bad"]).fails_with("critical, high, medium, low, info");
     let sarif = of_json(&audit(&container, &["--format", "sarif"]).ok());
     let results = sarif["runs"][0]["results"].as_array().unwrap();
