@@ -132,6 +132,56 @@ fn what_a_filter_answers_is_what_the_kernel_does() {
     assert!(run.stderr.contains("Permission denied"), "{run}");
 }
 
+/// The name of a call as `explain` shows it; none for what is prose, or depends on what is found.
+fn call(text: &str) -> Option<&str> {
+    let name = text
+        .split('(')
+        .next()
+        .filter(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))?;
+    let certain = !["unless", "if there is one", "nothing to do"].iter().any(|word| text.contains(word));
+    (certain && name.len() < text.len()).then_some(name)
+}
+
+#[test]
+fn what_is_explained_is_what_the_kernel_sees() {
+    need!(runtime::is_orlop(), "a command of ours");
+    need!(need::program("strace"), "strace is not installed");
+    let mut container = Container::sh("true");
+    container.push(
+        "/mounts",
+        json!({"destination": "/data", "type": "bind", "source": "/usr", "options": ["rbind", "ro"]}),
+    );
+    let story = of_json(&explain(&container, &["--format", "json"]).ok());
+    let groups = story["groups"].as_array().unwrap().iter();
+    // Which of those paths there are depends on the kernel.
+    let groups = groups.filter(|group| group["title"] != "Read-only and masked paths");
+    let steps = groups.flat_map(|group| group["steps"].as_array().unwrap());
+    let mut steps: Vec<&Value> = steps.filter(|step| step["step"].is_u64()).collect();
+    steps.sort_by_key(|step| step["step"].as_u64());
+    let trace = container.home().join("trace");
+    let wrapper = ["strace", "-f", "-o", &trace.to_string_lossy()].map(str::to_owned);
+    container.with_bundle::<&str>("run", &[]).within(&wrapper).ok();
+    let trace = fs::read_to_string(trace).unwrap();
+    // Each line begins with the thread's number; init begins with execveat(2).
+    let init = trace.lines().find(|line| line.contains(" execveat(")).unwrap().split(' ').next().unwrap();
+    let of_init = trace.lines().filter_map(|line| line.strip_prefix(init)).map(str::trim_start);
+    let mut seen = of_init.skip_while(|line| !line.starts_with("execveat("));
+    let mut compared = 0;
+    for step in steps {
+        // Waiting for `start` is what `run` does not.
+        if step["does"].as_str().unwrap().starts_with("wait ") {
+            continue;
+        }
+        for text in step["calls"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()) {
+            let Some(name) = call(text) else { continue };
+            let found = seen.any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('(')));
+            assert!(found, "{text} of {step} is not made, or not in this order:\n{trace}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 100, "only {compared} calls were compared");
+}
+
 #[test]
 fn a_running_container_is_inspected_from_the_kernels_side() {
     need!(runtime::is_orlop(), "a command of ours");
