@@ -413,6 +413,17 @@ fn settings(step: &Step<'_>) -> Vec<String> {
         Step::MemoryPolicy { mode, nodes } => {
             one(format!("set_mempolicy({mode:#x}, nodes {})", crate::names::bits(nodes)))
         }
+        Step::Ruleset { files, network, scoped } => one(format!(
+            "landlock_create_ruleset({{files {files:#x}, network {network:#x}, scoped {scoped:#x}}})"
+        )),
+        Step::AllowPath { path, files } => vec![
+            format!("openat2(root, {}, O_PATH, RESOLVE_IN_ROOT)", text(path)),
+            format!("landlock_add_rule(ruleset, LANDLOCK_RULE_PATH_BENEATH, {files:#x})"),
+        ],
+        Step::AllowPort { port, network } => {
+            one(format!("landlock_add_rule(ruleset, LANDLOCK_RULE_NET_PORT, port {port}, {network:#x})"))
+        }
+        Step::Restrict {} => one("landlock_restrict_self(ruleset)".into()),
         Step::AppArmorProfile { profile } => one(format!(
             "write(\"/proc/thread-self/attr/apparmor/exec\", \"exec {}\")",
             String::from_utf8_lossy(profile.bytes())
