@@ -36,8 +36,12 @@ mod version;
 mod wait;
 
 /// The program that is made of them.
-pub(crate) const ORLOP: Program =
-    Program { about: "Open Container Initiative runtime", commands: COMMANDS, after_help: EXIT_STATUSES };
+pub(crate) const ORLOP: Program = Program {
+    about: "Open Container Initiative runtime",
+    commands: COMMANDS,
+    after_help: EXIT_STATUSES,
+    codes: None,
+};
 
 /// All commands, in the order of a container's life.
 const COMMANDS: &[Entry] = &[
@@ -69,7 +73,11 @@ const COMMANDS: &[Entry] = &[
     features::ENTRY,
     of_companion("image", "Import, list, inspect, remove and save images"),
     of_companion("bundle", "Make a bundle of an image"),
+    of_companion("volume", "Volumes with a name: directories that outlive containers"),
     of_companion("explain", "Show what would be done for a bundle, step by step, and why"),
+    of_companion("inspect", "Show a running container, or any process, from the kernel's side"),
+    of_companion("audit", "Show what a bundle's container, a running one or any process could reach"),
+    of_companion("doctor", "Show whether this host can run containers, and what would help"),
     version::ENTRY,
     supervise::ENTRY,
 ];

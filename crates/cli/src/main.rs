@@ -13,7 +13,7 @@ mod several;
 
 use std::process::ExitCode;
 
-use orlop_command::{flags, output, values};
+use orlop_command::{companion, flags, output, values};
 
 /// One-shot processes need no memory back: nothing is freed but at the end.
 #[cfg(target_env = "musl")]

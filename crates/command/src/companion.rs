@@ -4,11 +4,13 @@
 //! belong there. They are commands of `orlop` all the same, as those of git are: `orlop image` becomes `orlop-tools
 //! image`, which lies in the same directory.
 
+use std::ffi::OsStr;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use orlop_runtime::Error;
+use orlop_runtime::error::Doing as _;
+use orlop_runtime::{Error, Result};
 
 /// Its name.
 pub const NAME: &str = "orlop-tools";
@@ -23,22 +25,56 @@ fn places() -> Vec<PathBuf> {
     std::iter::once(beside).chain(libexec).collect()
 }
 
+/// Its file.
+///
+/// # Errors
+///
+/// It is not there.
+fn find() -> Result<PathBuf> {
+    let places = places();
+    places.iter().find(|path| path.exists()).cloned().ok_or_else(|| {
+        let looked: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
+        Error::usage(format!(
+            "this is the work of {NAME}, which comes with orlop and is not there: looked for {}",
+            looked.join(", ")
+        ))
+    })
+}
+
 /// Starts it in the place of this process, with the same arguments.
 ///
 /// # Errors
 ///
 /// Returns only if that fails: it is missing, or the kernel does not start it.
 pub fn become_it() -> Error {
-    let places = places();
-    let Some(path) = places.iter().find(|path| path.exists()) else {
-        let looked: Vec<_> = places.iter().map(|path| path.display().to_string()).collect();
-        return Error::usage(format!(
-            "this command is one of {NAME}, which comes with orlop and is not there: looked for {}",
-            looked.join(", ")
-        ));
+    let path = match find() {
+        Ok(path) => path,
+        Err(e) => return e,
     };
     let mut arguments = std::env::args_os();
     let called = arguments.next().unwrap_or_default();
-    let e = Command::new(path).arg0(called).args(arguments).exec();
+    let e = Command::new(&path).arg0(called).args(arguments).exec();
     Error::usage(format!("start {}: {e}", path.display()))
+}
+
+/// Makes text or a page of a trace, by the companion, unless its file is to stay JSON. `ended` is what has come of what was
+/// traced, and is returned.
+///
+/// # Errors
+///
+/// The same as `ended`; else, the companion failed.
+pub fn show_trace(file: Option<&Path>, ended: Result<u8>) -> Result<u8> {
+    let Some(file) = file.filter(|file| file.extension() != Some(OsStr::new("json")) && file.exists()) else {
+        return ended;
+    };
+    let path = find()?;
+    let shown = Command::new(&path).arg("trace").arg(file).stdin(Stdio::null()).status();
+    let shown = shown.doing(|| format!("start {}", path.display()));
+    ended.and_then(|ended| match shown {
+        Ok(status) if !status.success() => {
+            Err(Error::Died { what: format!("{NAME} trace"), how: status.to_string() })
+        }
+        Ok(_) => Ok(ended),
+        Err(e) => Err(e),
+    })
 }

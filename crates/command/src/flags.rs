@@ -101,6 +101,15 @@ pub fn get_time(arguments: &ArgMatches) -> Option<Duration> {
     get(arguments, "time").copied().unwrap_or(Some(STOP_TIMEOUT))
 }
 
+/// `--trace`, which whatever starts a process takes.
+pub fn trace() -> Arg {
+    path(
+        "trace",
+        "FILE",
+        "Write when each step began and ended: a page if FILE ends in .html, events for chrome://tracing if in .json, else text",
+    )
+}
+
 /// `--overlay`, which `create` and `run` take.
 pub fn overlay() -> Arg {
     option(
@@ -136,6 +145,7 @@ pub fn get_create(arguments: &ArgMatches) -> CreateOptions {
         console_socket: get(arguments, "console-socket").cloned(),
         pidfd_socket: get(arguments, "pidfd-socket").cloned(),
         // Seldom given, and not always defined.
+        trace: arguments.try_get_one("trace").ok().flatten().cloned(),
         overlay: arguments.try_get_one("overlay").ok().flatten().cloned(),
         no_pivot: arguments.get_flag("no-pivot"),
         no_new_keyring: arguments.get_flag("no-new-keyring"),

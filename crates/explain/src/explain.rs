@@ -26,6 +26,9 @@ use serde::Serialize;
 pub struct Story {
     /// The file of the config.
     pub config: String,
+    /// The bundle's directory, which tells nothing about two containers.
+    #[serde(skip)]
+    pub bundle: String,
     /// What is not known of this machine, but assumed.
     pub assumed: Vec<String>,
     /// Chapters, in the order in which they begin.
@@ -166,7 +169,11 @@ impl Topic {
             | Step::Capabilities { .. }
             | Step::AppArmorProfile { .. }
             | Step::ExecLabel { .. } => Self::Identity,
-            Step::Seccomp { .. } => Self::Filter,
+            Step::Seccomp { .. }
+            | Step::Ruleset { .. }
+            | Step::AllowPath { .. }
+            | Step::AllowPort { .. }
+            | Step::Restrict {} => Self::Filter,
             Step::Sync { .. }
             | Step::AwaitWord {}
             | Step::AwaitStart {}
@@ -215,6 +222,7 @@ pub fn tell(planned: &Planned, assumed: Vec<String>) -> Story {
     let warnings = planned.compiled.warnings.iter().filter(|found| found.severity != Severity::Error);
     Story {
         config: planned.file.display().to_string(),
+        bundle: planned.bundle.display().to_string(),
         assumed,
         groups: Topic::ALL.into_iter().filter_map(group).collect(),
         warnings: warnings.map(ToString::to_string).collect(),

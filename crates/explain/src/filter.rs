@@ -75,6 +75,11 @@ impl Filter {
         Some(Self { program, flags, profile, text: planned.config.text.clone() })
     }
 
+    /// What happens to calls that the profile does not name, in its words; none if an annotation gives the program.
+    pub fn default_action(&self) -> Option<&str> {
+        self.profile.as_ref().map(|profile| profile.default_action.as_str())
+    }
+
     /// The program, with what is known of it before.
     pub fn disassembly(&self, page: &Page) -> String {
         let mut out = String::new();

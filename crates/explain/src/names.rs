@@ -95,6 +95,10 @@ pub(crate) fn capabilities(bits: u64) -> String {
     if names.len() == KNOWN_CAPABILITIES.len() {
         return format!("all {}", names.len());
     }
+    let all = (1_u64 << KNOWN_CAPABILITIES.len()) - 1;
+    if names.len() > KNOWN_CAPABILITIES.len() - 10 {
+        return format!("all {} but {}", KNOWN_CAPABILITIES.len(), capability_names(all & !bits).join(" "));
+    }
     if names.is_empty() { "none".to_owned() } else { names.join(" ") }
 }
 
@@ -149,6 +153,7 @@ mod tests {
     fn sets_are_told_in_one_line() {
         assert_eq!(capabilities(1 | 1 << 21), "CHOWN SYS_ADMIN");
         assert_eq!(capabilities((1 << 41) - 1), "all 41");
+        assert_eq!(capabilities((1 << 41) - 1 - (1 << 24)), "all 41 but SYS_RESOURCE");
         assert_eq!(capabilities(0), "none");
         assert_eq!(bits(&[0b1011_1010, 1]), "1,3-5,7-8");
         assert_eq!((octal(0o666), octal(0o22), octal(0)), ("0666".into(), "0022".into(), "0000".into()));

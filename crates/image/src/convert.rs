@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 
+use orlop_spec::default::USUAL_CAPABILITIES;
 use orlop_spec::{Capabilities, IdMapping, Process, Root, Spec, User, default_spec};
 
 use crate::document::{Execution, ImageConfig};
@@ -14,23 +15,6 @@ use crate::error::{Error, Result};
 use crate::tree::Tree;
 use crate::users;
 
-/// What Docker lets a container's root do.
-const CAPABILITIES: [&str; 14] = [
-    "CAP_AUDIT_WRITE",
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_MKNOD",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_RAW",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
-    "CAP_SYS_CHROOT",
-];
 /// What is masked besides what `orlop spec` masks: what tells of other containers by timing or by power.
 const ALSO_MASKED: [&str; 2] = ["/proc/interrupts", "/sys/devices/virtual/powercap"];
 const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -100,7 +84,7 @@ fn process(config: &Execution, user: User, overrides: &Overrides) -> Result<Proc
     if !cwd.is_empty() && !cwd.starts_with('/') {
         return Err(Error::usage(format!("working directory {cwd:?}"), "it is not absolute"));
     }
-    let all: Vec<String> = CAPABILITIES.map(str::to_owned).into();
+    let all: Vec<String> = USUAL_CAPABILITIES.map(str::to_owned).into();
     // Others than root get what they have by executing programs, if at all.
     let held = if user.uid == 0 { all.clone() } else { Vec::new() };
     Ok(Process {

@@ -1,9 +1,10 @@
 //! The loop over the steps, and the table that says which function does which.
 
 use crate::report::{self, Fault};
+use crate::trace::Trace;
 use crate::{
-    birth, console, copy, devices, exec, home, identity, labels, mounts, overlay, paths, procfs, root,
-    scheduling, stay, time,
+    birth, console, copy, devices, exec, home, identity, labels, landlock, mounts, overlay, paths, procfs,
+    root, scheduling, stay, time,
 };
 use core::ffi::CStr;
 use orlop_program::message::{BEFORE, Message, Point};
@@ -47,11 +48,14 @@ impl<'a> Machine<'a> {
 
     /// Runs the program. The last step never returns; a program that ends otherwise is a failure.
     pub fn run(&mut self, program: &Program<'a>) -> ! {
-        if let Err(fault) = birth::enter(self) {
-            report::give_up(self.host(), BEFORE, &fault);
-        }
+        let memory = self.take(Slot::TRACE);
+        let trace = match birth::enter(self).and_then(|()| Trace::begin(memory)) {
+            Ok(trace) => trace,
+            Err(fault) => report::give_up(self.host(), BEFORE, &fault),
+        };
         let mut index = 0;
         for step in program.steps {
+            trace.mark(index);
             if let Err(fault) = step.map_err(malformed).and_then(|step| self.step(&step)) {
                 report::give_up(self.host(), index, &fault);
             }
@@ -191,6 +195,14 @@ impl<'a> Machine<'a> {
             Step::ExecLabel { label } => labels::on_exec(self, label),
             Step::KeyLabel { label } => labels::of_keys(self, label),
             Step::FileLabel { target, label } => labels::of_mount(self, target, label),
+            Step::Ruleset { files, network, scoped } => {
+                landlock::make(self, orlop_sys::landlock::Handled { files, network, scoped })
+            }
+            Step::AllowPath { path, files } => landlock::allow_path(self, path, files),
+            Step::AllowPort { port, network } => {
+                Ok(orlop_sys::landlock::allow_port(self.slot(Slot::RULESET), port, network)?)
+            }
+            Step::Restrict {} => landlock::restrict(self),
             Step::MaskLabel { label } => paths::label_masks(self, label),
         }
     }

@@ -22,6 +22,10 @@ impl Slot {
     pub const CONSOLE: Self = Self(4);
     /// The PID namespace, or a process in it, that init has to be born in before it does anything else.
     pub const BIRTH: Self = Self(5);
+    /// Memory in which init writes when each step began.
+    pub const TRACE: Self = Self(6);
+    /// What Landlock is to allow, until it is in force.
+    pub const RULESET: Self = Self(7);
     /// The first slot without a fixed meaning.
     pub const FREE: Self = Self(8);
 }

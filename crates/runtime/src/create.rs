@@ -3,6 +3,7 @@
 //! All or nothing: whatever fails, what was made before is taken back in the opposite order ([`Draft`]).
 
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use orlop_cgroups::Layout;
 use orlop_compile::{Compiled, Host, Mode, OVERLAY};
@@ -21,10 +22,10 @@ use crate::liveness::Process;
 use crate::notify::{self, Relay};
 use crate::options::{CreateOptions, RunOptions};
 use crate::order::{Order, compile};
-use crate::pidfd_socket::PidfdSocket;
 use crate::rdt::RdtGroup;
 use crate::runtime::Runtime;
 use crate::state::{StateFile, now};
+use crate::trace::Trace;
 use crate::wait::Foreground;
 use crate::{criu, facts, files, log, owner, userns};
 
@@ -108,6 +109,7 @@ impl Runtime {
         options: &'a CreateOptions,
         mode: Mode,
     ) -> Result<Order<'a>> {
+        let trace = options.trace.as_deref().map(|file| Trace::begin(file, "load the bundle"));
         let scratch = self.store.root().join(id.as_str());
         let mut bundle = Bundle::load(options, |spec, path| {
             let host = self.facts(spec, None).ok()?;
@@ -127,6 +129,7 @@ impl Runtime {
             mode,
             cgroups: self.settings.cgroup_manager,
             notifies,
+            trace,
             held: None,
             supervised: None,
         })
@@ -140,6 +143,7 @@ impl Runtime {
                 "--init: LISTEN_FDS are for the first process, which would not be the program",
             ));
         }
+        order.phase("ask the host");
         let network = NewNetwork::begin(&order.bundle.config.spec);
         let mut host = self.facts(&order.bundle.config.spec, None)?;
         if order.options.no_pivot {
@@ -163,29 +167,47 @@ impl Runtime {
     }
 
     fn make_on(&self, mut host: Host, order: &Order<'_>, network: Option<NewNetwork>) -> Result<Made> {
-        let layout = self.layout()?;
-        let console = order.options.console_socket.as_deref();
-        let console = console.map(console::connect_console_socket).transpose()?;
-        let pidfd_socket = order.options.pidfd_socket.as_deref().map(PidfdSocket::connect).transpose()?;
         let scratch = self.store.root().join(order.id.as_str());
+        order.phase("compile");
         let mut compiled = order.compile(&host, &scratch)?;
+        let made = self.make_of(&mut host, order, network, &mut compiled, &scratch);
+        if let Some(trace) = &order.trace {
+            let written = trace.write(Some(&compiled), made.as_ref().err());
+            // A failure to make it is what the caller hears first.
+            return made.and_then(|made| written.map(|()| made));
+        }
+        made
+    }
+
+    fn make_of(
+        &self,
+        host: &mut Host,
+        order: &Order<'_>,
+        network: Option<NewNetwork>,
+        compiled: &mut Compiled,
+        scratch: &Path,
+    ) -> Result<Made> {
+        let layout = self.layout()?;
+        let (console, pidfd_socket) = order.connect_sockets()?;
+        order.phase("claim the id");
         let draft = self.draft(order)?;
         log::findings(&compiled.warnings);
         let plan = compiled.launch.cgroup.clone();
         let maker = plan.as_ref().map(Maker::choose).transpose()?;
-        let mut state = self.first_state(order, &compiled, maker.as_ref(), layout)?;
+        let mut state = self.first_state(order, compiled, maker.as_ref(), layout)?;
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
         if let Some(mounts) = &state.host_mounts {
             draft.mounts_on_host(mounts);
         }
+        order.phase("make the cgroup");
         let mark = owner::mark(&state, draft.dir());
         let around = match &maker {
             Some(Maker::Systemd(scope)) => Some(|pid| draft.start_scope(scope, layout, pid, &mark)),
             Some(Maker::Us(plan)) => {
                 draft.make_cgroup(plan, layout, self.is_rootless(), &mark)?;
-                if !cgroup::as_expected(&mut host, draft.cgroup()) {
-                    compiled = order.compile(&host, &scratch)?;
+                if !cgroup::as_expected(host, draft.cgroup()) {
+                    *compiled = order.compile(host, scratch)?;
                     order.warn_of_strays(draft.cgroup());
                 }
                 None
@@ -197,8 +219,10 @@ impl Runtime {
         }
         let relay = order.prepare_notify(&draft)?;
         let start = (order.mode == Mode::Create).then(|| draft.dir().listen_start()).transpose()?;
+        order.phase("start the process");
         let mut session = launch::launch(Request {
-            compiled: &compiled,
+            compiled,
+            trace: order.trace.as_ref(),
             home: around.as_ref().map_or(Home::Cgroup(draft.cgroup(), None), |around| Home::Around(around)),
             rdt: draft.rdt(),
             start,
@@ -207,8 +231,9 @@ impl Runtime {
             pass: Vec::new(),
             stdio: order.held,
             privileged: host.privileged,
-            words: Words::new(&compiled, order.args()),
+            words: Words::new(compiled, order.args()),
         })?;
+        order.phase("write the state");
         state.process = Some(Process::of(session.pid())?);
         state.cgroups = draft.cgroup_paths();
         if order.mode == Mode::Run {
@@ -216,9 +241,9 @@ impl Runtime {
         }
         draft.dir().write_state(&state)?;
         pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pidfd()))?;
-        order.let_run(&session, &compiled)?;
-        let console =
-            order.converse(&mut session, (&compiled, &host), &mut state, &draft, console.as_ref())?;
+        order.let_run(&session, compiled)?;
+        order.phase("wait for init");
+        let console = order.converse(&mut session, (compiled, host), &mut state, &draft, console.as_ref())?;
         let child = session.release()?;
         draft.keep();
         Ok(Made { child, console, state, relay })

@@ -4,7 +4,7 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use orlop_cgroups::{Below, Cgroup, Location};
-use orlop_compile::{Compiled, DELEGATE_CGROUP, ExecOptions as CompileOptions};
+use orlop_compile::{Compiled, DELEGATE_CGROUP, ExecOptions as CompileOptions, Host};
 use orlop_spec::{Capabilities, Document, Process, ProcessDocument, Status};
 use orlop_sys::spawn::Child;
 
@@ -18,6 +18,7 @@ use crate::options::{ExecArgs, ExecOptions, ProcessSource};
 use crate::pidfd_socket::PidfdSocket;
 use crate::runtime::{Container, Runtime};
 use crate::state::ContainerState;
+use crate::trace::Trace;
 use crate::wait::Foreground;
 use crate::{agent, files, join, log};
 
@@ -28,6 +29,8 @@ struct To<'a> {
     console_socket: Option<&'a OwnedFd>,
     /// The caller holds it, and has given it these.
     held: Option<&'a Stdio>,
+    /// When each step begins and ends, if somebody wants to know.
+    trace: Option<&'a Trace>,
 }
 
 impl Runtime {
@@ -38,6 +41,7 @@ impl Runtime {
     ///
     /// [`Error::WrongState`]: the container does not run, or is paused. [`Error::Exec`]: no such program.
     pub fn exec(&self, id: &ContainerId, options: &ExecOptions) -> Result<i32> {
+        let trace = options.trace.as_deref().map(|file| Trace::begin(file, "read the container's state"));
         let container = self.executable(id, options)?;
         files::check_preserved(options.preserve_fds)?;
         let config = container.config()?;
@@ -47,7 +51,7 @@ impl Runtime {
         let console_socket = console_socket.map(console::connect_console_socket).transpose()?;
         let pidfd_socket = options.pidfd_socket.as_deref().map(PidfdSocket::connect).transpose()?;
         let foreground = if options.detach { None } else { Some(Foreground::new(false)?) };
-        let to = To { options, console_socket: console_socket.as_ref(), held: None };
+        let to = To { options, console_socket: console_socket.as_ref(), held: None, trace: trace.as_ref() };
         let (child, console) = self.added(&container, &config, &process, &to)?;
         pidfd_socket.map_or(Ok(()), |socket| socket.send(child.pidfd.fd()))?;
         let Some(foreground) = foreground else { return Ok(0) };
@@ -64,7 +68,7 @@ impl Runtime {
         let container = self.executable(id, options)?;
         let config = container.config()?;
         let process = process(&options.process, &config)?;
-        let to = To { options, console_socket: None, held: Some(stdio) };
+        let to = To { options, console_socket: None, held: Some(stdio), trace: None };
         let (child, console) = self.added(&container, &config, &process, &to)?;
         Ok(Held::new(child, console))
     }
@@ -88,6 +92,7 @@ impl Runtime {
         to: &To<'_>,
     ) -> Result<(Child, Option<Console>)> {
         let options = to.options;
+        to.trace.iter().for_each(|trace| trace.phase("ask the host, compile"));
         let host = self.facts(&config.spec, Some(process))?;
         let how = CompileOptions {
             id: &container.saved.id,
@@ -98,58 +103,78 @@ impl Runtime {
         let compiled = orlop_compile::compile_exec(&config.spec, process, &host, &how)
             .map_err(|found| options.process.blame(&found))?;
         log::findings(&compiled.warnings);
-        let init = container.saved.process.map(|process| process.open()).transpose()?.flatten();
-        let Some(init) = init else {
-            let (id, status) = (container.saved.id.clone(), Status::Stopped);
-            return Err(Error::WrongState { id, action: Action::Exec, status });
-        };
-        let delegated = config.spec.annotations.get(DELEGATE_CGROUP);
-        let below = Below::parse(&options.cgroup).map_err(Error::usage)?;
-        let below = below.or_else(|| delegated.map(|path| Below::Everywhere(path.clone())));
-        let cgroup = match (&below, container.cgroup()?) {
-            (Some(below), _) => Some(container.own_cgroup()?.below(below).map_err(not_added)?),
-            // The container has left its cgroup, and somebody has removed it.
-            (None, None) => {
-                container.saved.cgroups.location().map(|own| container.followed(&own)).transpose()?
-            }
-            (None, cgroup) => cgroup,
-        };
-        let mut kinds = join::namespaces(&config.spec);
-        if container.saved.own_clocks {
-            kinds |= libc::CLONE_NEWTIME;
+        let added = start_added(container, config, process, to, (&compiled, &host));
+        match to.trace.map(|trace| trace.write(Some(&compiled), added.as_ref().err())) {
+            // A failure to start it is what the caller hears first.
+            Some(Err(e)) => added.and(Err(e)),
+            _ => added,
         }
-        let words = Words::new(&compiled, &process.args);
-        let request = |home| {
-            Ok(Request {
-                compiled: &compiled,
-                home,
-                rdt: container.saved.rdt.as_ref(),
-                start: None,
-                join: Some((&init, kinds)),
-                network: None,
-                pass: join::root(&config.spec, &container.saved)?,
-                stdio: to.held,
-                privileged: host.privileged,
-                words,
-            })
-        };
-        let home = Home::Cgroup(cgroup.as_ref(), container.saved.cgroups.unit.as_ref());
-        let beside;
-        let session = match request(home).and_then(launch::launch) {
-            Err(e) if e.errno() == Some(libc::EBUSY) && below.is_some() => Err(not_added(e)),
-            // The container has cgroups of its own below: then no process may be beside them (cgroup-v2.rst, "No
-            // Internal Process Constraint"), and a new one goes where the container's first process is.
-            Err(e) if e.errno() == Some(libc::EBUSY) => match &cgroup {
-                Some(cgroup) => {
-                    beside = container.followed(cgroup.location())?;
-                    request(Home::Cgroup(Some(&beside), None)).and_then(launch::launch)
-                }
-                None => Err(e),
-            },
-            launched => launched,
-        }?;
-        converse(session, container, &compiled, to)
     }
+}
+
+/// Starts it, where the container's processes are.
+fn start_added(
+    container: &Container,
+    config: &Document,
+    process: &Process,
+    to: &To<'_>,
+    (compiled, host): (&Compiled, &Host),
+) -> Result<(Child, Option<Console>)> {
+    let options = to.options;
+    let phase = |name| to.trace.iter().for_each(|trace| trace.phase(name));
+    phase("find the cgroup");
+    let init = container.saved.process.map(|process| process.open()).transpose()?.flatten();
+    let Some(init) = init else {
+        let (id, status) = (container.saved.id.clone(), Status::Stopped);
+        return Err(Error::WrongState { id, action: Action::Exec, status });
+    };
+    let delegated = config.spec.annotations.get(DELEGATE_CGROUP);
+    let below = Below::parse(&options.cgroup).map_err(Error::usage)?;
+    let below = below.or_else(|| delegated.map(|path| Below::Everywhere(path.clone())));
+    let cgroup = match (&below, container.cgroup()?) {
+        (Some(below), _) => Some(container.own_cgroup()?.below(below).map_err(not_added)?),
+        // The container has left its cgroup, and somebody has removed it.
+        (None, None) => container.saved.cgroups.location().map(|own| container.followed(&own)).transpose()?,
+        (None, cgroup) => cgroup,
+    };
+    let mut kinds = join::namespaces(&config.spec);
+    if container.saved.own_clocks {
+        kinds |= libc::CLONE_NEWTIME;
+    }
+    let words = Words::new(compiled, &process.args);
+    let request = |home| {
+        Ok(Request {
+            compiled,
+            home,
+            rdt: container.saved.rdt.as_ref(),
+            start: None,
+            join: Some((&init, kinds)),
+            network: None,
+            pass: join::root(&config.spec, &container.saved)?,
+            stdio: to.held,
+            privileged: host.privileged,
+            words,
+            trace: to.trace,
+        })
+    };
+    let home = Home::Cgroup(cgroup.as_ref(), container.saved.cgroups.unit.as_ref());
+    let beside;
+    phase("start the process");
+    let session = match request(home).and_then(launch::launch) {
+        Err(e) if e.errno() == Some(libc::EBUSY) && below.is_some() => Err(not_added(e)),
+        // The container has cgroups of its own below: then no process may be beside them (cgroup-v2.rst, "No
+        // Internal Process Constraint"), and a new one goes where the container's first process is.
+        Err(e) if e.errno() == Some(libc::EBUSY) => match &cgroup {
+            Some(cgroup) => {
+                beside = container.followed(cgroup.location())?;
+                request(Home::Cgroup(Some(&beside), None)).and_then(launch::launch)
+            }
+            None => Err(e),
+        },
+        launched => launched,
+    }?;
+    phase("wait for init");
+    converse(session, container, compiled, to)
 }
 
 /// Why the process cannot be where `--cgroup` wants it, in words of runc.

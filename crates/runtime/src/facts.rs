@@ -6,7 +6,7 @@ use nix::unistd::{getegid, geteuid};
 use orlop_cgroups::{Layout, MountLine, unescape};
 use orlop_compile::{CgroupRights, Host};
 use orlop_spec::{Process, Spec};
-use orlop_sys::cred;
+use orlop_sys::{cred, landlock};
 
 use crate::error::{Doing, Result};
 use crate::runtime::Runtime;
@@ -38,6 +38,7 @@ impl Runtime {
             bounding,
             selinux: (labels_mounts || asks(|p| &p.selinux_label)) && has_selinux(),
             apparmor: asks(|p| &p.apparmor_profile) && has_apparmor(),
+            landlock: if orlop_compile::asks_for_landlock(spec) { landlock::version() } else { 0 },
             resctrl: spec.linux.as_ref().and_then(|linux| linux.intel_rdt.as_ref()).and_then(|_| resctrl()),
             kernel_views: Vec::new(),
             kcore: exists("/proc/kcore"),
@@ -53,14 +54,14 @@ pub fn has_cgroups_of_version_1() -> bool {
 }
 
 /// Whether `SELinux` decides here: its files are mounted, and there is a policy (without one everything is `kernel`).
-pub(crate) fn has_selinux() -> bool {
+pub fn has_selinux() -> bool {
     let own = || std::fs::read("/proc/thread-self/attr/current").unwrap_or_default();
     Path::new("/sys/fs/selinux/enforce").exists() && !own().starts_with(b"kernel\0")
 }
 
 /// Whether `AppArmor` decides here: it says so itself, or its files are mounted. Podman unmounts these before it has a container
 /// with a user namespace made; and what it says itself not everybody may read in a user namespace.
-pub(crate) fn has_apparmor() -> bool {
+pub fn has_apparmor() -> bool {
     std::fs::read("/sys/module/apparmor/parameters/enabled")
         .map_or_else(|_| Path::new("/sys/kernel/security/apparmor").exists(), |said| said.starts_with(b"Y"))
 }

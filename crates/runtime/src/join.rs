@@ -107,6 +107,7 @@ pub(crate) fn hook_spawner<'a>(
             pass,
             stdio: None,
             privileged: false,
+            trace: None,
             words: Words::new(&compiled, &args),
         })?;
         loop {

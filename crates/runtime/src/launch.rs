@@ -28,6 +28,7 @@ use crate::error::{Doing, Error, Result};
 use crate::held::Stdio;
 use crate::rdt::RdtGroup;
 use crate::state::Unit;
+use crate::trace::Trace;
 use crate::{idmap, image, netdev};
 use fill::Filler;
 
@@ -58,6 +59,8 @@ pub(crate) struct Request<'a> {
     pub(crate) privileged: bool,
     /// The words for what fails.
     pub(crate) words: Words<'a>,
+    /// When each step begins and ends, if somebody wants to know.
+    pub(crate) trace: Option<&'a Trace>,
 }
 
 /// Which cgroup a process is started in.
@@ -104,6 +107,10 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let mut slots = vec![(Slot::HOST, theirs)];
     slots.extend(request.start.map(|listener| (Slot::START, listener)));
     slots.extend(request.pass);
+    if let Some(trace) = request.trace {
+        let memory = trace.memory(request.compiled.program.infos().len())?;
+        slots.extend(memory.map(|memory| (Slot::TRACE, memory)));
+    }
     let mut filler = Filler::new();
     for fill in &launch.fills {
         slots.push((fill.slot, filler.open(fill)?));

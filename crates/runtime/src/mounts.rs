@@ -86,6 +86,7 @@ impl Container {
             pass: join::root(&config.spec, &self.saved)?,
             stdio: None,
             privileged: host.privileged,
+            trace: None,
             words: Words::new(compiled, &[]),
         })?;
         match session.next()? {

@@ -46,6 +46,8 @@ pub struct CreateOptions {
     pub console_socket: Option<PathBuf>,
     /// A listening Unix socket that is sent a pidfd of the container's process.
     pub pidfd_socket: Option<PathBuf>,
+    /// Where to write when each step began and ended, as JSON.
+    pub trace: Option<PathBuf>,
     /// The root is an overlay over the config's: changes go to a `tmpfs`, or to a directory (the annotation
     /// `run.orlop.overlay`).
     pub overlay: Option<String>,
@@ -83,6 +85,8 @@ pub struct ExecOptions {
     pub pidfd_socket: Option<PathBuf>,
     /// Return once it runs.
     pub detach: bool,
+    /// Where to write when each step began and ended, as JSON.
+    pub trace: Option<PathBuf>,
     /// How many descriptors from 3 on it inherits.
     pub preserve_fds: u32,
     /// Do it in a paused container too, where it will freeze until `resume`.

@@ -21,6 +21,7 @@ use crate::notify::Relay;
 use crate::options::{CgroupManager, CreateOptions};
 use crate::pidfd_socket::PidfdSocket;
 use crate::state::{ContainerState, StateFile};
+use crate::trace::Trace;
 use crate::{agent, files, join};
 
 /// A bundle to make a container of, with all that the command line says about it.
@@ -32,6 +33,8 @@ pub(crate) struct Order<'a> {
     pub(crate) cgroups: CgroupManager,
     /// It is given a way to tell when it is ready, if the caller wants to know.
     pub(crate) notifies: bool,
+    /// When each step of making it begins and ends, if somebody wants to know.
+    pub(crate) trace: Option<Trace>,
     /// The caller holds it: its streams, and its terminal.
     pub(crate) held: Option<&'a Stdio>,
     /// It is a supervised container's, which has its state directory since then.
@@ -39,6 +42,20 @@ pub(crate) struct Order<'a> {
 }
 
 impl Order<'_> {
+    /// The host's side begins something else.
+    pub(crate) fn phase(&self, name: &'static str) {
+        if let Some(trace) = &self.trace {
+            trace.phase(name);
+        }
+    }
+
+    /// The sockets that want the terminal and a pidfd, if there are any.
+    pub(crate) fn connect_sockets(&self) -> Result<(Option<OwnedFd>, Option<PidfdSocket>)> {
+        let console = self.options.console_socket.as_deref().map(console::connect_console_socket);
+        let pidfd = self.options.pidfd_socket.as_deref().map(PidfdSocket::connect);
+        Ok((console.transpose()?, pidfd.transpose()?))
+    }
+
     pub(crate) fn has_terminal(&self) -> bool {
         self.bundle.config.spec.process.as_ref().is_some_and(|process| process.terminal)
     }

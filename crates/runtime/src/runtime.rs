@@ -1,5 +1,6 @@
 //! The runtime: what all commands have in common.
 
+use std::path::Path;
 use std::sync::OnceLock;
 
 use orlop_cgroups::{Cgroup, Layout};
@@ -26,6 +27,11 @@ pub struct Runtime {
 }
 
 impl Runtime {
+    /// Where the state of containers is.
+    pub fn root(&self) -> &Path {
+        self.store.root()
+    }
+
     /// A runtime with these settings. Nothing is opened or asked yet.
     ///
     /// # Errors

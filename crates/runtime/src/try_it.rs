@@ -4,6 +4,7 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
 use orlop_compile::{Mode, OVERLAY};
+use orlop_spec::default::USUAL_CAPABILITIES;
 use orlop_spec::{
     Capabilities, Cpu, Document, Linux, Memory, NamespaceKind, Pids, Process, Resources, Spec, default_spec,
 };
@@ -17,24 +18,6 @@ use crate::runtime::Runtime;
 
 /// One period of CPU bandwidth control, in microseconds.
 const CPU_PERIOD: u32 = 100_000;
-
-/// What Docker gives its containers: enough for package managers and servers, nothing that reaches the host.
-const CAPABILITIES: [&str; 14] = [
-    "CAP_AUDIT_WRITE",
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_MKNOD",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_NET_RAW",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
-    "CAP_SYS_CHROOT",
-];
 
 impl Runtime {
     /// Runs a command, or an interactive shell, in a new container whose root is an overlay over the host's own, or over
@@ -59,6 +42,7 @@ impl Runtime {
             mode: Mode::Run,
             cgroups: self.settings.cgroup_manager,
             notifies: false,
+            trace: None,
             held: None,
             supervised: None,
         };
@@ -98,7 +82,7 @@ impl TryOptions {
         if let Some((uid, gid)) = self.user {
             (process.user.uid, process.user.gid) = (uid, gid);
         }
-        let names: Vec<String> = CAPABILITIES.iter().map(ToString::to_string).collect();
+        let names: Vec<String> = USUAL_CAPABILITIES.iter().map(ToString::to_string).collect();
         // Another user than root starts with none, as after any change of user.
         let own = if as_root { names.clone() } else { Vec::new() };
         process.capabilities = Some(Capabilities {

@@ -55,6 +55,16 @@ fn blame_in(sysctls: &Path, error: Error, privileged: bool) -> Error {
     }
 }
 
+/// The settings of this machine that forbid user namespaces, such as `user.max_user_namespaces = 0`: to everybody, or to whoever
+/// is not `privileged`.
+pub fn forbidding_user_namespaces(privileged: bool) -> Vec<String> {
+    let value = |file: &str| std::fs::read_to_string(Path::new("/proc/sys").join(file)).unwrap_or_default();
+    let in_force = SETTINGS.iter().filter(|(file, forbids, effect)| {
+        (!privileged || *effect == Effect::Limit) && value(file).trim() == *forbids
+    });
+    in_force.map(|(file, value, _)| format!("{} = {value}", file.replace('/', "."))).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::blame_in;

@@ -14,6 +14,24 @@ use crate::{
     RlimitKind, Root, Spec, VERSION,
 };
 
+/// What Docker gives its containers: enough for package managers and servers, nothing that reaches the host.
+pub const USUAL_CAPABILITIES: [&str; 14] = [
+    "CAP_AUDIT_WRITE",
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_MKNOD",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_NET_RAW",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+];
+
 /// The config that `spec` writes, or `spec --rootless`.
 ///
 /// A rootless one maps root in the container to the user that runs it: set `host_id` of both mappings, which are 0

@@ -35,6 +35,7 @@ pub mod command;
 pub mod cred;
 pub mod fd;
 pub mod file;
+pub mod landlock;
 pub mod memory;
 pub mod mount;
 pub mod names;
@@ -46,6 +47,7 @@ pub mod seccomp;
 pub mod socket;
 pub mod spawn;
 pub mod terminal;
+pub mod ticks;
 pub mod wait;
 pub mod xattr;
 

@@ -1,15 +1,42 @@
 //! The commands: one file each, with its arguments and what it prints. `orlop`'s table of commands
 //! (`crates/cli/src/commands.rs`) has their names, too, and a test here that it lacks none.
 
+mod audit;
 mod bundle;
+mod doctor;
 mod explain;
+pub(crate) mod hook;
 mod image;
+mod inspect;
+mod run;
+mod trace;
+mod volume;
 
 use orlop_command::entry::{Entry, Program};
 
 /// The program that is made of them.
-pub(crate) const TOOLS: Program =
-    Program { about: "The commands of orlop that no engine calls", commands: COMMANDS, after_help: "" };
+pub(crate) const TOOLS: Program = Program {
+    about: "The commands of orlop that no engine calls",
+    commands: COMMANDS,
+    after_help: "",
+    codes: Some(code),
+};
 
 /// All commands.
-const COMMANDS: &[Entry] = &[image::ENTRY, bundle::ENTRY, explain::ENTRY];
+const COMMANDS: &[Entry] = &[
+    run::ENTRY,
+    image::ENTRY,
+    bundle::ENTRY,
+    volume::ENTRY,
+    explain::ENTRY,
+    inspect::ENTRY,
+    audit::ENTRY,
+    doctor::ENTRY,
+    trace::ENTRY,
+    hook::ENTRY,
+];
+
+/// Help on the code of an error.
+fn code(code: &str) -> Option<String> {
+    orlop_explain::help::text(code, &crate::terminal::page())
+}

@@ -4,10 +4,13 @@
 //! One file per command, in [`commands`].
 #![forbid(unsafe_code)]
 
+mod cni;
 mod commands;
 mod images;
 mod progress;
+mod run;
 mod terminal;
+mod volumes;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,7 @@
 //! `orlop create`
 
 use super::{Entry, PLAIN};
-use crate::flags;
+use crate::{companion, flags};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "create",
@@ -13,11 +13,12 @@ pub(super) const ENTRY: Entry = Entry {
                 .hide(true),
         )
     },
-    rare: Some(|command| command.arg(flags::overlay())),
+    rare: Some(|command| command.args([flags::overlay(), flags::trace()])),
     run: |globals, arguments| {
         let runtime = globals.runtime()?;
-        runtime.create(&flags::get_id(arguments)?, &flags::get_create(arguments))?;
-        Ok(0)
+        let create = flags::get_create(arguments);
+        let made = runtime.create(&flags::get_id(arguments)?, &create);
+        companion::show_trace(create.trace.as_deref(), made.map(|()| 0))
     },
     ..PLAIN
 };

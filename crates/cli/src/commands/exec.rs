@@ -6,7 +6,7 @@ use clap::{Arg, ArgAction, ArgMatches};
 use orlop_runtime::{Error, ExecArgs, ExecOptions, ProcessSource, Result};
 
 use super::{Entry, PLAIN, status};
-use crate::{flags, values};
+use crate::{companion, flags, values};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "exec",
@@ -34,9 +34,11 @@ pub(super) const ENTRY: Entry = Entry {
             )
             .arg(flags::switch("ignore-paused", "Do it in a paused container too; it freezes until resume"))
     },
+    rare: Some(|command| command.arg(flags::trace())),
     run: |globals, arguments| {
         let options = options(arguments)?;
-        globals.runtime()?.exec(&flags::get_id(arguments)?, &options).map(status)
+        let ended = globals.runtime()?.exec(&flags::get_id(arguments)?, &options).map(status);
+        companion::show_trace(options.trace.as_deref(), ended)
     },
     ..PLAIN
 };
@@ -81,6 +83,8 @@ fn options(arguments: &ArgMatches) -> Result<ExecOptions> {
         console_socket: flags::get(arguments, "console-socket").cloned(),
         pidfd_socket: flags::get(arguments, "pidfd-socket").cloned(),
         detach: arguments.get_flag("detach"),
+        // Seldom given, and not always defined.
+        trace: arguments.try_get_one("trace").ok().flatten().cloned(),
         preserve_fds: flags::get(arguments, "preserve-fds").copied().unwrap_or_default(),
         ignore_paused: arguments.get_flag("ignore-paused"),
         cgroup: arguments.get_many("cgroup").unwrap_or_default().cloned().collect(),

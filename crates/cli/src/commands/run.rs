@@ -2,20 +2,24 @@
 
 use orlop_runtime::{Error, RunOptions};
 
+use orlop_command::entry::Companion;
+
 use super::{Entry, PLAIN, status};
-use crate::flags;
+use crate::{companion, flags};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "run",
+    companion: Companion::ForImages,
     about: "Create and start a container, wait for it, delete it",
     arguments: |command| {
-        command.args(flags::create()).args([
+        let of_images = "An image instead of ID has options of its own: `orlop run image: --help` lists them";
+        command.after_help(of_images).args(flags::create()).args([
             flags::detach(),
             flags::switch("keep", "Do not delete the container when it has ended"),
             flags::switch("no-subreaper", "Do not become the parent of the container's orphaned processes"),
         ])
     },
-    rare: Some(|command| command.args(flags::supervise::all()).arg(flags::overlay())),
+    rare: Some(|command| command.args(flags::supervise::all()).args([flags::overlay(), flags::trace()])),
     run: |globals, arguments| {
         let options = RunOptions {
             detach: arguments.get_flag("detach"),
@@ -24,12 +28,15 @@ pub(super) const ENTRY: Entry = Entry {
         };
         let runtime = globals.runtime()?;
         let (id, create) = (flags::get_id(arguments)?, flags::get_create(arguments));
-        match flags::supervise::get(arguments)? {
+        let ended = match flags::supervise::get(arguments)? {
             None => runtime.run(&id, &create, &options),
             Some(_) if !options.detach => Err(Error::usage(flags::supervise::NEEDS_DETACH)),
+            Some(_) if create.trace.is_some() => {
+                Err(Error::usage("--trace cannot be had with a supervisor: it is a process of its own"))
+            }
             Some(supervision) => runtime.run_supervised(&id, &create, &supervision, &globals.given),
-        }
-        .map(status)
+        };
+        companion::show_trace(create.trace.as_deref(), ended.map(status))
     },
     ..PLAIN
 };

@@ -58,7 +58,7 @@ fn when(condition: bool, call: impl FnOnce() -> String) -> String {
 }
 
 fn open_in_root(path: &str) -> String {
-    format!("openat2(root, {path}, O_PATH, RESOLVE_IN_ROOT)")
+    format!("openat2(root, {path}, O_PATH, RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS)")
 }
 
 fn open_tree(source: &Source<'_>, recursive: bool) -> String {
@@ -159,7 +159,11 @@ fn mounts(step: &Step<'_>) -> Vec<String> {
             let mut calls = vec![when(like.is_some(), || "fstat(covered directory): its mode".into())];
             calls.extend(new_file_system(&text(fstype), options, attributes));
             calls.push(when(id_map.is_some(), || "mount_setattr(tree, MOUNT_ATTR_IDMAP)".into()));
-            let how = if real { "RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS" } else { "RESOLVE_IN_ROOT" };
+            let how = if real {
+                "RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS"
+            } else {
+                "RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS"
+            };
             calls.push(format!("openat2(root, {}, O_PATH, {how}), made if it is missing", text(target)));
             calls.push("move_mount(tree, target)".into());
             calls
@@ -189,13 +193,13 @@ fn mounts(step: &Step<'_>) -> Vec<String> {
         ],
         Step::PrivateProc {} => vec!["fsopen(\"proc\")".into(), "fsmount(…): kept, attached nowhere".into()],
         Step::ReadonlyPath { path, within } => vec![
-            open_within(&text(path), within),
+            open_within(path, within),
             "open_tree(target, OPEN_TREE_CLONE|AT_RECURSIVE)".into(),
             "mount_setattr(tree, AT_RECURSIVE, MOUNT_ATTR_RDONLY)".into(),
             "move_mount(tree, target)".into(),
         ],
         Step::MaskPath { path, within } => vec![
-            open_within(&text(path), within),
+            open_within(path, within),
             "open_tree(/dev/null of the container, or an empty read-only tmpfs for a directory)".into(),
             "move_mount(tree, target)".into(),
         ],
@@ -206,9 +210,16 @@ fn mounts(step: &Step<'_>) -> Vec<String> {
     }
 }
 
-fn open_within(path: &str, within: Slot) -> String {
-    let base = if within == Slot::PROC { "proc" } else { "root" };
-    format!("openat2({base}, {path}, O_PATH, RESOLVE_IN_ROOT): nothing to do if it is missing")
+fn open_within(path: Str<'_>, within: Slot) -> String {
+    let path = String::from_utf8_lossy(path.bytes());
+    let (base, path) = match path.strip_prefix("/proc").filter(|_| within == Slot::PROC) {
+        Some(inside) => ("proc", inside),
+        None => ("root", &*path),
+    };
+    let path = quoted(path);
+    format!(
+        "openat2({base}, {path}, O_PATH, RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS): nothing to do if it is missing"
+    )
 }
 
 fn attribute_change(what: &str, recursive: &str, set: u64, clear: u64) -> String {
@@ -260,7 +271,11 @@ fn files(step: &Step<'_>) -> Vec<String> {
             "sendmsg(host, master)".into(),
             "dup3(terminal, 0), dup3(terminal, 1), dup3(terminal, 2), ioctl(0, TIOCSCTTY)".into(),
         ],
-        Step::OwnStdio { uid } => vec![format!("fchownat(0, {uid}), fchownat(1, {uid}), fchownat(2, {uid})")],
+        Step::OwnStdio { uid } => {
+            vec![format!(
+                "fstat, fchownat(…, {uid}) of 0, 1 and 2; instead of /dev/null, the container's own"
+            )]
+        }
         Step::FileLabel { target, label } => {
             vec![
                 open_in_root(&text(target)),
@@ -309,10 +324,13 @@ fn identity(step: &Step<'_>) -> Vec<String> {
         ],
         Step::DropGroups {} => vec!["setgroups([])".into()],
         Step::Home { uid } => {
-            vec![format!("openat(\"/etc/passwd\"), read: the home of user {uid}, else \"/\"")]
+            vec![format!(
+                "openat2(root, \"/etc/passwd\", O_RDONLY|O_NONBLOCK), read: the home of user {uid}, else \"/\""
+            )]
         }
-        Step::Cwd { path, .. } => {
-            vec![format!("chdir({})", text(path)), "getcwd(): it must be inside the root".into()]
+        Step::Cwd { path, last } => {
+            let again = if last { ", unless that was done before" } else { "" };
+            vec![format!("chdir({}){again}", text(path)), "getcwd(): it must be inside the root".into()]
         }
         _ => Vec::new(),
     }
@@ -336,7 +354,7 @@ fn process(step: &Step<'_>) -> Vec<String> {
         Step::Domainname { name } => one(format!("setdomainname({})", text(name))),
         Step::Sysctl { path, value } => vec![
             format!(
-                "openat2(proc, \"sys/{}\", O_WRONLY, RESOLVE_BENEATH)",
+                "openat2(proc, \"sys/{}\", O_WRONLY, RESOLVE_BENEATH|RESOLVE_NO_XDEV|RESOLVE_NO_MAGICLINKS)",
                 String::from_utf8_lossy(path.bytes())
             ),
             format!("write({})", text(value)),
@@ -395,6 +413,17 @@ fn settings(step: &Step<'_>) -> Vec<String> {
         Step::MemoryPolicy { mode, nodes } => {
             one(format!("set_mempolicy({mode:#x}, nodes {})", crate::names::bits(nodes)))
         }
+        Step::Ruleset { files, network, scoped } => one(format!(
+            "landlock_create_ruleset({{files {files:#x}, network {network:#x}, scoped {scoped:#x}}})"
+        )),
+        Step::AllowPath { path, files } => vec![
+            format!("openat2(root, {}, O_PATH, RESOLVE_IN_ROOT)", text(path)),
+            format!("landlock_add_rule(ruleset, LANDLOCK_RULE_PATH_BENEATH, {files:#x})"),
+        ],
+        Step::AllowPort { port, network } => {
+            one(format!("landlock_add_rule(ruleset, LANDLOCK_RULE_NET_PORT, port {port}, {network:#x})"))
+        }
+        Step::Restrict {} => one("landlock_restrict_self(ruleset)".into()),
         Step::AppArmorProfile { profile } => one(format!(
             "write(\"/proc/thread-self/attr/apparmor/exec\", \"exec {}\")",
             String::from_utf8_lossy(profile.bytes())

@@ -52,10 +52,21 @@ pub fn compare(first: &Story, second: &Story) -> Difference {
     let find = |all: &[(Key, &Group, &Entry)], key: &Key| {
         all.iter().find(|known| known.0 == *key).map(|known| known.2.clone())
     };
+    let alike = |before: &Entry, after: &Entry| {
+        let plain = |story: &Story, text: &str| match story.bundle.as_str() {
+            "" => text.to_owned(),
+            bundle => text.replace(bundle, "BUNDLE"),
+        };
+        let calls = |story: &Story, entry: &Entry| {
+            entry.calls.iter().map(|call| plain(story, call)).collect::<Vec<_>>()
+        };
+        plain(first, &before.does) == plain(second, &after.does)
+            && calls(first, before) == calls(second, after)
+    };
     let mut changes = Vec::new();
     for (key, group, entry) in &one {
         let after = find(&two, key);
-        if after.as_ref().is_none_or(|after| (&after.does, &after.calls) != (&entry.does, &entry.calls)) {
+        if after.as_ref().is_none_or(|after| !alike(entry, after)) {
             changes.push(Change { group: group.title, before: Some((*entry).clone()), after });
         }
     }
@@ -166,7 +177,9 @@ fn changed(before: &Entry, after: &Entry, page: &Page) -> String {
             out.push_str(&page.wrap(mark, Some(style), call));
         }
     }
-    out.push_str(&page.wrap("  ", Some(Style::Faint), &format!("{} / {}", origin(before), origin(after))));
+    let (before, after) = (origin(before), origin(after));
+    let places = if before == after { before } else { format!("{before} / {after}") };
+    out.push_str(&page.wrap("  ", Some(Style::Faint), &places));
     out
 }
 

@@ -167,7 +167,7 @@ impl Teller<'_> {
             self.about(subject, Topic::Cgroup, does, vec![call], &setting.origin.clone().into(), &why);
         }
         let instructions = cgroup.plan.devices.instructions().len();
-        if instructions > 0 {
+        if !cgroup.plan.devices.allows_all() {
             let calls = vec![
                 format!("bpf(BPF_PROG_LOAD, BPF_PROG_TYPE_CGROUP_DEVICE, {instructions} instructions)"),
                 "bpf(BPF_PROG_ATTACH, cgroup, BPF_CGROUP_DEVICE)".to_owned(),
@@ -253,7 +253,7 @@ impl Teller<'_> {
         }
         let into = if launch.cgroup.is_some() { "|CLONE_INTO_CGROUP" } else { "" };
         let calls = vec![
-            format!("clone3({}|CLONE_PIDFD{into})", clone_flags(launch.namespaces)),
+            format!("clone3({}|CLONE_PIDFD|CLONE_CLEAR_SIGHAND{into})", clone_flags(launch.namespaces)),
             "execveat(memfd of orlop-init)".to_owned(),
         ];
         let why = if into.is_empty() {

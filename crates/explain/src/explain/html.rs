@@ -77,7 +77,7 @@ fn step(entry: &Entry, out: &mut String) {
 }
 
 /// Text that is nothing but text.
-fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -154,6 +154,7 @@ impl Check {
         let stdio = Stdio { stdin: null()?, stdout: theirs, stderr: errors };
         let args = ExecArgs { args: check.command.clone(), ..ExecArgs::default() };
         let options = ExecOptions {
+            trace: None,
             process: ProcessSource::Args(Box::new(args)),
             pid_file: None,
             console_socket: None,

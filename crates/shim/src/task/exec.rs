@@ -105,6 +105,7 @@ fn launch(
 ) -> Result<(Held, Streams)> {
     let (stdio, streams) = addresses.open(whose)?;
     let options = ExecOptions {
+        trace: None,
         process: ProcessSource::Text(spec),
         pid_file: None,
         pidfd_socket: None,

@@ -14,6 +14,9 @@ use orlop_seccomp::Arch;
 
 use crate::terminal;
 
+/// The status if a call that was asked about does not pass: an error of the command has another one.
+const REFUSED: u8 = 2;
+
 pub(super) const ENTRY: Entry = Entry {
     name: "explain",
     about: "Show what would be done for a bundle, step by step, and why",
@@ -39,7 +42,8 @@ fn arguments(command: Command) -> Command {
             "Facts of another machine, such as kernel=6.8,cgroup=v2,caps=all, or typical",
         )
         .value_parser(Assumptions::parse),
-        flags::switch("diff", "Show what the second bundle's container gets that the first one's does not"),
+        flags::switch("diff", "Show what the second bundle's container gets that the first one's does not")
+            .conflicts_with_all(["seccomp", "syscall", "config"]),
         flags::switch("seccomp", "Show the system call filter"),
         flags::option(
             "syscall",
@@ -53,6 +57,7 @@ fn arguments(command: Command) -> Command {
             "ARCH",
             "The architecture that makes the call, such as x86 [default: this one]",
         )
+        .requires("syscall")
         .value_parser(arch),
         flags::switch("no-pivot", "As for create"),
         flags::switch("init", "As for create"),
@@ -140,7 +145,7 @@ fn difference(globals: &Globals, arguments: &ArgMatches, bundles: &[PathBuf]) ->
     Ok(0)
 }
 
-/// The status is 1 if a call that was asked about does not pass.
+/// The status is 2 if a call that was asked about does not pass.
 fn filter(planned: &Planned, arguments: &ArgMatches, calls: &[&Call]) -> Result<u8> {
     let page = terminal::page();
     let json = match format(arguments) {
@@ -166,5 +171,5 @@ fn filter(planned: &Planned, arguments: &ArgMatches, calls: &[&Call]) -> Result<
     } else {
         output::write(answers.iter().map(|answer| answer.render(&page)).collect::<String>())?;
     }
-    Ok(u8::from(answers.iter().any(|answer| !answer.passes)))
+    Ok(if answers.iter().all(|answer| answer.passes) { 0 } else { REFUSED })
 }

@@ -1,0 +1,57 @@
+//! What each capability allows (capabilities(7)), in one sentence, and how bad that is in a container.
+
+use super::Level::{self, Critical, High, Info, Low, Medium};
+
+/// Level and sentence of each capability, by number.
+pub(super) const ALLOWED: [(Level, &str); 41] = [
+    (Low, "It changes the owner of any file."),
+    (Low, "It reads and writes files whatever their permissions say."),
+    (
+        High,
+        "It reads files whatever their permissions say, and opens files of the host by handle (open_by_handle_at).",
+    ),
+    (Low, "It does to files what only their owner may."),
+    (Low, "Set-user-id bits stay on files that it writes."),
+    (Low, "It sends signals to any process that it sees."),
+    (Low, "It takes any group that its user namespace has."),
+    (Low, "It becomes any user that its user namespace has."),
+    (Low, "It moves capabilities into the inheritable set and out of the bounding set."),
+    (Medium, "It sets and clears the immutable attribute of files."),
+    (Info, "It binds ports below 1024."),
+    (Low, "It sends broadcasts and listens to multicasts."),
+    (
+        High,
+        "It configures interfaces, routes and firewalls, and reaches much code of the kernel that is seldom used.",
+    ),
+    (Medium, "It makes raw and packet sockets: it forges packets and listens to its network."),
+    (Low, "It locks memory, which then cannot be swapped out."),
+    (Medium, "It reads and writes System V IPC objects whatever their permissions say."),
+    (Critical, "It loads code into the kernel."),
+    (Critical, "It reads and writes I/O ports, memory of the kernel and raw devices."),
+    (Low, "It changes its root directory (chroot), and joins mount namespaces."),
+    (High, "It looks into and changes any process that it sees."),
+    (Low, "It turns process accounting on and off."),
+    (
+        Critical,
+        "It mounts file systems, makes and joins namespaces, and does nearly everything else that root can.",
+    ),
+    (Critical, "It reboots the machine, and loads another kernel (kexec_load)."),
+    (Medium, "It gives itself and others priority over the rest of the machine."),
+    (Medium, "It exceeds resource limits, quotas and reserved space."),
+    (High, "It sets the clock of the machine."),
+    (Medium, "It configures and hangs up terminals."),
+    (Low, "It makes device nodes; which of them work, the cgroup's device filter says."),
+    (Info, "It takes leases on files, which tell it when others open them."),
+    (Info, "It writes to the audit log of the kernel."),
+    (High, "It configures the audit system of the kernel."),
+    (Low, "It gives capabilities to files."),
+    (Critical, "It overrides mandatory access control."),
+    (Critical, "It configures mandatory access control."),
+    (High, "It reads the kernel's log and the addresses in it."),
+    (Low, "It wakes the machine up."),
+    (Low, "It keeps the machine from suspending."),
+    (Medium, "It reads the audit log of the kernel."),
+    (High, "It measures everything on the machine, which tells secrets of others."),
+    (Critical, "It loads BPF programs, which see and change what the kernel does."),
+    (High, "It sets the ids of new processes, and reads the memory maps of others (checkpoint, restore)."),
+];

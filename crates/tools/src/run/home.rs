@@ -1,0 +1,151 @@
+//! A container's own directory: its bundle, what it changes, its files in `/etc`, its own volumes. It is made by `run`, and
+//! taken away when the container is deleted, by a hook of its config (`commands/hook.rs`).
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use orlop_runtime::error::Doing as _;
+use orlop_runtime::{ContainerId, Error, Result};
+
+/// Taken away again unless it is kept.
+pub(crate) struct Home {
+    path: PathBuf,
+    kept: bool,
+}
+
+/// In the directory of the store: those of containers, and volumes with a name.
+const CONTAINERS: &str = "containers";
+pub(crate) const VOLUMES: &str = "volumes";
+/// Where the root file system appears: an empty directory, over which the overlay lies.
+pub(crate) const ROOT: &str = "rootfs";
+/// Where changes go.
+pub(crate) const CHANGES: &str = "changes";
+/// The network that it is connected to.
+pub(crate) const NETWORK: &str = "network.json";
+/// The image that it was made of.
+pub(crate) const IMAGE: &str = "image";
+
+impl Home {
+    /// Makes it; there must be none.
+    ///
+    /// # Errors
+    ///
+    /// There is a container with this id, or what is left of one; the kernel's answer.
+    pub(crate) fn make(store: &Path, id: &ContainerId) -> Result<Self> {
+        let all = store.join(CONTAINERS);
+        let made = DirBuilder::new().mode(0o700).recursive(true).create(&all);
+        made.doing(|| format!("make {}", all.display()))?;
+        let path = all.join(id.as_str());
+        match DirBuilder::new().mode(0o700).create(&path) {
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                let path = path.display();
+                return Err(Error::usage(format!(
+                    "there is a container {id} already, or what is left of one, in {path}: `orlop delete {id}`, or another \
+                     --name"
+                )));
+            }
+            made => made.doing(|| format!("make {}", path.display()))?,
+        }
+        let home = Self { path, kept: false };
+        home.directory(ROOT, 0o755)?;
+        home.directory(CHANGES, 0o700)?;
+        Ok(home)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes a directory in it.
+    pub(crate) fn directory(&self, name: &str, mode: u32) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        let made = DirBuilder::new().mode(mode).recursive(true).create(&path);
+        made.doing(|| format!("make {}", path.display()))?;
+        Ok(path)
+    }
+
+    /// Writes a file in it.
+    pub(crate) fn file(&self, name: &str, text: &str) -> Result<PathBuf> {
+        let path = self.path.join(name);
+        let doing = || format!("write {}", path.display());
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o644).open(&path);
+        file.doing(doing)?.write_all(text.as_bytes()).doing(doing)?;
+        Ok(path)
+    }
+
+    /// The container is there, and takes it away when it is deleted.
+    pub(crate) fn keep(mut self) {
+        self.kept = true;
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // The first failure is on its way to the caller.
+        if !self.kept {
+            remove(&self.path).ok();
+        }
+    }
+}
+
+/// Takes it away. It may be gone already.
+///
+/// # Errors
+///
+/// The kernel's answer.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        removed => removed.doing(|| format!("remove {}", path.display())),
+    }
+}
+
+/// What containers have mounted from the host: ids and paths.
+///
+/// # Errors
+///
+/// The kernel's answer.
+pub(crate) fn mounted(store: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let containers = store.join(CONTAINERS);
+    let doing = || format!("read {}", containers.display());
+    let entries = match std::fs::read_dir(&containers) {
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.doing(doing)?,
+    };
+    let mut all = Vec::new();
+    for entry in entries {
+        let entry = entry.doing(doing)?;
+        let id = entry.file_name().to_string_lossy().into_owned();
+        // One that is just being made has none yet, or not all of it.
+        let Ok(text) = std::fs::read(entry.path().join("config.json")) else { continue };
+        let Ok(spec) = serde_json::from_slice::<serde_json::Value>(&text) else { continue };
+        let mounts = spec.get("mounts").and_then(serde_json::Value::as_array);
+        let sources = mounts.into_iter().flatten().filter_map(|mount| mount.get("source")?.as_str());
+        all.extend(sources.map(|source| (id.clone(), PathBuf::from(source))));
+    }
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_there_once_and_gone_unless_it_is_kept() {
+        let store = tempfile::tempdir().unwrap();
+        let id = ContainerId::new("web").unwrap();
+        let home = Home::make(store.path(), &id).unwrap();
+        let path = home.path().to_owned();
+        assert!(path.join(ROOT).is_dir() && Home::make(store.path(), &id).is_err());
+        home.file("hosts", "a").unwrap();
+        assert!(home.file("hosts", "b").is_err());
+        drop(home);
+        assert!(!path.exists());
+        Home::make(store.path(), &id).unwrap().keep();
+        assert!(path.exists());
+        remove(&path).unwrap();
+        remove(&path).unwrap();
+    }
+}
