@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build try test test-unit test-host test-vm e2e attacks faults conformance bench bench-shim lint install clean
+.PHONY: help build try test test-unit test-host test-vm e2e attacks faults fuzz soak conformance bench bench-shim lint install clean
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,14 @@ conformance: ## runc's own test suite with orlop, and with runc beside it; takes
 faults: ## every fault at every system call of every command, and what is left after each; an hour
 	@hack/setup.sh build test
 	@hack/faults
+
+fuzz: ## bytes that nobody meant, guided by coverage, for everything that reads bytes; FUZZ_SECONDS for each of 14 readers
+	@hack/setup.sh build fuzz
+	@hack/fuzz
+
+soak: ## thousands of containers one after another and at once, and what the machine has to show for it; half an hour
+	@hack/setup.sh build test
+	@hack/soak
 
 bench: ## orlop, other runtimes and the kernel's own cost side by side in one run
 	@hack/setup.sh build bench

@@ -7,6 +7,7 @@
 #   e2e     run it under the engines of hack/engines, of which nothing is installed here
 #   vm      run the tests in the test VM
 #   bench   compare with other runtimes
+#   fuzz    build libFuzzer
 #   conformance  run runc's own test suite
 set -euo pipefail
 
@@ -18,7 +19,7 @@ packages() {
     lint) echo make ;;
     test)
         # Root file systems; what the tests ask the kernel and servers with; a runtime to prove the tests with; engines.
-        echo busybox-static mmdebstrap debian-archive-keyring uidmap util-linux iproute2 python3 redis-tools curl jq strace iptables runc podman conmon containerd
+        echo busybox-static mmdebstrap debian-archive-keyring uidmap util-linux iproute2 python3 redis-tools curl jq strace iptables containernetworking-plugins runc podman conmon containerd
         ;;
     e2e) echo mmdebstrap debian-archive-keyring busybox-static util-linux iproute2 procps ;;
     vm)
@@ -31,6 +32,7 @@ packages() {
         echo bats jq gawk gcc libc6-dev libseccomp-dev pkg-config dpkg-dev busybox-static mmdebstrap debian-archive-keyring \
             uidmap util-linux iproute2 python3
         ;;
+    fuzz) echo g++ libc6-dev ;;
     bench) echo runc crun strace busybox-static python3 util-linux gcc libc6-dev patchelf ;;
     *) echo "setup: unknown purpose $1 (build, lint, test, e2e, vm, conformance, bench)" >&2 && exit 2 ;;
     esac

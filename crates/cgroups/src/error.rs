@@ -162,17 +162,17 @@ pub enum Error {
         /// How long it was waited for.
         deadline: Duration,
         /// The tasks that were not frozen.
-        unfrozen: Vec<Unfrozen>,
+        unfrozen: Vec<Task>,
     },
     /// The cgroup did not become empty in time.
-    #[error("{}: still has processes after {deadline:?}: {pids:?}", path.display())]
+    #[error("{}: still has processes after {deadline:?}: {}", path.display(), Tasks(left))]
     EmptyTimeout {
         /// The directory.
         path: PathBuf,
         /// How long it was waited for.
         deadline: Duration,
         /// Who is left.
-        pids: Vec<i32>,
+        left: Vec<Task>,
     },
     /// A cgroup could not be removed since it, or one below it, is in use.
     #[error("rmdir {}: in use by {pids:?}; hint: end these processes first", path.display())]
@@ -198,9 +198,9 @@ pub enum Error {
     },
 }
 
-/// A task that did not freeze, and what it was doing.
+/// A task that did not freeze or end, and what it was doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unfrozen {
+pub struct Task {
     /// Its thread id.
     pub tid: i32,
     /// Its name.
@@ -235,12 +235,12 @@ impl std::fmt::Display for Log<'_> {
     }
 }
 
-struct Tasks<'a>(&'a [Unfrozen]);
+struct Tasks<'a>(&'a [Task]);
 
 impl std::fmt::Display for Tasks<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.0.is_empty() {
-            return f.write_str("every task looks frozen, but the kernel does not say so");
+            return f.write_str("no task looks like it, but the kernel says so");
         }
         for (i, t) in self.0.iter().enumerate() {
             let comma = if i == 0 { "" } else { ", " };

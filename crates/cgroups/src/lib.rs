@@ -52,7 +52,7 @@ mod tree;
 pub use cgroup::{Below, Cgroup, Claim, FREEZE_DEADLINE, Mark, Occasion, Watch, marked};
 pub use controller::{Controller, Controllers};
 pub use device::{DeviceProgram, Refused};
-pub use error::{Error, Result, Unfrozen};
+pub use error::{Error, Result, Task};
 pub use layout::{Hierarchy, Layout, Location, MountLine, Place, Unified, V1Mount, unescape};
 pub use path::{CgroupPath, PathProblem};
 pub use plan::{Plan, convert, plan};

@@ -91,6 +91,7 @@ codes! {
     802 SeccompIgnored "part of a system call filter without effect"
     803 SeccompAgent "agent that is asked about system calls"
     804 SeccompFlag "flag of a system call filter that this kernel does not have"
+    805 Landlock "restriction by Landlock"
 
     901 Cgroup "control group"
     902 CgroupIgnored "limit without effect"

@@ -36,6 +36,8 @@ pub struct Host {
     pub selinux: bool,
     /// AppArmor is enabled.
     pub apparmor: bool,
+    /// The version of the kernel's Landlock, 0 without; asked only if the config has a use for it.
+    pub landlock: u32,
     /// Where a resctrl file system is mounted; asked only if the config has a use for it.
     pub resctrl: Option<PathBuf>,
     /// Where all of a procfs or sysfs is mounted, in the order of mounting; asked only for `--no-pivot`.

@@ -26,6 +26,7 @@
 //! | `limits.rs`, `capabilities.rs`, `identity.rs`, `seccomp.rs` | what the process may use and do, and who it is |
 //! | `scheduling.rs`, `memory_policy.rs` | policy, I/O priority, CPUs; NUMA nodes, execution domain |
 //! | `labels.rs` | `AppArmor` profiles, `SELinux` labels |
+//! | `landlock.rs` | Landlock, by annotations |
 //! | `netdevices.rs` | network devices that move into the container |
 //! | `environment.rs` | environment, working directory, the file to execute |
 //! | `hooks.rs`, `rdt.rs` | hooks, shares of caches |
@@ -51,6 +52,7 @@ mod hooks;
 mod host;
 mod identity;
 mod labels;
+mod landlock;
 mod launch;
 mod limits;
 mod mappings;
@@ -83,6 +85,7 @@ pub use diagnostics::{Diagnostic, Diagnostics, Origin, Severity};
 pub use exec::compile_exec;
 pub use hooks::compile_hook;
 pub use host::{CgroupRights, Host};
+pub use landlock::asks_for_landlock;
 pub use launch::{
     CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, MountIdMap, NetDevice, RdtPlan,
     SchedulerAttributes, ScopePlan, SeccompAgent, UserNamespace,

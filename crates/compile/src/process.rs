@@ -39,6 +39,7 @@ impl Compiler<'_> {
         self.home(process, has_home);
         // While this is still root, whom the files belong to.
         self.labels(process);
+        let landlock = self.landlock_rules(process);
         // Before any filter, which need not know the call; what init opens from here on is close-on-exec from the start.
         let first = 3_u32.saturating_add(end.listen_fds).saturating_add(end.preserve_fds);
         let why = "No descriptor of ours, or leaked to us, may reach the program (CVE-2024-21626).";
@@ -55,6 +56,9 @@ impl Compiler<'_> {
         self.capability_step(&sets, given, filter.is_some() && !process.no_new_privileges);
         self.cwd(process, true);
         self.locate(process);
+        if landlock {
+            self.landlock_restrict();
+        }
 
         self.wait_for_start(end);
         let why = "As late as can be: what comes before needs no place in the profile.";

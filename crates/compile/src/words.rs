@@ -60,6 +60,8 @@ pub fn in_words(step: &Step<'_>) -> String {
         Step::AppArmorProfile { profile } => format!("apply the AppArmor profile {:?}", text(profile)),
         Step::ExecLabel { label } => format!("set the SELinux label {:?}", text(label)),
         Step::FileLabel { target, label } => format!("label {} {:?}", text(target), text(label)),
+        Step::AllowPath { path, .. } => format!("allow access to {} by Landlock", text(path)),
+        Step::AllowPort { port, .. } => format!("allow the use of port {port} by Landlock"),
         Step::Cwd { path, .. } => format!("change to the working directory {}", text(path)),
         _ => plain(step).to_owned(),
     }
@@ -84,6 +86,8 @@ const fn plain(step: &Step<'_>) -> &'static str {
         Step::OwnStdio { .. } => "give standard input and output to the container's user",
         Step::NoNewPrivileges {} => "set no_new_privs",
         Step::Seccomp { .. } => "load the seccomp filter",
+        Step::Ruleset { .. } => "make a Landlock ruleset",
+        Step::Restrict {} => "put the Landlock ruleset in force",
         Step::BoundingSet { .. } => "drop capabilities from the bounding set",
         Step::Capabilities { .. } => "set the capabilities",
         Step::KeyLabel { .. } => "label new keys",

@@ -250,3 +250,89 @@ fn findings_read_well() {
     let error = compile(&spec, &root(), &options()).unwrap_err();
     insta::assert_snapshot!(error);
 }
+
+#[test]
+fn landlock() {
+    let nnp = ("/process/noNewPrivileges", json!(true));
+    let with = |key: &str, value: &str| {
+        [("/annotations", json!({ format!("run.orlop.landlock.{key}"): value })), nnp.clone()]
+    };
+    let places: [(&str, &str, &[&str]); 16] = [
+        ("read", "/", &[]),
+        ("read", "/usr:/etc", &[]),
+        ("write", "/tmp", &[]),
+        ("tcp-bind", "80,443", &[]),
+        ("tcp-connect", "", &[]),
+        ("scope", "signal,abstract-unix-socket", &[]),
+        ("read", "", &["Landlock /annotations/run.orlop.landlock.read"]),
+        ("read", "/usr:", &["Landlock /annotations/run.orlop.landlock.read"]),
+        ("write", "tmp", &["Landlock /annotations/run.orlop.landlock.write"]),
+        ("tcp-bind", "80,", &["Landlock /annotations/run.orlop.landlock.tcp-bind"]),
+        ("tcp-bind", "65536", &["Landlock /annotations/run.orlop.landlock.tcp-bind"]),
+        ("tcp-bind", "+80", &["Landlock /annotations/run.orlop.landlock.tcp-bind"]),
+        ("tcp-connect", "http", &["Landlock /annotations/run.orlop.landlock.tcp-connect"]),
+        ("scope", "", &["Landlock /annotations/run.orlop.landlock.scope"]),
+        ("scope", "signals", &["Landlock /annotations/run.orlop.landlock.scope"]),
+        ("exec", "/bin", &["Landlock /annotations/run.orlop.landlock.exec"]),
+    ];
+    for (key, value, expected) in places {
+        check(&root(), &options(), &with(key, value), expected);
+    }
+    // What a kernel cannot do is said with the version that can.
+    for (version, key, needs) in [
+        (0, "read", Some("has not enabled (lsm=landlock)")),
+        (2, "read", Some("needs version 3 of Landlock (Linux 6.2), this is version 2 (Linux 6.18)")),
+        (3, "read", None),
+        (3, "tcp-bind", Some("needs version 4 of Landlock (Linux 6.7)")),
+        (4, "tcp-bind", None),
+        (5, "scope", Some("needs version 6 of Landlock (Linux 6.12)")),
+        (6, "scope", None),
+    ] {
+        let host = Host { landlock: version, ..root() };
+        let value = match key {
+            "read" => "/",
+            "scope" => "signal",
+            _ => "1",
+        };
+        let result = compile(&config(&with(key, value)), &host, &options());
+        match needs {
+            Some(words) => {
+                let found = result.unwrap_err();
+                assert!(found.all()[0].message.contains(words), "{version} {key}: {found:?}");
+            }
+            None => assert!(result.is_ok(), "{version} {key}: {result:?}"),
+        }
+    }
+    let without = [("/annotations", json!({ "run.orlop.landlock.read": "/" }))];
+    check(&root(), &options(), &without, &["Landlock /annotations/run.orlop.landlock.read"]);
+    let admin = capabilities(&[
+        ("bounding", &["CAP_SYS_ADMIN"]),
+        ("effective", &["CAP_SYS_ADMIN"]),
+        ("permitted", &["CAP_SYS_ADMIN"]),
+    ]);
+    check(&root(), &options(), &[without[0].clone(), admin], &[]);
+}
+
+#[test]
+fn landlock_is_in_force_right_before_the_filter_for_exec_too() {
+    let annotations = json!({ "run.orlop.landlock.read": "/usr:/etc", "run.orlop.landlock.write": "/tmp" });
+    let filter = (
+        "/linux/seccomp",
+        json!({ "defaultAction": "SCMP_ACT_ALLOW", "syscalls": [
+        { "names": ["mkdir"], "action": "SCMP_ACT_ERRNO" }] }),
+    );
+    let spec = config(&[("/annotations", annotations), ("/process/noNewPrivileges", json!(true)), filter]);
+    let run = Options { mode: orlop_compile::Mode::Run, ..options() };
+    let exec = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 0, filter: None };
+    let programs = [
+        compile(&spec, &root(), &run).unwrap(),
+        compile_exec(&spec, spec.process.as_ref().unwrap(), &root(), &exec).unwrap(),
+    ];
+    for compiled in programs {
+        let names: Vec<_> = compiled.program.steps().map(|step| step.unwrap().name()).collect();
+        let at = |name: &str| names.iter().position(|other| *other == name).unwrap();
+        assert_eq!(names[at("Ruleset")..][..4], ["Ruleset", "AllowPath", "AllowPath", "AllowPath"]);
+        assert!(at("Ruleset") < at("CloseFrom") && at("NoNewPrivileges") < at("Restrict"));
+        assert!(at("Identity") < at("Restrict") && at("Restrict") < at("Seccomp"), "{names:?}");
+    }
+}

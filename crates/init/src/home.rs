@@ -50,7 +50,7 @@ pub fn find(machine: &mut Machine<'_>, uid: u32) -> Outcome {
 }
 
 /// Goes through the file line by line, with a buffer that holds one.
-fn search(passwd: Fd, uid: u32, home: &mut Home) {
+pub fn search(passwd: Fd, uid: u32, home: &mut Home) {
     let mut buffer = [0; 4096];
     let mut filled = 0;
     let mut skipping = false;

@@ -17,6 +17,7 @@
 //! | [`copy`] | what a new file system takes over from the directory it covers |
 //! | [`console`] | the terminal |
 //! | [`identity`] | user, groups, capabilities, limits |
+//! | [`landlock`] | what the program may reach of files and ports |
 //! | [`scheduling`] | CPUs to run on |
 //! | [`time`] | the time namespace |
 //! | [`home`] | `HOME` from `/etc/passwd` |
@@ -38,6 +39,7 @@ pub mod exec;
 pub mod home;
 pub mod identity;
 pub mod labels;
+pub mod landlock;
 pub mod machine;
 pub mod mounts;
 pub mod overlay;

@@ -3,8 +3,8 @@
 use crate::report::{self, Fault};
 use crate::trace::Trace;
 use crate::{
-    birth, console, copy, devices, exec, home, identity, labels, mounts, overlay, paths, procfs, root,
-    scheduling, stay, time,
+    birth, console, copy, devices, exec, home, identity, labels, landlock, mounts, overlay, paths, procfs,
+    root, scheduling, stay, time,
 };
 use core::ffi::CStr;
 use orlop_program::message::{BEFORE, Message, Point};
@@ -195,6 +195,14 @@ impl<'a> Machine<'a> {
             Step::ExecLabel { label } => labels::on_exec(self, label),
             Step::KeyLabel { label } => labels::of_keys(self, label),
             Step::FileLabel { target, label } => labels::of_mount(self, target, label),
+            Step::Ruleset { files, network, scoped } => {
+                landlock::make(self, orlop_sys::landlock::Handled { files, network, scoped })
+            }
+            Step::AllowPath { path, files } => landlock::allow_path(self, path, files),
+            Step::AllowPort { port, network } => {
+                Ok(orlop_sys::landlock::allow_port(self.slot(Slot::RULESET), port, network)?)
+            }
+            Step::Restrict {} => landlock::restrict(self),
             Step::MaskLabel { label } => paths::label_masks(self, label),
         }
     }

@@ -24,6 +24,8 @@ impl Slot {
     pub const BIRTH: Self = Self(5);
     /// Memory in which init writes when each step began.
     pub const TRACE: Self = Self(6);
+    /// What Landlock is to allow, until it is in force.
+    pub const RULESET: Self = Self(7);
     /// The first slot without a fixed meaning.
     pub const FREE: Self = Self(8);
 }

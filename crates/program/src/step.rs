@@ -434,6 +434,25 @@ steps! {
     }
     /// Labels the empty directory that `MaskPath` hides others behind.
     89 MaskLabel { label: Str<'a> }
+    /// Makes a Landlock ruleset, which allows nothing of what it decides about: landlock_create_ruleset(2).
+    90 Ruleset {
+        /// `LANDLOCK_ACCESS_FS_…`.
+        files: u64,
+        /// `LANDLOCK_ACCESS_NET_…`.
+        network: u64,
+        /// `LANDLOCK_SCOPE_…`.
+        scoped: u64,
+    }
+    /// Allows access to what is at a path and below: landlock_add_rule(2).
+    91 AllowPath {
+        path: Str<'a>,
+        /// For a file, those that are about directories are left out.
+        files: u64,
+    }
+    /// Allows the use of a port: landlock_add_rule(2).
+    92 AllowPort { port: u16, network: u64 }
+    /// Puts the ruleset in force: landlock_restrict_self(2).
+    93 Restrict {}
     /// Leaves every supplementary group, unless the user namespace, which is not of our making, denies setgroups(2).
     110 DropGroups {}
 }

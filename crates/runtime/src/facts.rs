@@ -6,7 +6,7 @@ use nix::unistd::{getegid, geteuid};
 use orlop_cgroups::{Layout, MountLine, unescape};
 use orlop_compile::{CgroupRights, Host};
 use orlop_spec::{Process, Spec};
-use orlop_sys::cred;
+use orlop_sys::{cred, landlock};
 
 use crate::error::{Doing, Result};
 use crate::runtime::Runtime;
@@ -38,6 +38,7 @@ impl Runtime {
             bounding,
             selinux: (labels_mounts || asks(|p| &p.selinux_label)) && has_selinux(),
             apparmor: asks(|p| &p.apparmor_profile) && has_apparmor(),
+            landlock: if orlop_compile::asks_for_landlock(spec) { landlock::version() } else { 0 },
             resctrl: spec.linux.as_ref().and_then(|linux| linux.intel_rdt.as_ref()).and_then(|_| resctrl()),
             kernel_views: Vec::new(),
             kcore: exists("/proc/kcore"),

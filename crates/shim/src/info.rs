@@ -38,5 +38,5 @@ pub(crate) fn info() -> Result<Vec<u8>> {
 
 /// The version, for people.
 pub(crate) fn version() -> Vec<u8> {
-    format!("{} version {VERSION}, commit {}\n", env!("CARGO_BIN_NAME"), commit()).into_bytes()
+    format!("{} version {VERSION}, commit {}\n", crate::NAME, commit()).into_bytes()
 }

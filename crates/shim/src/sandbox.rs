@@ -341,3 +341,11 @@ pub(crate) fn platform() -> Answer {
 fn ended(exit: Exit) -> WaitSandboxResponse {
     WaitSandboxResponse { exit_status: exit.status, exited_at: Some(Timestamp::from(exit.at)) }
 }
+
+/// For tests/fuzz: what a request says of a pod.
+#[cfg(feature = "fuzz")]
+pub(crate) fn fuzz(request: &CreateSandboxRequest) {
+    if let Ok(wanted) = Wanted::read(request) {
+        wanted.usual_sysctls().for_each(drop);
+    }
+}

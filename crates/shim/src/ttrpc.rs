@@ -13,4 +13,6 @@ mod frame;
 
 pub(crate) use call::{Code, Failure, Request, Response, Result};
 pub(crate) use connection::Connection;
+#[cfg(feature = "fuzz")]
+pub(crate) use frame::Decoder;
 pub(crate) use frame::{Found, Frame, Kind, MAX};

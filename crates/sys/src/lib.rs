@@ -35,6 +35,7 @@ pub mod command;
 pub mod cred;
 pub mod fd;
 pub mod file;
+pub mod landlock;
 pub mod memory;
 pub mod mount;
 pub mod names;

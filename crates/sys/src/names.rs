@@ -20,8 +20,9 @@ table! {
     call(u16) = "system call", SYS_:
     SYS_accept4 SYS_bpf SYS_capget SYS_capset SYS_chdir SYS_chroot SYS_clone SYS_clone3 SYS_close SYS_close_range SYS_dup3
     SYS_execve SYS_execveat SYS_exit_group SYS_faccessat SYS_faccessat2 SYS_fchdir SYS_fchmodat SYS_fchownat
-    SYS_fcntl SYS_fgetxattr SYS_fsconfig SYS_fsetxattr SYS_fsmount SYS_fsopen SYS_fstat SYS_fstatfs SYS_getcwd SYS_getdents64 SYS_getxattr
-    SYS_ioctl SYS_ioprio_set SYS_keyctl SYS_kill SYS_listxattr SYS_memfd_create SYS_mkdirat SYS_mknodat SYS_mmap SYS_mount_setattr
+    SYS_fcntl SYS_fgetxattr SYS_fsconfig SYS_fsetxattr SYS_fsmount SYS_fsopen SYS_fstat SYS_fstatfs SYS_getcwd SYS_getdents64
+    SYS_getxattr SYS_ioctl SYS_ioprio_set SYS_keyctl SYS_kill SYS_landlock_add_rule SYS_landlock_create_ruleset
+    SYS_landlock_restrict_self SYS_listxattr SYS_memfd_create SYS_mkdirat SYS_mknodat SYS_mmap SYS_mount_setattr
     SYS_move_mount SYS_open_tree SYS_openat SYS_openat2 SYS_personality SYS_pidfd_getfd SYS_pidfd_open
     SYS_pidfd_send_signal SYS_pivot_root SYS_prctl SYS_prlimit64 SYS_read SYS_readlinkat SYS_recvfrom SYS_recvmsg
     SYS_rt_sigaction SYS_rt_sigprocmask SYS_rt_sigtimedwait SYS_sched_getaffinity SYS_sched_setaffinity SYS_sched_setattr SYS_seccomp

@@ -97,7 +97,9 @@ fn unescape(text: &[u8]) -> Option<Vec<u8>> {
     let mut rest = text;
     while let Some((&first, tail)) = rest.split_first() {
         if first == b'%' {
-            let digits = str::from_utf8(tail.get(..2)?).ok()?;
+            // Digits only: Rust takes a sign, too.
+            let digits = tail.get(..2).filter(|two| two.iter().all(u8::is_ascii_hexdigit))?;
+            let digits = str::from_utf8(digits).ok()?;
             out.push(u8::from_str_radix(digits, 16).ok()?);
             rest = &tail[2..];
         } else {

@@ -22,6 +22,8 @@
 mod address;
 mod bus;
 mod error;
+#[cfg(feature = "fuzz")]
+pub mod fuzz;
 pub mod limits;
 mod manager;
 mod message;

@@ -12,7 +12,7 @@ use super::Cgroup;
 use super::events::Events;
 use crate::controller::Controller;
 use crate::dir::{Dir, call};
-use crate::error::{Error, Result, Unfrozen};
+use crate::error::{Error, Result, Task};
 use crate::tree;
 
 /// What the freezer of version 1 is doing, and told to do.
@@ -120,33 +120,37 @@ pub(super) fn is_frozen_v1(dir: &Dir) -> Result<bool> {
 
 /// The tasks that the freezer has not stopped, found by where they wait. A frozen task sleeps in the trap; one that
 /// waits in the kernel without being interruptible (state `D`: NFS, FUSE, a dead disk) never gets there.
-pub(super) fn unfrozen_tasks(dir: &Dir) -> Result<Vec<Unfrozen>> {
+pub(super) fn unfrozen_tasks(dir: &Dir) -> Result<Vec<Task>> {
+    Ok(tasks(dir)?.into_iter().filter(is_unfrozen).collect())
+}
+
+/// Every task in a cgroup and below it, with what it is doing.
+pub(super) fn tasks(dir: &Dir) -> Result<Vec<Task>> {
     let mut tids = Vec::new();
     tree::visit(dir, |dir| {
         let text = dir.read_if_there("cgroup.threads")?.unwrap_or_default();
         tids.extend(text.lines().filter_map(|l| l.parse::<i32>().ok()));
         Ok(())
     })?;
-    Ok(tids.into_iter().filter_map(unfrozen).collect())
+    Ok(tids.into_iter().filter_map(task).collect())
 }
 
-fn unfrozen(tid: i32) -> Option<Unfrozen> {
+fn task(tid: i32) -> Option<Task> {
     let stat = fs::read_to_string(format!("/proc/{tid}/stat")).ok()?;
     let (before, after) = stat.rsplit_once(") ")?;
     let name = before.split_once('(').map_or(before, |(_, name)| name).to_owned();
     let state = after.chars().next()?;
     let wchan = fs::read_to_string(format!("/proc/{tid}/wchan")).unwrap_or_default();
+    Some(Task { tid, name, state, wchan: if wchan.is_empty() { "0".into() } else { wchan } })
+}
+
+fn is_unfrozen(task: &Task) -> bool {
     // The trap is a part of signal delivery, and compilers merge the two. A parent that waits in vfork(2) counts as frozen
     // for the kernel, and so do stopped and traced tasks, and those that are gone.
-    let trapped =
-        ["do_freezer_trap", "get_signal", "wait_for_vfork_done", "kernel_clone"].contains(&wchan.as_str());
-    let frozen = matches!(state, 'T' | 't' | 'Z' | 'X') || trapped;
+    let trapped = ["do_freezer_trap", "get_signal", "wait_for_vfork_done", "kernel_clone"]
+        .contains(&task.wchan.as_str());
+    let frozen = matches!(task.state, 'T' | 't' | 'Z' | 'X') || trapped;
     // Where the kernel hides the function, a sleeping task is taken for a frozen one.
-    let hidden = state == 'S' && matches!(wchan.as_str(), "" | "0");
-    (!frozen && !hidden).then(|| Unfrozen {
-        tid,
-        name,
-        state,
-        wchan: if wchan.is_empty() { "0".into() } else { wchan },
-    })
+    let hidden = task.state == 'S' && task.wchan == "0";
+    !frozen && !hidden
 }

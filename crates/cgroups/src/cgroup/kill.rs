@@ -7,6 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use super::events::Events;
+use super::freeze::tasks;
 use super::{Cgroup, procs};
 use crate::error::{Error, Result};
 
@@ -78,7 +79,7 @@ impl Cgroup {
     /// removed meanwhile, as systemd does with an empty one, there is nobody.
     ///
     /// # Errors
-    /// [`Error::EmptyTimeout`] names those that are left.
+    /// [`Error::EmptyTimeout`] names those that are left, and what they wait for.
     pub fn wait_empty(&self, deadline: Duration) -> Result<()> {
         let events = match Events::open(&self.v2) {
             Err(_) if self.v2.is_removed() => return Ok(()),
@@ -87,6 +88,6 @@ impl Cgroup {
         if events.wait(Instant::now() + deadline, |state| !state.populated)? {
             return Ok(());
         }
-        Err(Error::EmptyTimeout { path: self.v2.path().into(), deadline, pids: self.procs()? })
+        Err(Error::EmptyTimeout { path: self.v2.path().into(), deadline, left: tasks(&self.v2)? })
     }
 }

@@ -131,7 +131,9 @@ fn waiting_for_an_empty_cgroup_ends_at_the_deadline_and_names_who_is_left() {
     let mut child = sleeper(&cgroup);
     let start = Instant::now();
     match cgroup.wait_empty(Duration::from_millis(30)) {
-        Err(Error::EmptyTimeout { pids, .. }) => assert_eq!(pids, [child.id() as i32]),
+        Err(Error::EmptyTimeout { left, .. }) => {
+            assert_eq!(left.iter().map(|task| task.tid).collect::<Vec<_>>(), [child.id() as i32]);
+        }
         other => panic!("{other:?}"),
     }
     assert!(start.elapsed() >= Duration::from_millis(30));

@@ -17,6 +17,7 @@ fn host() -> Host {
         bounding: u64::MAX,
         selinux: false,
         apparmor: false,
+        landlock: 7,
         resctrl: None,
         kernel_views: Vec::new(),
         kcore: true,

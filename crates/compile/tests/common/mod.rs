@@ -23,6 +23,7 @@ pub(crate) fn root() -> Host {
         bounding: (1 << 41) - 1,
         selinux: false,
         apparmor: false,
+        landlock: 7,
         resctrl: None,
         kernel_views: Vec::new(),
         kcore: true,

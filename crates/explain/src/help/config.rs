@@ -133,6 +133,8 @@ pub(super) const HELP: &[Help] = help! {
         "give the absolute path of the agent's socket in listenerPath."
     804 "The filter asks for a flag of seccomp(2) that is newer than this kernel."
         "remove the flag, or use a newer kernel; `orlop features` lists the flags that work here."
+    805 "Landlock cannot restrict the container as an annotation run.orlop.landlock.… asks: the annotation or its value is unknown, the kernel's Landlock is missing or too old for it, or the process may not restrict itself."
+        "set process.noNewPrivileges; `orlop doctor` shows the version of Landlock, docs/annotations.md what each annotation needs."
 
     901 "The control group, or a limit in it, cannot be had: no hierarchy has the controller, the value is beyond what the kernel takes, or the caller may make no cgroup."
         "`orlop doctor` shows which controllers are there and whether they are delegated. Without cgroups, leave linux.resources out."

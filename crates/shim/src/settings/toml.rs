@@ -78,6 +78,10 @@ fn basic(text: &str) -> Option<(Value, &str)> {
                 same @ ('"' | '\\') => same,
                 'u' => {
                     let (digits, rest) = chars.as_str().split_at_checked(4)?;
+                    // A sign is none, though Rust takes one.
+                    if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+                        return None;
+                    }
                     chars = rest.chars();
                     char::from_u32(u32::from_str_radix(digits, 16).ok()?)?
                 }
@@ -122,6 +126,7 @@ mod tests {
             "a = 1\na = 2",
             "\na = true false",
             "\na = \"\\x\"",
+            "\na = \"\\u+041\"",
         ] {
             let refused = parse(text).unwrap_err();
             assert!(refused.starts_with("line 2: "), "{text:?}: {refused}");

@@ -138,7 +138,9 @@ fn decoded(text: &str) -> String {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
     while let [first, after @ ..] = rest {
-        let hex = after.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        // Digits only: Rust takes a sign, too.
+        let two = after.get(..2).filter(|two| two.iter().all(u8::is_ascii_hexdigit));
+        let hex = two.and_then(|two| std::str::from_utf8(two).ok());
         let escaped = hex.and_then(|two| u8::from_str_radix(two, 16).ok()).filter(|_| *first == b'%');
         bytes.push(match (first, escaped) {
             (_, Some(byte)) => byte,
@@ -159,7 +161,8 @@ mod tests {
         let program = Program::parse("/bin/log%20ger?_NERDCTL=1&data=%2fvar%2Flib+x&alone", false);
         assert_eq!(program.path, Path::new("/bin/log ger"));
         assert_eq!(program.args, ["_NERDCTL", "1", "data", "/var/lib x", "alone"]);
-        assert_eq!(decoded("100%&%zz%4"), "100%&%zz%4");
+        assert_eq!(decoded("100%&%zz%4%-a"), "100%&%zz%4%-a");
+        assert_eq!(decoded("%+f"), "% f");
     }
 
     #[test]
