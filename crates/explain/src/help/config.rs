@@ -136,6 +136,9 @@ pub(super) const HELP: &[Help] = help! {
     805 "Landlock cannot restrict the container as an annotation run.orlop.landlock.… asks: the annotation or its value is unknown, the kernel's Landlock is missing or too old for it, or the process may not restrict itself."
         "set process.noNewPrivileges; `orlop doctor` shows the version of Landlock, docs/annotations.md what each annotation needs."
 
+    805 "A restriction by Landlock cannot be had: an annotation is none of its, a path or port is written wrongly, the kernel has no Landlock or an older version of it, or the process could gain rights in spite of it."
+        "set process.noNewPrivileges; `orlop doctor` shows which version of Landlock there is, docs/annotations.md which one each annotation needs."
+
     901 "The control group, or a limit in it, cannot be had: no hierarchy has the controller, the value is beyond what the kernel takes, or the caller may make no cgroup."
         "`orlop doctor` shows which controllers are there and whether they are delegated. Without cgroups, leave linux.resources out."
     902 "A limit has no effect here, for instance because the version of cgroups on this host has nothing like it."
