@@ -77,6 +77,10 @@ impl Digest {
     }
 
     /// The digest with these digits of SHA-256.
+    ///
+    /// # Errors
+    ///
+    /// They are too few or too many, or others than 0-9 and a-f.
     pub fn sha256(hex: &str) -> Result<Self> {
         format!("sha256:{hex}").parse()
     }

@@ -126,10 +126,10 @@ fn hand_out(mut decoder: impl Read, size: u64, limits: &Limits, to: &[SyncSender
     let pool = Pool::default();
     let mut total = 0;
     loop {
-        let mut bytes = pool.take();
+        let mut buffer = pool.take();
         let mut filled = 0;
         while filled < PIECE {
-            match decoder.read(&mut bytes[filled..]) {
+            match decoder.read(&mut buffer[filled..]) {
                 Ok(0) => break,
                 Ok(n) => filled += n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
@@ -142,7 +142,7 @@ fn hand_out(mut decoder: impl Read, size: u64, limits: &Limits, to: &[SyncSender
         }
         total += filled as u64;
         check(total, size, limits)?;
-        let piece = Arc::new(Bytes { bytes, filled, pool: pool.clone() });
+        let piece = Arc::new(Bytes { buffer, filled, pool: pool.clone() });
         for queue in to {
             // Who listens no more has failed, and says so itself.
             if queue.send(Piece(Arc::clone(&piece))).is_err() {
@@ -199,7 +199,7 @@ impl Pool {
 }
 
 struct Bytes {
-    bytes: Vec<u8>,
+    buffer: Vec<u8>,
     filled: usize,
     pool: Pool,
 }
@@ -207,7 +207,7 @@ struct Bytes {
 impl Drop for Bytes {
     fn drop(&mut self) {
         if let Ok(mut spare) = self.pool.0.lock() {
-            spare.push(std::mem::take(&mut self.bytes));
+            spare.push(std::mem::take(&mut self.buffer));
         }
     }
 }
@@ -217,7 +217,7 @@ struct Piece(Arc<Bytes>);
 
 impl Piece {
     fn bytes(&self) -> &[u8] {
-        &self.0.bytes[..self.0.filled]
+        &self.0.buffer[..self.0.filled]
     }
 }
 

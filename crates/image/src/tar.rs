@@ -124,7 +124,7 @@ impl<I: Input> Archive<I> {
                 b'x' => records = Records::parse(&self.small(&header)?)?,
                 b'g' => {
                     let more = Records::parse(&self.small(&header)?)?;
-                    self.globals.add_global(more)?;
+                    self.globals.add_global(&more)?;
                 }
                 b'L' => long_name = Some(until_nul(self.small(&header)?)),
                 b'K' => long_link = Some(until_nul(self.small(&header)?)),
@@ -154,7 +154,8 @@ impl<I: Input> Archive<I> {
         let stored = if kind == Kind::File { records.size.unwrap_or(header.size) } else { 0 };
         let padded = stored.checked_next_multiple_of(BLOCK as u64);
         let end = padded.and_then(|padded| self.position.checked_add(padded));
-        self.end = end.filter(|end| *end <= i64::MAX as u64).ok_or_else(|| wrong("its size is absurd"))?;
+        self.end =
+            end.filter(|end| i64::try_from(*end).is_ok()).ok_or_else(|| wrong("its size is absurd"))?;
         self.left = stored;
         let mut entry = Entry {
             mode: header.mode,
@@ -283,6 +284,3 @@ fn until_nul(mut bytes: Vec<u8>) -> Vec<u8> {
     }
     bytes
 }
-
-#[cfg(test)]
-mod tests;

@@ -32,6 +32,9 @@ pub struct Tree {
 #[derive(Clone, Debug)]
 pub(crate) struct Directory(pub(crate) Vec<(usize, Rc<OwnedFd>)>);
 
+/// A layer's directory, and a name in it.
+type Place = (Rc<OwnedFd>, Vec<u8>);
+
 /// What a name in a directory is.
 pub(crate) enum Found {
     Directory(Directory),
@@ -97,7 +100,7 @@ impl Tree {
     }
 
     /// Where a file is, through links: a layer's directory and the name in it.
-    fn find(&self, path: &str) -> std::result::Result<Option<(Rc<OwnedFd>, Vec<u8>)>, Errno> {
+    fn find(&self, path: &str) -> std::result::Result<Option<Place>, Errno> {
         let parts = |path: &[u8]| path.split(|b| *b == b'/').map(<[u8]>::to_vec).collect::<Vec<_>>();
         let mut rest: VecDeque<Vec<u8>> = parts(path.as_bytes()).into();
         let mut above: Vec<Directory> = vec![self.root.clone()];
@@ -127,7 +130,7 @@ impl Tree {
                     }
                 }
                 Found::Other(_, dir, _) => {
-                    let last = rest.iter().all(|part| part.is_empty());
+                    let last = rest.iter().all(Vec::is_empty);
                     return Ok(last.then_some((dir, name)));
                 }
             }

@@ -266,13 +266,12 @@ impl Unpacker<'_> {
             let dir =
                 super::file::open_beneath(self.places.root(), &path, libc::O_RDONLY | libc::O_DIRECTORY)
                     .doing(|| format!("open the directory {}", shown(&path)))?;
-            match attributes {
-                Some(attributes) => attributes.set(&dir, 0o10_000, &self.setter(), &path)?,
-                None => {
-                    nix::sys::stat::fchmod(&dir, Mode::from_bits_truncate(0o755))
-                        .doing(|| format!("set the mode of {}", shown(&path)))?;
-                    implicit.push(path);
-                }
+            if let Some(attributes) = attributes {
+                attributes.set(&dir, 0o10_000, &self.setter(), &path)?;
+            } else {
+                nix::sys::stat::fchmod(&dir, Mode::from_bits_truncate(0o755))
+                    .doing(|| format!("set the mode of {}", shown(&path)))?;
+                implicit.push(path);
             }
         }
         Ok(Unpacked { implicit, bytes: self.bytes, warnings: self.warnings.into_inner() })
@@ -324,5 +323,7 @@ fn umask() -> Result<u32> {
     Ok(mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o777))
 }
 
+#[cfg(test)]
+mod gnu;
 #[cfg(test)]
 mod tests;

@@ -23,13 +23,12 @@ pub(crate) fn find(tree: &Tree, text: &str, groups: &[String]) -> Result<User> {
     let group_file = lines(tree, GROUP)?;
     let account = account(&passwd, user)?;
     let mut found = User { uid: account.uid, gid: account.gid, ..User::default() };
-    match group {
-        Some(group) => found.gid = group_id(&group_file, group)?,
-        None => {
-            let member = |group: &&Group| group.members.contains(&account.name.as_str());
-            let of_user = parse_groups(&group_file);
-            found.additional_gids = of_user.iter().filter(member).map(|group| group.gid).collect();
-        }
+    if let Some(group) = group {
+        found.gid = group_id(&group_file, group)?;
+    } else {
+        let member = |group: &&Group| group.members.contains(&account.name.as_str());
+        let of_user = parse_groups(&group_file);
+        found.additional_gids = of_user.iter().filter(member).map(|group| group.gid).collect();
     }
     for group in groups {
         let gid = group_id(&group_file, group)?;

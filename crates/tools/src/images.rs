@@ -101,18 +101,18 @@ impl<T> Told<T> for orlop_image::Result<T> {
 
 /// Bytes as people read them, in powers of a thousand.
 pub(crate) fn size(bytes: u64) -> String {
-    let mut value = bytes as f64;
-    for unit in ["B", "kB", "MB", "GB"] {
-        if value < 999.5 {
-            return if unit == "B" || value >= 99.5 {
-                format!("{value:.0} {unit}")
-            } else {
-                format!("{value:.1} {unit}")
-            };
+    let (mut unit, mut scale) = ("B", 1);
+    for larger in ["kB", "MB", "GB", "TB"] {
+        if bytes / scale < 1000 {
+            break;
         }
-        value /= 1000.0;
+        (unit, scale) = (larger, scale * 1000);
     }
-    format!("{value:.1} TB")
+    let whole = bytes / scale;
+    if scale == 1 || whole >= 100 {
+        return format!("{whole} {unit}");
+    }
+    format!("{whole}.{} {unit}", bytes % scale * 10 / scale)
 }
 
 #[cfg(test)]

@@ -12,7 +12,8 @@ pub(super) const ENTRY: Entry = Entry {
     companion: Companion::ForImages,
     about: "Create and start a container, wait for it, delete it",
     arguments: |command| {
-        command.args(flags::create()).args([
+        let of_images = "An image instead of ID has options of its own: `orlop run image: --help` lists them";
+        command.after_help(of_images).args(flags::create()).args([
             flags::detach(),
             flags::switch("keep", "Do not delete the container when it has ended"),
             flags::switch("no-subreaper", "Do not become the parent of the container's orphaned processes"),

@@ -118,7 +118,7 @@ impl Place {
 
     /// Writes a file: on disk, and under its name only then.
     pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let temporary = self.temporary();
+        let temporary = Self::temporary();
         let doing = || format!("write {}", self.path.join(name).display());
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
         let mode = Mode::S_IRUSR | Mode::S_IWUSR;
@@ -133,14 +133,14 @@ impl Place {
     }
 
     /// A name below `tmp` that nobody else has.
-    pub(super) fn temporary(&self) -> String {
+    pub(super) fn temporary() -> String {
         let random = RandomState::new().build_hasher().finish();
         format!("tmp/{}-{random:016x}", std::process::id())
     }
 
     /// Makes a directory below `tmp`; its name.
     pub(super) fn make_temporary(&self) -> Result<String> {
-        let name = self.temporary();
+        let name = Self::temporary();
         mkdirat(&self.dir, &name[..], Mode::S_IRWXU)
             .doing(|| format!("make {}", self.path.join(&name).display()))?;
         Ok(name)
@@ -158,14 +158,14 @@ impl Place {
         let doing = || format!("remove {}", self.path.join(name).display());
         let mut doomed = name.to_owned();
         if !name.starts_with("tmp/") {
-            doomed = self.temporary();
+            doomed = Self::temporary();
             match renameat(&self.dir, name, &self.dir, &doomed[..]) {
                 Err(Errno::ENOENT) => return Ok(()),
                 renamed => renamed.doing(doing)?,
             }
         }
         let tmp = self.directory("tmp")?;
-        file::remove_all(&tmp, doomed["tmp/".len()..].as_bytes()).doing(doing)
+        file::remove_all(&tmp, &doomed.as_bytes()["tmp/".len()..]).doing(doing)
     }
 
     /// Whether there is something of this name.

@@ -69,7 +69,7 @@ impl Records {
     }
 
     /// Takes over records for all entries that follow. What can only be meant for one is refused.
-    pub(super) fn add_global(&mut self, more: Self) -> Result<()> {
+    pub(super) fn add_global(&mut self, more: &Self) -> Result<()> {
         let single = more.path.is_some() || more.link.is_some() || more.size.is_some();
         if single || !more.attributes.is_empty() || more.sparse.is_some() {
             return Err(malformed("a global header sets what belongs to one entry"));

@@ -64,7 +64,7 @@ pub(super) fn apply<I: Input>(
         entry.size = described.size.ok_or_else(wrong)?;
         let pieces = if described.in_data {
             map_in_data(archive).map_err(|e| e.unwrap_or_else(wrong))?
-        } else if described.map.len() % 2 == 0 {
+        } else if described.map.len().is_multiple_of(2) {
             described.map.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
         } else {
             return Err(wrong());
@@ -95,7 +95,7 @@ fn makes_sense(pieces: &[(u64, u64)], size: u64, stored: u64) -> bool {
         end = next;
         sum += length;
     }
-    sum == stored && size <= i64::MAX as u64
+    sum == stored && i64::try_from(size).is_ok()
 }
 
 /// A block that continues the map of GNU's old form: it comes before the data, and is not counted among them.

@@ -65,7 +65,7 @@ impl Attributes {
     pub(crate) fn set(&self, file: &impl AsFd, created: u32, by: &Setter<'_>, what: &[u8]) -> Result<()> {
         if by.chowns(self.uid, self.gid) {
             fchown(file, Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)))
-                .map_err(|errno| by.not_given(self, what, errno))?;
+                .map_err(|errno| Setter::not_given(self, what, errno))?;
         }
         if created != self.mode {
             fchmod(file, Mode::from_bits_truncate(self.mode))
@@ -91,7 +91,7 @@ impl Attributes {
         if by.chowns(self.uid, self.gid) {
             let (uid, gid) = (Some(Uid::from_raw(self.uid)), Some(Gid::from_raw(self.gid)));
             fchownat(parent, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)
-                .map_err(|errno| by.not_given(self, what, errno))?;
+                .map_err(|errno| Setter::not_given(self, what, errno))?;
         }
         if !is_link {
             let mode = Mode::from_bits_truncate(self.mode);
@@ -126,7 +126,7 @@ impl Setter<'_> {
         self.owners == Owners::Keep && self.ids != (uid, gid)
     }
 
-    fn not_given(&self, attributes: &Attributes, what: &[u8], errno: Errno) -> Error {
+    fn not_given(attributes: &Attributes, what: &[u8], errno: Errno) -> Error {
         let Attributes { uid, gid, .. } = attributes;
         let doing = format!("give {} to {uid}:{gid}", shown(what));
         let hint = match errno {

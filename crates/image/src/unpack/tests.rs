@@ -76,7 +76,7 @@ impl Place {
     }
 
     fn unpack(&self, archive: &[u8], limits: Limits) -> Result<Unpacked> {
-        let root = OwnedFd::from(fs::File::open(&self.tree).expect("a directory"));
+        let root = OwnedFd::from(File::open(&self.tree).expect("a directory"));
         unpack(archive, root, &Options { limits, owners: owners(), mark: mark() })
     }
 
@@ -163,7 +163,7 @@ fn owners_devices_and_attributes_are_kept_for_root() {
     );
     let file = fs::metadata(place.tree.join("file")).expect("a file");
     assert_eq!((file.uid(), file.gid(), file.mode() & 0o7777), (1000, 3_000_000_000, 0o4755));
-    let open = fs::File::open(place.tree.join("file")).expect("a file");
+    let open = File::open(place.tree.join("file")).expect("a file");
     let mut buf = [0; 64];
     let n =
         orlop_sys::file::attribute(orlop_sys::Fd::of(&open), c"security.capability", &mut buf).expect("set");
@@ -185,7 +185,7 @@ fn whiteouts_hide_what_is_below_and_nothing_beside() {
         found.file_type().is_char_device() && found.rdev() == 0
     };
     let is_opaque = |path: &Path| {
-        let dir = OwnedFd::from(fs::File::open(path).expect("a directory"));
+        let dir = OwnedFd::from(File::open(path).expect("a directory"));
         crate::tree::is_opaque(&dir)
     };
     // In both orders: whiteouts say nothing about their own layer.
@@ -227,88 +227,99 @@ fn what_aufs_left_is_no_part_of_the_image() {
     assert_eq!(fs::read_dir(&place.tree).expect("a directory").count(), 0);
 }
 
-/// Every one of these is refused, with these words, and leaves nothing outside.
-#[test]
-fn hostile_archives_are_refused() {
-    let file = |path: &str| Made::new().file(path, "x").bytes();
-    let mut damaged = file("a");
-    damaged[0] ^= 1;
-    let mut trailing = file("a");
-    trailing.extend_from_slice(b"more");
-    let truncated = Made::new().file("a", &"x".repeat(2000)).bytes()[..1500].to_vec();
-    let huge = Made::new().add("a", Kind::File, |e| e.size = u64::MAX).bytes();
-    let unknown = {
-        let mut bytes = file("a");
-        // The letter of the type, and the sum again.
-        (bytes[156], bytes[153]) = (b'V', bytes[153]);
-        resum(&mut bytes);
-        bytes
-    };
-    let cases: Vec<(&str, Vec<u8>, &str)> = vec![
-        ("absolute", file("/etc/passwd"), "absolute"),
+/// What it is, the archive, and words of the refusal.
+type Case = (&'static str, Vec<u8>, &'static str);
+
+fn one(path: &str) -> Vec<u8> {
+    Made::new().file(path, "x").bytes()
+}
+
+fn paths_that_lead_out() -> Vec<Case> {
+    vec![
+        ("absolute", one("/etc/passwd"), "absolute"),
         ("absolute directory", Made::new().dir("/").bytes(), "absolute"),
-        ("dots", file("../secret"), ".."),
-        ("dots inside", file("a/../../secret"), ".."),
+        ("dots", one("../secret"), ".."),
+        ("dots inside", one("a/../../secret"), ".."),
         ("dots at the end", Made::new().dir("a/..").bytes(), ".."),
-        ("long name", file(&"n".repeat(300)), "255"),
-        ("long path", file(&"n/".repeat(2500)), "4095"),
-        ("deep path", file(&format!("{}x", "n/".repeat(200))), "--max-depth"),
+        ("long name", one(&"n".repeat(300)), "255"),
+        ("long path", one(&"n/".repeat(2500)), "4095"),
+        ("deep path", one(&format!("{}x", "n/".repeat(200))), "--max-depth"),
         ("NUL", Made::new().add(&format!("{}\0x", "n".repeat(120)), Kind::File, |_| ()).bytes(), "NUL"),
-        ("through a link", Made::new().link("out", "..").file("out/secret", "x").bytes(), "no directory"),
-        (
-            "through an absolute link",
-            Made::new().link("out", "/").file("out/tmp/x", "x").bytes(),
-            "no directory",
-        ),
+        ("root as a file", one("."), "root directory"),
+    ]
+}
+
+fn ways_through_links() -> Vec<Case> {
+    let link = |to: &str| Made::new().link("out", to);
+    vec![
+        ("through a link", link("..").file("out/secret", "x").bytes(), "no directory"),
+        ("through an absolute link", link("/").file("out/tmp/x", "x").bytes(), "no directory"),
         (
             "through a link inside",
             Made::new().dir("d").link("l", "d").file("l/x", "x").bytes(),
             "no directory",
         ),
-        ("over a link", Made::new().link("out", "../secret").file("out", "x").bytes(), "two entries"),
-        ("directory over a link", Made::new().link("out", "..").dir("out").bytes(), "no directory"),
-        (
-            "whiteout through a link",
-            Made::new().link("out", "..").file("out/.wh.secret", "").bytes(),
-            "no directory",
-        ),
+        ("over a link", link("../secret").file("out", "x").bytes(), "two entries"),
+        ("directory over a link", link("..").dir("out").bytes(), "no directory"),
+        ("whiteout through a link", link("..").file("out/.wh.secret", "").bytes(), "no directory"),
+        ("opaque through a link", link("..").file("out/.wh..wh..opq", "").bytes(), "no directory"),
+        ("an empty link", link("").bytes(), "nothing"),
         ("hard link out", Made::new().hard_link("l", "../secret").bytes(), ".."),
         ("hard link to the host", Made::new().hard_link("l", "/etc/passwd").bytes(), "absolute"),
-        (
-            "hard link through a link",
-            Made::new().link("o", "..").hard_link("l", "o/secret").bytes(),
-            "not in this archive",
-        ),
+        ("hard link through a link", link("..").hard_link("l", "out/secret").bytes(), "not in this archive"),
         ("hard link to nothing", Made::new().hard_link("l", "nothing").bytes(), "not in this archive"),
         ("hard link to a directory", Made::new().dir("d").hard_link("l", "d").bytes(), "directory"),
         ("hard link to the root", Made::new().hard_link("l", ".").bytes(), ""),
+    ]
+}
+
+fn entries_that_mean_something_else() -> Vec<Case> {
+    let device = |kind, device| Made::new().add("a", kind, |e| e.device = device).bytes();
+    vec![
         ("two files", Made::new().file("a", "1").file("./a", "2").bytes(), "two entries"),
         ("file over a directory", Made::new().dir("a").file("a", "1").bytes(), "two entries"),
         ("directory over a file", Made::new().file("a", "1").dir("a").bytes(), "no directory"),
-        ("root as a file", file("."), "root directory"),
-        ("whiteout of itself", file("a/.wh.."), "whiteout"),
-        ("whiteout of the parent", file("a/.wh..."), "whiteout"),
-        ("whiteout of nothing", file("a/.wh."), "whiteout"),
-        ("below a whiteout", file(".wh.a/b"), "whiteout"),
-        ("a whiteout's device", Made::new().add("a", Kind::Char, |e| e.device = (0, 0)).bytes(), "0/0"),
-        (
-            "an impossible device",
-            Made::new().add("a", Kind::Block, |e| e.device = (1 << 14, 1)).bytes(),
-            "no device",
-        ),
+        ("whiteout of itself", one("a/.wh.."), "whiteout"),
+        ("whiteout of the parent", one("a/.wh..."), "whiteout"),
+        ("whiteout of nothing", one("a/.wh."), "whiteout"),
+        ("below a whiteout", one(".wh.a/b"), "whiteout"),
+        ("a whiteout's device", device(Kind::Char, (0, 0)), "0/0"),
+        ("an impossible device", device(Kind::Block, (1 << 14, 1)), "no device"),
         ("overlay's attribute", with_attribute("trusted.overlay.redirect"), "overlayfs"),
         ("overlay's user attribute", with_attribute("user.overlay.opaque"), "overlayfs"),
         ("an owner that is none", Made::new().add("a", Kind::File, |e| e.uid = u32::MAX).bytes(), "no id"),
-        ("an empty link", Made::new().link("a", "").bytes(), "nothing"),
+    ]
+}
+
+fn what_is_no_archive() -> Vec<Case> {
+    let mut damaged = one("a");
+    damaged[0] ^= 1;
+    let mut unknown = one("a");
+    unknown[156] = b'V';
+    resum(&mut unknown);
+    let truncated = Made::new().file("a", &"x".repeat(2000)).bytes()[..1500].to_vec();
+    let huge = Made::new().add("a", Kind::File, |e| e.size = u64::MAX).bytes();
+    vec![
         ("damaged", damaged, "checksum"),
         ("no archive", vec![7; 2048], "checksum"),
-        ("trailing garbage", trailing, "after the end"),
+        ("trailing garbage", [one("a"), b"more".to_vec()].concat(), "after the end"),
         ("truncated", truncated, "truncated"),
-        ("truncated header", file("a")[..300].to_vec(), "truncated"),
+        ("truncated header", one("a")[..300].to_vec(), "truncated"),
         ("absurd size", huge, "absurd"),
         ("unknown type", unknown, "type"),
+    ]
+}
+
+/// Every one of these is refused, with these words, and leaves nothing outside.
+#[test]
+fn hostile_archives_are_refused() {
+    let cases = [
+        paths_that_lead_out(),
+        ways_through_links(),
+        entries_that_mean_something_else(),
+        what_is_no_archive(),
     ];
-    for (case, archive, words) in cases {
+    for (case, archive, words) in cases.into_iter().flatten() {
         let place = Place::new();
         let refused = place.unpack(&archive, Limits::default());
         let text = refused.expect_err(case);
