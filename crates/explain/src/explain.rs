@@ -169,7 +169,11 @@ impl Topic {
             | Step::Capabilities { .. }
             | Step::AppArmorProfile { .. }
             | Step::ExecLabel { .. } => Self::Identity,
-            Step::Seccomp { .. } => Self::Filter,
+            Step::Seccomp { .. }
+            | Step::Ruleset { .. }
+            | Step::AllowPath { .. }
+            | Step::AllowPort { .. }
+            | Step::Restrict {} => Self::Filter,
             Step::Sync { .. }
             | Step::AwaitWord {}
             | Step::AwaitStart {}

@@ -365,6 +365,23 @@ fn process(step: &Step<'_>) -> Vec<String> {
     }
 }
 
+/// Landlock.
+fn landlock(step: &Step<'_>) -> Vec<String> {
+    match *step {
+        Step::Ruleset { files, network, scoped } => vec![format!(
+            "landlock_create_ruleset({{files {files:#x}, network {network:#x}, scoped {scoped:#x}}})"
+        )],
+        Step::AllowPath { path, files } => {
+            vec![open_in_root(&text(path)), format!("landlock_add_rule(beneath it, files {files:#x})")]
+        }
+        Step::AllowPort { port, network } => {
+            vec![format!("landlock_add_rule(port {port}, network {network:#x})")]
+        }
+        Step::Restrict {} => vec!["landlock_restrict_self(ruleset)".into()],
+        _ => Vec::new(),
+    }
+}
+
 /// Scheduling, limits, labels.
 fn settings(step: &Step<'_>) -> Vec<String> {
     let one = |call: String| vec![call];
@@ -404,6 +421,6 @@ fn settings(step: &Step<'_>) -> Vec<String> {
             "write(\"/proc/thread-self/attr/keycreate\", {})",
             label.map_or_else(|| "\"\"".to_owned(), text)
         )),
-        _ => Vec::new(),
+        _ => landlock(step),
     }
 }
