@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 
 use crate::fault::{Fault, Point, Trace, Traced};
-use crate::{Container, ProcessHandle, ledger, need};
+use crate::{Container, ProcessHandle, figures, ledger, need};
 
 /// What may go wrong at every call.
 const FAULTS: [Fault; 7] = [
@@ -22,6 +22,10 @@ const FAULTS: [Fault; 7] = [
 /// How long what is left of a container may take to go, once it is deleted: the kernel lets go of keys and programs when it
 /// has the time.
 const SETTLE: Duration = Duration::from_secs(5);
+
+/// How many more BPF programs may be loaded after a campaign than before: other tests have some. A program has no name that
+/// says whose it is, so that it is only seen if many are lost.
+const OTHERS_PROGRAMS: u64 = 32;
 
 /// How long a command may take while another one is stalled: the deadlines in the runtime are 10 seconds.
 const SOON: &str = "20";
@@ -75,6 +79,7 @@ impl Campaign<'_> {
     /// Runs it, says how many faults there were, and fails the test if one of them had a bad end.
     pub fn run(&self, extent: Extent) {
         let began = Instant::now();
+        let programs = figures::bpf_programs();
         let (clean, bad) = self.once(None);
         assert!(clean.code == 0 && bad.is_empty(), "{} without a fault: {}", self.name, clean.stderr);
         let number = |(process, calls): (usize, &Vec<u64>)| {
@@ -98,6 +103,12 @@ impl Campaign<'_> {
                 say(&line);
                 report += &line;
             }
+        }
+        if let Some((before, after)) = programs.zip(settled_programs(programs)) {
+            leaks += 1;
+            let line = format!("{}: {before} BPF programs, now {after}\n", self.name);
+            say(&line);
+            report += &line;
         }
         let (name, points, seconds) = (self.name, points.len(), began.elapsed().as_secs());
         say(&format!(
@@ -173,6 +184,19 @@ fn settled(container: &Container) -> Vec<String> {
             return left;
         }
         std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// How many BPF programs there are, if there are too many when the kernel has had its time.
+fn settled_programs(before: Option<u64>) -> Option<u64> {
+    let most = before? + OTHERS_PROGRAMS;
+    let until = Instant::now() + SETTLE;
+    loop {
+        let now = figures::bpf_programs()?;
+        if now <= most || Instant::now() > until {
+            return (now > most).then_some(now);
+        }
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 

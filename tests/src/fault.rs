@@ -18,7 +18,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
-use crate::{Container, runtime};
+use crate::{Container, criu, runtime};
 
 /// One system call: of the process with this number, the command itself being 0, the call with this number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,6 +107,8 @@ impl<'a> Traced<'a> {
             .args(["-c", GATE, "sh"])
             .args(&self.argv)
             .env("ORLOP_TEST", self.id)
+            // For `checkpoint`.
+            .env("PATH", criu::path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log)

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 
 use orlop_tests::campaign::{Campaign, Extent};
 use orlop_tests::fault::{Fault, Point, Traced};
-use orlop_tests::{Container, need};
+use orlop_tests::{Container, criu, need, need_criu};
 
 fn words(container: &Container, words: &[&str]) -> Vec<OsString> {
     words
@@ -109,4 +109,22 @@ fn kill() {
 #[test]
 fn delete() {
     changing(&["delete", "--force", "ID"], &|container| drop(container.up()), false);
+}
+
+/// CRIU is struck as well. (`restore` cannot be: CRIU traces what it makes, and so would we.)
+#[test]
+fn checkpoint() {
+    need_criu!();
+    let container = Container::lasting();
+    let images = criu::images(&container);
+    let set_up = |container: &Container| {
+        std::fs::remove_dir_all(&images).ok();
+        container.up();
+    };
+    let mut command = words(&container, &["checkpoint", "--image-path"]);
+    command.extend([images.clone().into(), "--work-path".into(), criu::work(&container).into()]);
+    command.push(container.id.clone().into());
+    let campaign =
+        Campaign { name: "checkpoint", container: &container, set_up: &set_up, command, with_init: false };
+    campaign.run(Extent::of_environment(12));
 }

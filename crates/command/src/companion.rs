@@ -12,6 +12,8 @@ use std::process::{Command, Stdio};
 use orlop_runtime::error::Doing as _;
 use orlop_runtime::{Error, Result};
 
+use crate::flags::strict;
+
 /// Its name.
 pub const NAME: &str = "orlop-tools";
 
@@ -55,6 +57,27 @@ pub fn become_it() -> Error {
     let called = arguments.next().unwrap_or_default();
     let e = Command::new(&path).arg0(called).args(arguments).exec();
     Error::usage(format!("start {}: {e}", path.display()))
+}
+
+/// What the companion finds about a bundle's container, as JSON.
+///
+/// # Errors
+///
+/// It is missing, or has failed; what it says of that is on standard error already.
+pub fn audit(bundle: &Path, config: Option<&Path>) -> Result<Vec<u8>> {
+    let path = find()?;
+    let mut command = Command::new(&path);
+    command.args(["audit", "--format", "json"]);
+    if let Some(config) = config {
+        command.arg("--config").arg(config);
+    }
+    let out = command.arg(strict::as_path(bundle)).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    let out = out.doing(|| format!("start {}", path.display()))?;
+    if out.status.success() {
+        Ok(out.stdout)
+    } else {
+        Err(Error::Died { what: format!("{NAME} audit"), how: out.status.to_string() })
+    }
 }
 
 /// Makes text or a page of a trace, by the companion, unless its file is to stay JSON. `ended` is what has come of what was

@@ -10,6 +10,7 @@ use orlop_runtime::{ContainerId, CreateOptions, Result};
 use crate::values;
 
 pub mod criu;
+pub mod strict;
 pub mod supervise;
 
 /// An option without a value.

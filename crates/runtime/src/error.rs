@@ -200,6 +200,12 @@ pub enum Error {
         /// What could help.
         hint: Option<Cow<'static, str>>,
     },
+    /// `--strict` does not want such a container.
+    #[error("refused by --strict: {}", Line(what))]
+    Strict {
+        /// What was found, and where.
+        what: String,
+    },
     /// systemd, asked for a unit, did not do it.
     #[error("systemd: {}", Line(&.0.to_string()))]
     Systemd(#[from] orlop_systemd::Error),
@@ -219,6 +225,7 @@ impl Error {
             Self::NoUserNamespace { .. } => "ORL-1120",
             Self::NotGranted { .. } => "ORL-1121",
             Self::Config { .. } => "ORL-1201",
+            Self::Strict { .. } => "ORL-1202",
             Self::Kernel { .. } => "ORL-1301",
             Self::Step { .. } => "ORL-1302",
             Self::NotFound { .. } | Self::Exec { .. } => "ORL-1303",
@@ -266,6 +273,9 @@ impl Error {
                 advice(pointer.as_deref(), Some(&hint))
             }
             Self::Hook { pointer, .. } => advice(Some(pointer), None),
+            Self::Strict { .. } => Some(
+                "hint: `orlop audit` says what would take them away; `--accept RULE` accepts one".to_owned(),
+            ),
             Self::Cgroup { hint, .. } | Self::Image { hint, .. } => advice(None, hint.as_deref()),
             Self::Systemd(e) => advice(None, systemd_hint(e)),
             Self::Criu(e) => e.help(),

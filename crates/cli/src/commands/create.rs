@@ -13,10 +13,11 @@ pub(super) const ENTRY: Entry = Entry {
                 .hide(true),
         )
     },
-    rare: Some(|command| command.args([flags::overlay(), flags::trace()])),
+    rare: Some(|command| command.args([flags::overlay(), flags::trace()]).args(flags::strict::all())),
     run: |globals, arguments| {
         let runtime = globals.runtime()?;
         let create = flags::get_create(arguments);
+        flags::strict::check(arguments, &create)?;
         let made = runtime.create(&flags::get_id(arguments)?, &create);
         companion::show_trace(create.trace.as_deref(), made.map(|()| 0))
     },

@@ -19,7 +19,10 @@ pub(super) const ENTRY: Entry = Entry {
             flags::switch("no-subreaper", "Do not become the parent of the container's orphaned processes"),
         ])
     },
-    rare: Some(|command| command.args(flags::supervise::all()).args([flags::overlay(), flags::trace()])),
+    rare: Some(|command| {
+        let command = command.args(flags::supervise::all()).args(flags::strict::all());
+        command.args([flags::overlay(), flags::trace()])
+    }),
     run: |globals, arguments| {
         let options = RunOptions {
             detach: arguments.get_flag("detach"),
@@ -28,6 +31,7 @@ pub(super) const ENTRY: Entry = Entry {
         };
         let runtime = globals.runtime()?;
         let (id, create) = (flags::get_id(arguments)?, flags::get_create(arguments));
+        flags::strict::check(arguments, &create)?;
         let ended = match flags::supervise::get(arguments)? {
             None => runtime.run(&id, &create, &options),
             Some(_) if !options.detach => Err(Error::usage(flags::supervise::NEEDS_DETACH)),

@@ -133,7 +133,6 @@ pub(super) const HELP: &[Help] = help! {
         "give the absolute path of the agent's socket in listenerPath."
     804 "The filter asks for a flag of seccomp(2) that is newer than this kernel."
         "remove the flag, or use a newer kernel; `orlop features` lists the flags that work here."
-
     805 "A restriction by Landlock cannot be had: an annotation is none of its, a path or port is written wrongly, the kernel has no Landlock or an older version of it, or the process could gain rights in spite of it."
         "set process.noNewPrivileges; `orlop doctor` shows which version of Landlock there is, docs/annotations.md which one each annotation needs."
 
