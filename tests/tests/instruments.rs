@@ -132,6 +132,56 @@ fn what_a_filter_answers_is_what_the_kernel_does() {
     assert!(run.stderr.contains("Permission denied"), "{run}");
 }
 
+/// The name of a call as `explain` shows it; none for what is prose, or depends on what is found.
+fn call(text: &str) -> Option<&str> {
+    let name = text
+        .split('(')
+        .next()
+        .filter(|name| name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'))?;
+    let certain = !["unless", "if there is one", "nothing to do"].iter().any(|word| text.contains(word));
+    (certain && name.len() < text.len()).then_some(name)
+}
+
+#[test]
+fn what_is_explained_is_what_the_kernel_sees() {
+    need!(runtime::is_orlop(), "a command of ours");
+    need!(need::program("strace"), "strace is not installed");
+    let mut container = Container::sh("true");
+    container.push(
+        "/mounts",
+        json!({"destination": "/data", "type": "bind", "source": "/usr", "options": ["rbind", "ro"]}),
+    );
+    let story = of_json(&explain(&container, &["--format", "json"]).ok());
+    let groups = story["groups"].as_array().unwrap().iter();
+    // Which of those paths there are depends on the kernel.
+    let groups = groups.filter(|group| group["title"] != "Read-only and masked paths");
+    let steps = groups.flat_map(|group| group["steps"].as_array().unwrap());
+    let mut steps: Vec<&Value> = steps.filter(|step| step["step"].is_u64()).collect();
+    steps.sort_by_key(|step| step["step"].as_u64());
+    let trace = container.home().join("trace");
+    let wrapper = ["strace", "-f", "-o", &trace.to_string_lossy()].map(str::to_owned);
+    container.with_bundle::<&str>("run", &[]).within(&wrapper).ok();
+    let trace = fs::read_to_string(trace).unwrap();
+    // Each line begins with the thread's number; init begins with execveat(2).
+    let init = trace.lines().find(|line| line.contains(" execveat(")).unwrap().split(' ').next().unwrap();
+    let of_init = trace.lines().filter_map(|line| line.strip_prefix(init)).map(str::trim_start);
+    let mut seen = of_init.skip_while(|line| !line.starts_with("execveat("));
+    let mut compared = 0;
+    for step in steps {
+        // Waiting for `start` is what `run` does not.
+        if step["does"].as_str().unwrap().starts_with("wait ") {
+            continue;
+        }
+        for text in step["calls"].as_array().unwrap().iter().map(|text| text.as_str().unwrap()) {
+            let Some(name) = call(text) else { continue };
+            let found = seen.any(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('(')));
+            assert!(found, "{text} of {step} is not made, or not in this order:\n{trace}");
+            compared += 1;
+        }
+    }
+    assert!(compared > 100, "only {compared} calls were compared");
+}
+
 #[test]
 fn a_running_container_is_inspected_from_the_kernels_side() {
     need!(runtime::is_orlop(), "a command of ours");
@@ -249,6 +299,26 @@ fn an_audit_finds_in_the_kernel_what_it_finds_in_the_config() {
 }
 
 #[test]
+fn the_filter_of_a_running_container_is_asked() {
+    need!(runtime::is_orlop(), "a command of ours");
+    let mut container = Container::lasting();
+    let denied = json!({"names": ["bpf"], "action": "SCMP_ACT_ERRNO"});
+    container.set("/linux/seccomp", json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [denied]}));
+    container.up();
+    let audit = of_json(&container.command("audit", &["--format", "json"]).ok());
+    let found = ids(&audit);
+    for (id, expected) in [("filter-allows-ptrace", true), ("filter-allows-bpf", false), ("no-filter", false)]
+    {
+        assert_eq!(found.iter().any(|known| known == id), expected, "{id}: {audit:#}");
+    }
+    assert!(audit["assumed"][0].as_str().unwrap().contains("the config that it was made with"), "{audit:#}");
+    let pid = container.pid().to_string();
+    let others = of_json(&container.runtime().args(["audit", "--format", "json", "--pid", &pid]).ok());
+    assert!(others["unknown"][0].as_str().unwrap().contains("filter"), "{others:#}");
+    assert!(ids(&others).iter().all(|id| !id.starts_with("filter-allows")), "{others:#}");
+}
+
+#[test]
 fn an_audit_can_fail_a_build() {
     need!(runtime::is_orlop(), "a command of ours");
     let mut container = Container::sh("true");
@@ -263,6 +333,13 @@ fn an_audit_can_fail_a_build() {
     let socket = json!({"destination": "/docker.sock", "type": "bind", "source": "/run/docker.sock", "options": ["bind"]});
     container.push("/mounts", socket);
     assert_eq!(audit(&container, &["--fail-on", "critical"]).code, 2);
+    let refused = |arguments: &[&str], why: &str| {
+        container.runtime().args(arguments).output().fails_with(why);
+    };
+    refused(&["audit", "--pid", "1", "--assume", "typical"], "is for bundles");
+    refused(&["audit", "some-id", "--config", "x"], "is for bundles");
+    refused(&["explain", "--diff", "--seccomp", "a", "b"], "cannot be used with");
+    refused(&["explain", "--arch", "x86"], "required");
     audit(&container, &["--fail-on", "bad"]).fails_with("critical, high, medium, low, info");
     let sarif = of_json(&audit(&container, &["--format", "sarif"]).ok());
     let results = sarif["runs"][0]["results"].as_array().unwrap();
@@ -320,4 +397,30 @@ fn colours_are_for_terminals_only() {
         assert_eq!(said.contains("\u{1b}["), coloured, "{said}");
         assert!(said.contains("no-filter"), "{said}");
     }
+}
+
+#[test]
+fn codes_are_explained_and_the_lines_in_question_shown() {
+    need!(runtime::is_orlop(), "a command of ours");
+    let mut container = Container::sh("true");
+    container.set("/process/cwd", "relative");
+    container.bundle.save();
+    let (terminal, theirs) = Terminal::open();
+    let running = container.with_bundle::<&str>("run", &[]).on(&theirs).spawn();
+    drop(theirs);
+    let said = terminal.rest();
+    assert_eq!(running.wait().code, 1);
+    let lines: Vec<&str> = said.lines().map(str::trim_end).collect();
+    let shown =
+        lines.iter().position(|line| line.contains("\"cwd\": \"relative\"")).expect("the line of the config");
+    let caret = lines[shown + 1].find('^').expect("carets");
+    assert!(lines[shown][caret..].starts_with("\"relative\""), "{said}");
+    let code = said.split("orlop help ").nth(1).and_then(|rest| rest.get(..8)).expect("a code");
+    let help = container.runtime().args(["help", code]).ok();
+    assert!(
+        help.stdout.starts_with(&format!("{code}: working directory")) && help.stdout.contains("Try: "),
+        "{help}"
+    );
+    assert!(container.runtime().args(["help", "ORL"]).ok().lines().len() > 90);
+    container.runtime().args(["help", "ORL-9999"]).output().fails_with("there is no code");
 }

@@ -36,8 +36,12 @@ mod version;
 mod wait;
 
 /// The program that is made of them.
-pub(crate) const ORLOP: Program =
-    Program { about: "Open Container Initiative runtime", commands: COMMANDS, after_help: EXIT_STATUSES };
+pub(crate) const ORLOP: Program = Program {
+    about: "Open Container Initiative runtime",
+    commands: COMMANDS,
+    after_help: EXIT_STATUSES,
+    codes: None,
+};
 
 /// All commands, in the order of a container's life.
 const COMMANDS: &[Entry] = &[

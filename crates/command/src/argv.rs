@@ -82,8 +82,20 @@ impl Split {
     pub fn command(mut self) -> Result<(&'static Entry, ArgMatches), Stop> {
         let name = self.rest.pop_front().unwrap_or_default();
         let Some(entry) = self.program.find(&name) else {
-            if name == "help" && self.rest.front().is_some_and(|topic| self.is_of_companion(topic)) {
-                return Err(Stop::Companion);
+            if let Some(topic) = self.rest.front().filter(|_| name == "help") {
+                if self.is_of_companion(topic) {
+                    return Err(Stop::Companion);
+                }
+                if let Some(codes) = self.program.codes.filter(|_| is_code(topic)) {
+                    let unknown = || {
+                        Error::usage(format!(
+                            "there is no code {:?}; `orlop help ORL` lists them",
+                            topic.display()
+                        ))
+                    };
+                    return Err(codes(&topic.to_string_lossy())
+                        .map_or_else(|| Stop::Wrong(Box::new(unknown()), String::new()), Stop::Print));
+                }
             }
             if self.rest.iter().any(|arg| arg == "-h" || arg == "--help") {
                 let error = Error::usage(format!("No help topic for '{}'", name.display()));
@@ -117,6 +129,7 @@ impl Split {
     /// Whether help on this is the companion's: on one of its commands, or on an error by its code.
     fn is_of_companion(&self, topic: &OsString) -> bool {
         self.program.find(topic).is_some_and(|entry| entry.companion == Companion::Always)
+            || self.program.codes.is_none() && is_code(topic)
     }
 }
 
@@ -131,6 +144,13 @@ impl From<clap::Error> for Stop {
         let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
         Self::Wrong(Box::new(Error::usage(what)), usage.trim_end().to_owned())
     }
+}
+
+/// Whether a topic of help is the code of an error, such as `ORL-0304`, or `ORL` for all of them.
+fn is_code(topic: &OsString) -> bool {
+    let bytes = topic.as_bytes();
+    bytes.get(..3).is_some_and(|start| start.eq_ignore_ascii_case(b"ORL"))
+        && bytes.get(3).is_none_or(|next| *next == b'-')
 }
 
 /// Whether an argument looks like an image, `oci:DIR:TAG` or `debian:13`: no option, and with a colon in it.

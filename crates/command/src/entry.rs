@@ -96,6 +96,8 @@ pub struct Program {
     pub commands: &'static [Entry],
     /// What `--help` says at its end.
     pub after_help: &'static str,
+    /// Help on the code of an error, such as `ORL-0304`; the companion has it where this is absent.
+    pub codes: Option<fn(&str) -> Option<String>>,
 }
 
 impl Program {

@@ -133,14 +133,15 @@ impl Audit {
         audit
     }
 
-    /// Of a running process.
-    pub fn of_process(report: &Report) -> Self {
-        let facts = from_kernel::facts(report);
+    /// Of a running process; `made_from` is what is known of how it was made, for what the kernel does not tell.
+    pub fn of_process(report: &Report, made_from: Option<&Planned>) -> Self {
+        let mut facts = from_kernel::facts(report);
+        let assumed = made_from.map(|planned| from_config::complete(planned, &mut facts));
         let subject = report
             .id
             .as_ref()
             .map_or_else(|| format!("process {}", report.pid), |id| format!("container {id}"));
-        Self::of(&facts, subject)
+        Self { assumed: assumed.into_iter().collect(), ..Self::of(&facts, subject) }
     }
 
     /// By facts.

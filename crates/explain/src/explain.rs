@@ -89,13 +89,14 @@ pub(crate) enum Topic {
     Hidden,
     Limits,
     Identity,
+    Landlock,
     Filter,
     Hooks,
     Exec,
 }
 
 impl Topic {
-    const ALL: [(Self, &'static str, &'static str); 11] = [
+    const ALL: [(Self, &'static str, &'static str); 12] = [
         (
             Self::Cgroup,
             "Control group",
@@ -132,6 +133,7 @@ impl Topic {
             "Identity and privileges",
             "Who it is, and what is left of root's rights. Each step takes away what the next does not need.",
         ),
+        (Self::Landlock, "Landlock", "What of files and ports its processes may reach, whoever they are."),
         (Self::Filter, "System call filter", "Which system calls reach the kernel at all."),
         (Self::Hooks, "Hooks", "Programs of others that are run on the way."),
         (Self::Exec, "Start and exec", "Waiting to be started, and becoming the container's program."),
@@ -169,11 +171,10 @@ impl Topic {
             | Step::Capabilities { .. }
             | Step::AppArmorProfile { .. }
             | Step::ExecLabel { .. } => Self::Identity,
-            Step::Seccomp { .. }
-            | Step::Ruleset { .. }
-            | Step::AllowPath { .. }
-            | Step::AllowPort { .. }
-            | Step::Restrict {} => Self::Filter,
+            Step::Ruleset { .. } | Step::AllowPath { .. } | Step::AllowPort { .. } | Step::Restrict {} => {
+                Self::Landlock
+            }
+            Step::Seccomp { .. } => Self::Filter,
             Step::Sync { .. }
             | Step::AwaitWord {}
             | Step::AwaitStart {}
@@ -248,6 +249,7 @@ fn subject(step: &Step<'_>) -> String {
         | Step::FileLabel { target, .. }
         | Step::Unmount { target } => of(target),
         Step::OpenDir { path, .. }
+        | Step::AllowPath { path, .. }
         | Step::MakeDir { path }
         | Step::OpenCovered { path, .. }
         | Step::Sysctl { path, .. }
@@ -255,6 +257,7 @@ fn subject(step: &Step<'_>) -> String {
         | Step::MaskPath { path, .. } => of(path),
         Step::Device { name, .. } | Step::BindDevice { name, .. } | Step::Symlink { name, .. } => of(name),
         Step::Rlimit { resource, .. } => format!("Rlimit {resource}"),
+        Step::AllowPort { port, .. } => format!("AllowPort {port}"),
         Step::Sync { point } => format!("Sync {point}"),
         _ => step.name().to_owned(),
     }

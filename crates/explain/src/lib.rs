@@ -9,6 +9,7 @@
 //! | [`doctor`] | whether this host can run containers |
 //! | [`explain`] | a compiled program as a story: [`explain::Story`], its text, JSON, HTML, diagram; two stories compared |
 //! | [`filter`] | a system call filter as text, and whether a call passes |
+//! | [`help`] | the long form of every code |
 //! | [`inspect`] | a running process from the kernel's side |
 //! | [`page`] | text for terminals: width, colours |
 //! | [`trace`] | how long each step took, as text and as a page |
@@ -19,6 +20,7 @@ pub mod audit;
 pub mod doctor;
 pub mod explain;
 pub mod filter;
+pub mod help;
 pub mod inspect;
 mod names;
 pub mod page;

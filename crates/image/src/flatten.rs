@@ -70,10 +70,7 @@ impl Copier<'_> {
                 Found::Other(layer, dir, stat) => self.other(layer, &dir, &stat, to, &child)?,
             }
         }
-        let chosen = |(layer, _): &&(usize, Rc<OwnedFd>)| {
-            !self.implicit.get(*layer).is_some_and(|implicit| implicit.contains(path))
-        };
-        let Some((_, dir)) = from.0.iter().find(chosen).or(from.0.first()) else { return Ok(()) };
+        let Some((_, dir)) = described(from, path, self.implicit).or(from.0.first()) else { return Ok(()) };
         let stat = fstat(&**dir).doing(|| format!("look at {}", shown(path)))?;
         // The kernel sets attributes of what is open for reading, not of an O_PATH descriptor.
         let to = openat(to, c".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
@@ -161,6 +158,15 @@ fn copy_data(from: &File, to: &File, stat: &FileStat) -> std::io::Result<()> {
     }
     ftruncate(to, stat.st_size)?;
     Ok(())
+}
+
+/// Of the directories that are seen as one, the topmost whose attributes somebody chose.
+pub(crate) fn described<'a>(
+    dir: &'a Directory,
+    path: &[u8],
+    implicit: &[BTreeSet<Vec<u8>>],
+) -> Option<&'a (usize, Rc<OwnedFd>)> {
+    dir.0.iter().find(|(layer, _)| !implicit.get(*layer).is_some_and(|implicit| implicit.contains(path)))
 }
 
 /// What a file is like, besides its content; without what only overlayfs reads.

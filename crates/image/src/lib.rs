@@ -16,6 +16,7 @@
 //! | [`users`] | names of users and groups, as the image has them |
 //! | [`convert`] | image config and overrides become a runtime config |
 //! | `flatten` | the layers of an image, copied into one tree |
+//! | `upper` | the upper directory of an overlay over the layers |
 //! | [`bundle`] | a directory that any runtime can run |
 //! | `pack` | a directory of overlayfs becomes the archive of a layer |
 //! | [`save`] | an imported image becomes an OCI layout again |
@@ -46,6 +47,7 @@ pub mod store;
 mod tar;
 pub mod tree;
 pub mod unpack;
+mod upper;
 pub mod users;
 
 pub use convert::{Overrides, runtime_spec};

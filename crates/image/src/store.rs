@@ -58,7 +58,7 @@ pub struct Store {
 /// An image that is there, and stays there for as long as this value lives.
 ///
 /// `layers` are what overlayfs is mounted with as lower directories, the first being the topmost. For a container that
-/// outlives this process, [`Store::pin`] keeps them.
+/// outlives this process, [`Store::pin`] keeps them. [`Store::prepare_upper`] prepares the upper directory.
 #[derive(Debug)]
 pub struct ImageHandle {
     /// The name it was found by, if it was by a name.
@@ -93,6 +93,11 @@ impl Store {
     /// Where it is.
     pub fn path(&self) -> &Path {
         self.place.path()
+    }
+
+    /// Whom files belong to that are made here.
+    pub(crate) const fn owners(&self) -> Owners {
+        self.owners
     }
 
     /// Keeps others from removing what is there.

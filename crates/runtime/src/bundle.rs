@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use orlop_compile::Diagnostics;
 use orlop_spec::{Document, ParseError, ParseErrors, Spec};
 
-use crate::error::{Doing, Error, Problem, Result};
+use crate::error::{Doing, Error, Excerpt, Problem, Result};
 use crate::options::CreateOptions;
 
 /// A bundle whose config was read and understood.
@@ -68,6 +68,7 @@ fn problem(text: &str, found: &orlop_compile::Diagnostic) -> Problem {
         what: found.message.clone(),
         hint: found.hint.clone().unwrap_or_default(),
         code: found.code.to_string(),
+        excerpt: location.map(|l| Excerpt::of(text, &l)),
     }
 }
 
@@ -78,6 +79,7 @@ pub(crate) fn unreadable<T>(file: &Path, errors: &ParseErrors<T>) -> Error {
 
 fn problems<T>(errors: &ParseErrors<T>) -> Vec<Problem> {
     let problem = |e: &ParseError| Problem {
+        excerpt: e.location.map(|l| Excerpt::of(&errors.document.text, &l)),
         pointer: e.pointer.clone(),
         position: e.location.map(|l| (l.line, l.column)),
         what: e.message.clone(),

@@ -19,7 +19,7 @@ mod text;
 pub use action::Action;
 pub use answer::{Answer, Doing};
 use text::{At, Detail, HookName, Problems, advice, exec_hint, not_executable, systemd_hint, words};
-pub use text::{Line, Problem};
+pub use text::{Excerpt, Line, Problem};
 
 /// The result of everything that this crate does.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use orlop_compile::{Compiled, Host, Mode};
 use orlop_spec::{Document, Spec};
 
-use crate::bundle::Bundle;
+use crate::bundle::{Bundle, refused};
 use crate::error::Result;
 use crate::facts;
 use crate::id::ContainerId;
@@ -72,12 +72,22 @@ impl Runtime {
         process.map_or(Ok(None), |process| Ok(process.is_alive()?.then_some(process)))
     }
 
-    /// The config that a container was made with, and the limits that `update` gave it.
+    /// Compiles the config that a container was made with, and the limits that `update` gave it.
     ///
     /// # Errors
     ///
-    /// [`Error::NotExist`](crate::Error::NotExist), [`Error::State`](crate::Error::State).
-    pub fn config_of(&self, id: &ContainerId) -> Result<Document> {
-        self.load(id)?.config()
+    /// [`Error::NotExist`](crate::Error::NotExist), [`Error::State`](crate::Error::State); and the config may be one that could
+    /// not be had any more.
+    pub fn plan_again(&self, id: &ContainerId) -> Result<Planned> {
+        let container = self.load(id)?;
+        let (config, bundle) = (container.config()?, container.saved.bundle.clone());
+        let host = self.facts(&config.spec, None)?;
+        let options = CreateOptions::default();
+        let order = (id, &options, Mode::Create);
+        let file = container.dir.config_path();
+        let scratch = self.store.root().join(id.as_str());
+        let compiled = compile(&config.spec, &bundle, &host, order, self.settings.cgroup_manager, &scratch)
+            .map_err(|found| refused(&file, &config.text, &found))?;
+        Ok(Planned { bundle, file, config, host, compiled })
     }
 }

@@ -15,8 +15,12 @@ mod volume;
 use orlop_command::entry::{Entry, Program};
 
 /// The program that is made of them.
-pub(crate) const TOOLS: Program =
-    Program { about: "The commands of orlop that no engine calls", commands: COMMANDS, after_help: "" };
+pub(crate) const TOOLS: Program = Program {
+    about: "The commands of orlop that no engine calls",
+    commands: COMMANDS,
+    after_help: "",
+    codes: Some(code),
+};
 
 /// All commands.
 const COMMANDS: &[Entry] = &[
@@ -31,3 +35,8 @@ const COMMANDS: &[Entry] = &[
     trace::ENTRY,
     hook::ENTRY,
 ];
+
+/// Help on the code of an error.
+fn code(code: &str) -> Option<String> {
+    orlop_explain::help::text(code, &crate::terminal::page())
+}

@@ -6,6 +6,7 @@ use orlop_spec::{DeviceKind, IdMapping, Linux, Mount, NamespaceKind as Kind, Spe
 use std::path::{Path, PathBuf};
 
 use super::facts::{DeviceFact, Facts, Guard, MountFact};
+use super::from_kernel::{UNKNOWN_DEVICES, UNKNOWN_FILTER};
 use crate::filter::Filter;
 use crate::inspect::NamespaceKind;
 
@@ -25,6 +26,18 @@ pub(super) fn facts(planned: &Planned) -> Facts {
     limits(linux, &mut facts);
     hooks(spec, &mut facts);
     facts
+}
+
+/// Adds to the facts of a running container what the kernel does not tell of it; in words.
+pub(super) fn complete(planned: &Planned, facts: &mut Facts) -> String {
+    facts.unknown.retain(|unknown| ![UNKNOWN_FILTER, UNKNOWN_DEVICES].contains(&unknown.as_str()));
+    if matches!(facts.filter, Guard::Unknown) {
+        // A filter that the config does not have was put around all of this.
+        facts.filter = Filter::of(planned).map_or(Guard::Unknown, |filter| Guard::Filter(Box::new(filter)));
+    }
+    let none = Linux::default();
+    devices(planned.config.spec.linux.as_ref().unwrap_or(&none), planned, facts);
+    "its filter and its device rules are those of the config that it was made with".to_owned()
 }
 
 fn namespaces(linux: &Linux, facts: &mut Facts) {

@@ -3,6 +3,11 @@
 use super::facts::{Facts, Guard, MountFact};
 use crate::inspect::{Mount, NamespaceKind, Report, mount_table};
 
+/// What the kernel does not tell.
+pub(super) const UNKNOWN_FILTER: &str = "what its system call filter allows: the kernel does not tell";
+/// The same.
+pub(super) const UNKNOWN_DEVICES: &str = "which devices its cgroup lets it use: the kernel does not tell";
+
 /// Gathers them.
 pub(super) fn facts(report: &Report) -> Facts {
     let status = &report.status;
@@ -44,9 +49,9 @@ pub(super) fn facts(report: &Report) -> Facts {
         facts.unknown.push("its namespaces, which this user may not read".to_owned());
     }
     if matches!(facts.filter, Guard::Unknown) {
-        facts.unknown.push("what its system call filter allows: the kernel does not tell".to_owned());
+        facts.unknown.push(UNKNOWN_FILTER.to_owned());
     }
-    facts.unknown.push("which devices its cgroup lets it use: the kernel does not tell".to_owned());
+    facts.unknown.push(UNKNOWN_DEVICES.to_owned());
     facts
 }
 

@@ -214,14 +214,15 @@ fn pressure() -> Check {
 }
 
 fn landlock() -> Check {
-    let modules = read("/sys/kernel/security/lsm");
-    let there = modules.as_ref().map(|modules| modules.split(',').any(|module| module == "landlock"));
-    let what = match there {
-        Some(true) => "it is active",
-        Some(false) => "it is not active; orlop does not use it",
-        None => "not known, as securityfs is not mounted; orlop does not use it",
-    };
-    Check::ok(GROUP, "landlock", what)
+    let name = "landlock";
+    match orlop_sys::landlock::version() {
+        0 => Check::ok(
+            GROUP,
+            name,
+            "there is none, or it is not enabled; annotations run.orlop.landlock.… are refused",
+        ),
+        version => Check::ok(GROUP, name, format!("version {version}")),
+    }
 }
 
 #[cfg(test)]

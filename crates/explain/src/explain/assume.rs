@@ -19,6 +19,7 @@ enum Fact {
     AppArmor(bool),
     SeLinux(bool),
     Kcore(bool),
+    Landlock(u32),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +30,12 @@ enum Version {
 }
 
 /// The facts that can be assumed, for help.
-pub const KNOWN: &str = "user=UID, kernel=X.Y, cgroup=v1|v2|hybrid, caps=all, apparmor=yes|no, selinux=yes|no, kcore=yes|no, or typical: root \
+pub const KNOWN: &str = "user=UID, kernel=X.Y, cgroup=v1|v2|hybrid, caps=all, apparmor=yes|no, selinux=yes|no, kcore=yes|no, landlock=VERSION, or typical: root \
                          with all capabilities on Linux 6.12 with AppArmor and cgroups of version 2";
 
 /// A machine as there are many.
-const TYPICAL: [&str; 6] = ["user=0", "caps=all", "kernel=6.12", "cgroup=v2", "apparmor=yes", "kcore=yes"];
+const TYPICAL: [&str; 7] =
+    ["user=0", "caps=all", "kernel=6.12", "cgroup=v2", "apparmor=yes", "kcore=yes", "landlock=6"];
 
 impl Assumptions {
     /// Reads `kernel=6.8,cgroup=v2` and the like.
@@ -116,6 +118,7 @@ fn fact(word: &str) -> Option<Fact> {
         "apparmor" => Fact::AppArmor(yes?),
         "selinux" => Fact::SeLinux(yes?),
         "kcore" => Fact::Kcore(yes?),
+        "landlock" => Fact::Landlock(value.parse().ok()?),
         _ => return None,
     })
 }
@@ -155,6 +158,10 @@ fn replace(fact: &Fact, host: &mut Host) -> String {
         Fact::SeLinux(yes) => {
             host.selinux = yes;
             format!("SELinux {}", there(yes))
+        }
+        Fact::Landlock(version) => {
+            host.landlock = version;
+            format!("Landlock has version {version}")
         }
         Fact::Kcore(yes) => {
             host.kcore = yes;

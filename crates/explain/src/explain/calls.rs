@@ -1,10 +1,13 @@
 //! The system calls of a step, with their arguments, as strace(1) would show them: what `orlop-init` does for it.
 //!
-//! Descriptors have names here: `root` is the container's root, `proc` a procfs that was verified, `tree` a detached mount.
+//! `process.rs` has what steps do to the process, this file what they do to files and mounts. Descriptors have names here: `root` is the container's root, `proc` a procfs that was verified, `tree` a detached mount.
 
-use crate::names::{capabilities, clone_flags, mount_attributes, octal, propagation, quoted};
-use orlop_compile::rlimit_name;
+mod process;
+
+use self::process::{identity, landlock, process};
+use crate::names::{mount_attributes, octal, propagation, quoted};
 use orlop_program::source::Source;
+
 use orlop_program::{List, Slot, Step, Str};
 
 /// The calls of a step, in order.
@@ -43,6 +46,9 @@ pub(super) fn of(step: &Step<'_>) -> Vec<String> {
         | Step::DropGroups {}
         | Step::Home { .. }
         | Step::Cwd { .. } => identity(step),
+        Step::Ruleset { .. } | Step::AllowPath { .. } | Step::AllowPort { .. } | Step::Restrict {} => {
+            landlock(step)
+        }
         _ => process(step),
     };
     calls.into_iter().filter(|call| !call.is_empty()).collect()
@@ -58,7 +64,7 @@ fn when(condition: bool, call: impl FnOnce() -> String) -> String {
 }
 
 fn open_in_root(path: &str) -> String {
-    format!("openat2(root, {path}, O_PATH, RESOLVE_IN_ROOT)")
+    format!("openat2(root, {path}, O_PATH, RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS)")
 }
 
 fn open_tree(source: &Source<'_>, recursive: bool) -> String {
@@ -159,7 +165,11 @@ fn mounts(step: &Step<'_>) -> Vec<String> {
             let mut calls = vec![when(like.is_some(), || "fstat(covered directory): its mode".into())];
             calls.extend(new_file_system(&text(fstype), options, attributes));
             calls.push(when(id_map.is_some(), || "mount_setattr(tree, MOUNT_ATTR_IDMAP)".into()));
-            let how = if real { "RESOLVE_IN_ROOT|RESOLVE_NO_SYMLINKS" } else { "RESOLVE_IN_ROOT" };
+            let how = if real {
+                "RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS"
+            } else {
+                "RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS"
+            };
             calls.push(format!("openat2(root, {}, O_PATH, {how}), made if it is missing", text(target)));
             calls.push("move_mount(tree, target)".into());
             calls
@@ -189,13 +199,13 @@ fn mounts(step: &Step<'_>) -> Vec<String> {
         ],
         Step::PrivateProc {} => vec!["fsopen(\"proc\")".into(), "fsmount(…): kept, attached nowhere".into()],
         Step::ReadonlyPath { path, within } => vec![
-            open_within(&text(path), within),
+            open_within(path, within),
             "open_tree(target, OPEN_TREE_CLONE|AT_RECURSIVE)".into(),
             "mount_setattr(tree, AT_RECURSIVE, MOUNT_ATTR_RDONLY)".into(),
             "move_mount(tree, target)".into(),
         ],
         Step::MaskPath { path, within } => vec![
-            open_within(&text(path), within),
+            open_within(path, within),
             "open_tree(/dev/null of the container, or an empty read-only tmpfs for a directory)".into(),
             "move_mount(tree, target)".into(),
         ],
@@ -206,9 +216,16 @@ fn mounts(step: &Step<'_>) -> Vec<String> {
     }
 }
 
-fn open_within(path: &str, within: Slot) -> String {
-    let base = if within == Slot::PROC { "proc" } else { "root" };
-    format!("openat2({base}, {path}, O_PATH, RESOLVE_IN_ROOT): nothing to do if it is missing")
+fn open_within(path: Str<'_>, within: Slot) -> String {
+    let path = String::from_utf8_lossy(path.bytes());
+    let (base, path) = match path.strip_prefix("/proc").filter(|_| within == Slot::PROC) {
+        Some(inside) => ("proc", inside),
+        None => ("root", &*path),
+    };
+    let path = quoted(path);
+    format!(
+        "openat2({base}, {path}, O_PATH, RESOLVE_IN_ROOT|RESOLVE_NO_MAGICLINKS): nothing to do if it is missing"
+    )
 }
 
 fn attribute_change(what: &str, recursive: &str, set: u64, clear: u64) -> String {
@@ -260,7 +277,11 @@ fn files(step: &Step<'_>) -> Vec<String> {
             "sendmsg(host, master)".into(),
             "dup3(terminal, 0), dup3(terminal, 1), dup3(terminal, 2), ioctl(0, TIOCSCTTY)".into(),
         ],
-        Step::OwnStdio { uid } => vec![format!("fchownat(0, {uid}), fchownat(1, {uid}), fchownat(2, {uid})")],
+        Step::OwnStdio { uid } => {
+            vec![format!(
+                "fstat, fchownat(…, {uid}) of 0, 1 and 2; instead of /dev/null, the container's own"
+            )]
+        }
         Step::FileLabel { target, label } => {
             vec![
                 open_in_root(&text(target)),
@@ -276,151 +297,5 @@ const fn node_type(mode: u32) -> &'static str {
         libc::S_IFBLK => "S_IFBLK",
         libc::S_IFIFO => "S_IFIFO",
         _ => "S_IFCHR",
-    }
-}
-
-fn identity(step: &Step<'_>) -> Vec<String> {
-    match *step {
-        Step::BoundingSet { keep } => {
-            vec![format!("prctl(PR_CAPBSET_DROP, …) of all but {}", capabilities(keep))]
-        }
-        Step::Identity { uid, gid, groups, umask } => vec![
-            "prctl(PR_SET_KEEPCAPS, 1)".into(),
-            groups.map_or_else(String::new, |groups| {
-                let ids = groups.chunks_exact(4).filter_map(|c| <[u8; 4]>::try_from(c).ok());
-                let ids: Vec<_> = ids.map(|id| u32::from_ne_bytes(id).to_string()).collect();
-                format!("setgroups([{}])", ids.join(", "))
-            }),
-            format!("setresgid({gid}, {gid}, {gid})"),
-            format!("setresuid({uid}, {uid}, {uid})"),
-            format!("umask({})", octal(umask)),
-        ],
-        Step::Capabilities { effective, permitted, inheritable, ambient } => vec![
-            "prctl(PR_SET_KEEPCAPS, 0)".into(),
-            format!(
-                "capset(effective {}, permitted {}, inheritable {})",
-                capabilities(effective),
-                if permitted == effective { "the same".to_owned() } else { capabilities(permitted) },
-                capabilities(inheritable)
-            ),
-            when(ambient != 0, || {
-                format!("prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, …) of {}", capabilities(ambient))
-            }),
-        ],
-        Step::DropGroups {} => vec!["setgroups([])".into()],
-        Step::Home { uid } => {
-            vec![format!("openat(\"/etc/passwd\"), read: the home of user {uid}, else \"/\"")]
-        }
-        Step::Cwd { path, .. } => {
-            vec![format!("chdir({})", text(path)), "getcwd(): it must be inside the root".into()]
-        }
-        _ => Vec::new(),
-    }
-}
-
-fn process(step: &Step<'_>) -> Vec<String> {
-    let one = |call: String| vec![call];
-    match *step {
-        Step::NewSession {} => {
-            vec!["rt_sigaction(…, SIG_DFL), rt_sigprocmask(unblock all)".into(), "setsid()".into()]
-        }
-        Step::SessionKeyring { name } => one(format!("keyctl(KEYCTL_JOIN_SESSION_KEYRING, {})", text(name))),
-        Step::Unshare { kinds } => one(format!("unshare({})", clone_flags(kinds.into()))),
-        Step::Redirect { from, to } => one(format!("dup3(slot {}, {to})", from.0)),
-        Step::LoopbackUp {} => one("socket(AF_INET, SOCK_DGRAM), ioctl(SIOCSIFFLAGS, \"lo\", IFF_UP)".into()),
-        Step::Sync { point } => {
-            vec![format!("sendto(host, reached point {point})"), "read(host): wait for its word".into()]
-        }
-        Step::AwaitWord {} => one("read(host): wait for its word".into()),
-        Step::Hostname { name } => one(format!("sethostname({})", text(name))),
-        Step::Domainname { name } => one(format!("setdomainname({})", text(name))),
-        Step::Sysctl { path, value } => vec![
-            format!(
-                "openat2(proc, \"sys/{}\", O_WRONLY, RESOLVE_BENEATH)",
-                String::from_utf8_lossy(path.bytes())
-            ),
-            format!("write({})", text(value)),
-        ],
-        Step::NoNewPrivileges {} => one("prctl(PR_SET_NO_NEW_PRIVS, 1)".into()),
-        Step::Seccomp { flags, filter } => one(format!(
-            "seccomp(SECCOMP_SET_MODE_FILTER, {}, {} instructions)",
-            crate::names::seccomp_flags(flags),
-            filter.len() / 8
-        )),
-        Step::Locate { candidates } => one(format!(
-            "faccessat2(X_OK), fstat of {}",
-            candidates.iter().map(text).collect::<Vec<_>>().join(", ")
-        )),
-        Step::AwaitStart {} => {
-            vec!["accept4(start.sock): sleep until `orlop start` connects".into(), "read: its word".into()]
-        }
-        Step::CloseFrom { first } => one(format!("close_range({first}, ~0, CLOSE_RANGE_CLOEXEC)")),
-        Step::Stay { .. } => one("clone3(), then rt_sigtimedwait and waitid for ever".into()),
-        Step::Exec { args, env } => one(format!(
-            "execve(the file found, [{}], {} variables)",
-            args.iter().map(text).collect::<Vec<_>>().join(", "),
-            env.len()
-        )),
-        _ => settings(step),
-    }
-}
-
-/// Landlock.
-fn landlock(step: &Step<'_>) -> Vec<String> {
-    match *step {
-        Step::Ruleset { files, network, scoped } => vec![format!(
-            "landlock_create_ruleset({{files {files:#x}, network {network:#x}, scoped {scoped:#x}}})"
-        )],
-        Step::AllowPath { path, files } => {
-            vec![open_in_root(&text(path)), format!("landlock_add_rule(beneath it, files {files:#x})")]
-        }
-        Step::AllowPort { port, network } => {
-            vec![format!("landlock_add_rule(port {port}, network {network:#x})")]
-        }
-        Step::Restrict {} => vec!["landlock_restrict_self(ruleset)".into()],
-        _ => Vec::new(),
-    }
-}
-
-/// Scheduling, limits, labels.
-fn settings(step: &Step<'_>) -> Vec<String> {
-    let one = |call: String| vec![call];
-    match *step {
-        Step::OomScoreAdj { value } => one(format!("write(\"/proc/self/oom_score_adj\", \"{value}\")")),
-        Step::Rlimit { resource, soft, hard } => {
-            let limit = |n: u64| if n == u64::MAX { "RLIM_INFINITY".to_owned() } else { n.to_string() };
-            one(format!("prlimit64(0, {}, {{{}, {}}})", rlimit_name(resource), limit(soft), limit(hard)))
-        }
-        Step::TimeNamespace { offsets, .. } => vec![
-            "unshare(CLONE_NEWTIME)".into(),
-            when(!offsets.bytes().is_empty(), || {
-                format!("write(\"/proc/self/timens_offsets\", {})", text(offsets))
-            }),
-            "setns(\"/proc/self/ns/time_for_children\", CLONE_NEWTIME)".into(),
-        ],
-        Step::Affinity { cpus: None } => one("sched_setaffinity(0, every CPU)".into()),
-        Step::Affinity { cpus: Some(cpus) } => {
-            one(format!("sched_setaffinity(0, {})", crate::names::bits(cpus)))
-        }
-        Step::Scheduler { policy, nice, priority, .. } => {
-            one(format!("sched_setattr(0, {{policy {policy}, nice {nice}, priority {priority}}})"))
-        }
-        Step::IoPriority { value } => {
-            one(format!("ioprio_set(IOPRIO_WHO_PROCESS, 0, class {}, level {})", value >> 13, value & 0x1fff))
-        }
-        Step::Personality { domain } => one(format!("personality({domain:#x})")),
-        Step::MemoryPolicy { mode, nodes } => {
-            one(format!("set_mempolicy({mode:#x}, nodes {})", crate::names::bits(nodes)))
-        }
-        Step::AppArmorProfile { profile } => one(format!(
-            "write(\"/proc/thread-self/attr/apparmor/exec\", \"exec {}\")",
-            String::from_utf8_lossy(profile.bytes())
-        )),
-        Step::ExecLabel { label } => one(format!("write(\"/proc/thread-self/attr/exec\", {})", text(label))),
-        Step::KeyLabel { label } => one(format!(
-            "write(\"/proc/thread-self/attr/keycreate\", {})",
-            label.map_or_else(|| "\"\"".to_owned(), text)
-        )),
-        _ => landlock(step),
     }
 }

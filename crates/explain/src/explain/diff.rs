@@ -177,7 +177,9 @@ fn changed(before: &Entry, after: &Entry, page: &Page) -> String {
             out.push_str(&page.wrap(mark, Some(style), call));
         }
     }
-    out.push_str(&page.wrap("  ", Some(Style::Faint), &format!("{} / {}", origin(before), origin(after))));
+    let (before, after) = (origin(before), origin(after));
+    let places = if before == after { before } else { format!("{before} / {after}") };
+    out.push_str(&page.wrap("  ", Some(Style::Faint), &places));
     out
 }
 

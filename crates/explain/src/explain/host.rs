@@ -253,7 +253,7 @@ impl Teller<'_> {
         }
         let into = if launch.cgroup.is_some() { "|CLONE_INTO_CGROUP" } else { "" };
         let calls = vec![
-            format!("clone3({}|CLONE_PIDFD{into})", clone_flags(launch.namespaces)),
+            format!("clone3({}|CLONE_PIDFD|CLONE_CLEAR_SIGHAND{into})", clone_flags(launch.namespaces)),
             "execveat(memfd of orlop-init)".to_owned(),
         ];
         let why = if into.is_empty() {

@@ -70,7 +70,9 @@ fn step(entry: &Entry, out: &mut String) {
     _ = writeln!(out, "<li><span class=\"{class}\">{number}</span><div><h3>{}</h3>", escaped(&entry.does));
     _ = writeln!(out, "<p>{}</p>", escaped(&entry.why));
     if !entry.calls.is_empty() {
-        let calls: Vec<String> = entry.calls.iter().map(|call| escaped(call)).collect();
+        // Flags are broken between them.
+        let calls: Vec<String> =
+            entry.calls.iter().map(|call| escaped(call).replace('|', "|<wbr>")).collect();
         _ = writeln!(out, "<pre>{}</pre>", calls.join("\n"));
     }
     _ = writeln!(out, "<p class=\"origin\">{}</p></div></li>", escaped(&origin(entry)));

@@ -55,7 +55,7 @@ pub(super) fn file_of(digest: &Digest) -> String {
 #[serde(default)]
 pub(super) struct LayerFile {
     /// Directories that have something in the layer, but are not described by it.
-    pub(super) implicit: Vec<String>,
+    pub(super) implicit: Vec<Vec<u8>>,
     /// Bytes of all its files together.
     pub(super) bytes: u64,
 }
@@ -190,23 +190,20 @@ impl Store {
 
     /// Copies what an image's layers amount to into an empty directory.
     pub(crate) fn flatten(&self, image: &ImageHandle, to: &std::os::fd::OwnedFd) -> Result<Warnings> {
-        let mut implicit = Vec::new();
-        for diff_id in image.config.rootfs.diff_ids.iter().rev() {
-            implicit.push(
-                self.layer_file(diff_id)?
-                    .implicit
-                    .into_iter()
-                    .map(String::into_bytes)
-                    .collect::<BTreeSet<_>>(),
-            );
-        }
+        let implicit = self.implicit(image)?;
         flatten(&Tree::of(image)?, &implicit, to, self.owners)
+    }
+
+    /// Of each layer, topmost first, the directories that have something in it but are not described by it.
+    pub(crate) fn implicit(&self, image: &ImageHandle) -> Result<Vec<BTreeSet<Vec<u8>>>> {
+        let of = |diff_id| Ok(self.layer_file(diff_id)?.implicit.into_iter().collect());
+        image.config.rootfs.diff_ids.iter().rev().map(of).collect()
     }
 
     /// Packs a layer of an image, counted from the bottom, into a file without a name; with its digest.
     pub(crate) fn pack_layer(&self, image: &ImageHandle, layer: usize) -> Result<(Digest, File)> {
         let diff_id = &image.config.rootfs.diff_ids[layer];
-        let implicit = self.layer_file(diff_id)?.implicit.into_iter().map(String::into_bytes).collect();
+        let implicit = self.layer_file(diff_id)?.implicit.into_iter().collect();
         let doing = || format!("pack the layer {diff_id}");
         let tree = open(
             &image.layers[image.layers.len() - 1 - layer],

@@ -199,10 +199,9 @@ impl Store {
         for text in unpacked.warnings.texts() {
             progress.warn(&format!("layer {}: {text}", layer.diff_id.short()));
         }
-        let implicit = unpacked.implicit.iter().map(|path| String::from_utf8_lossy(path).into_owned());
         self.write(
             &format!("{temporary}/layer.json"),
-            &LayerFile { implicit: implicit.collect(), bytes: unpacked.bytes },
+            &LayerFile { implicit: unpacked.implicit, bytes: unpacked.bytes },
         )?;
         progress.done(*part);
         Ok(())

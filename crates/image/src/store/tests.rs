@@ -302,6 +302,26 @@ fn the_layers_are_seen_and_copied_as_one_tree() {
     assert!(again.expect_err("it is there").to_string().contains("not empty"));
 }
 
+/// Overlayfs shows directories as they are in the image, also where a layer has something in them without saying what they
+/// are like.
+#[test]
+fn the_upper_directory_has_what_layers_do_not_describe() {
+    let place = Place::new();
+    let below = layer(&[("./", ""), ("a/", ""), ("a/b/", ""), ("c/", "")]);
+    let above = layer(&[("a/b/file", "x"), ("c/", ""), ("new/file", "")]);
+    let reference = place.image("tag", &[below, above], |_| ());
+    let image = place.import(&reference, "demo").expect("a good image");
+    let upper = place.path("upper");
+    fs::create_dir(&upper).expect("a directory");
+    let fd = File::open(&upper).expect("a directory").into();
+    place.store().prepare_upper(&image, &fd).expect("prepared");
+    let mode = |path: &str| {
+        std::os::unix::fs::MetadataExt::mode(&fs::metadata(upper.join(path)).expect("made")) & 0o7777
+    };
+    assert_eq!((mode("."), mode("a"), mode("a/b")), (0o751, 0o751, 0o751));
+    assert!(!upper.join("c").exists() && !upper.join("new").exists() && !upper.join("a/b/file").exists());
+}
+
 #[test]
 fn what_is_saved_is_imported_again_with_the_same_files() {
     let place = Place::new();

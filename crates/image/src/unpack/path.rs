@@ -15,7 +15,8 @@ impl TreePath {
     /// Checks a path of an archive: of an entry, or what a hard link leads to.
     pub(crate) fn parse(path: &[u8], depth: u32) -> Result<Self> {
         let refuse = |why: &str| Err(Error::archive(path, why));
-        if path.starts_with(b"/") {
+        // The root itself has that name in archives of some tools.
+        if path.starts_with(b"/") && path.iter().any(|b| *b != b'/') {
             return refuse("the path is absolute");
         }
         if path.contains(&0) {
@@ -92,9 +93,15 @@ mod tests {
 
     #[test]
     fn paths_are_relative_and_stay_inside() {
-        for (path, clean) in
-            [("./a/b", "a/b"), ("a//b/", "a/b"), (".", ""), ("./", ""), ("a/./b", "a/b"), ("...", "...")]
-        {
+        for (path, clean) in [
+            ("./a/b", "a/b"),
+            ("a//b/", "a/b"),
+            (".", ""),
+            ("./", ""),
+            ("/", ""),
+            ("a/./b", "a/b"),
+            ("...", "..."),
+        ] {
             let parsed = TreePath::parse(path.as_bytes(), 9).expect("stays inside");
             assert_eq!(parsed.bytes(), clean.as_bytes(), "{path}");
         }

@@ -237,7 +237,7 @@ fn one(path: &str) -> Vec<u8> {
 fn paths_that_lead_out() -> Vec<Case> {
     vec![
         ("absolute", one("/etc/passwd"), "absolute"),
-        ("absolute directory", Made::new().dir("/").bytes(), "absolute"),
+        ("absolute directory", Made::new().dir("/etc").bytes(), "absolute"),
         ("dots", one("../secret"), ".."),
         ("dots inside", one("a/../../secret"), ".."),
         ("dots at the end", Made::new().dir("a/..").bytes(), ".."),

@@ -36,6 +36,32 @@ fn a_line_is_one_line_whatever_is_in_it() {
 }
 
 #[test]
+fn the_line_in_question_is_shown_with_carets() {
+    let shown = |text: &str, pointer: &str| {
+        let location = orlop_spec::locate(text, pointer).unwrap();
+        let problem = Problem {
+            what: "wrong".into(),
+            position: Some((location.line, location.column)),
+            excerpt: Some(Excerpt::of(text, &location)),
+            hint: "mend it".into(),
+            ..Problem::default()
+        };
+        Error::Config { path: "config.json".into(), problems: vec![problem] }.help().unwrap()
+    };
+    assert_eq!(
+        shown("{\n\t\"cwd\": \"röt\",\n\t\"b\": {\n}}", "/cwd"),
+        "  line 2 column 9: wrong\n       2 |  \"cwd\": \"röt\",\n         |         ^^^^^\n    hint: mend it"
+    );
+    assert!(shown("{\"a\": [\n1]}", "/a").ends_with("| {\"a\": [\n         |       ^\n    hint: mend it"));
+    let long = format!("{{{}\"a\": 12345}}", " ".repeat(500));
+    let long = shown(&long, "/a");
+    let lines: Vec<&str> = long.lines().collect();
+    assert!(lines[1].len() < 110 && lines[1].ends_with("12345}"), "{long}");
+    let caret = lines[2].find('^').unwrap();
+    assert_eq!(&lines[1][caret..caret + 5], "12345");
+}
+
+#[test]
 fn every_problem_of_a_config_is_told() {
     let problem = |pointer: &str, what: &str| Problem {
         pointer: pointer.into(),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use nix::errno::Errno;
+use orlop_spec::Location;
 
 /// One thing that is wrong with a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,6 +18,44 @@ pub struct Problem {
     pub hint: String,
     /// What kind it is: `ORL-` and four digits, or nothing for a text that is not what it should be.
     pub code: String,
+    /// The line of the document, where the position is known.
+    pub excerpt: Option<Excerpt>,
+}
+
+/// A line of a document, and what of it is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Excerpt {
+    /// The line, without its end.
+    pub line: String,
+    /// How many characters are meant, from the column of the position on.
+    pub length: usize,
+}
+
+/// No more of a line is shown.
+const WIDEST: usize = 90;
+
+impl Excerpt {
+    /// Of what a location in a text is about.
+    pub fn of(text: &str, location: &Location) -> Self {
+        let line = location.line_of(text).to_owned();
+        let rest = line.chars().count().saturating_sub(location.column - 1);
+        let meant = text.get(location.offset..location.offset + location.len).unwrap_or_default();
+        // Of a value of several lines its first one is shown.
+        let length = meant.lines().next().unwrap_or_default().chars().count().clamp(1, rest.max(1));
+        Self { line, length }
+    }
+
+    /// The line with its number, and carets below what is meant.
+    fn show(&self, (number, column): (usize, usize)) -> String {
+        let chars: Vec<char> = self.line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let at = (column - 1).min(chars.len());
+        // Of a long line the part around what is meant.
+        let from = at.saturating_sub(WIDEST / 2).min(chars.len().saturating_sub(WIDEST));
+        let shown: String = chars.iter().skip(from).take(WIDEST).collect();
+        let length = self.length.min(WIDEST.saturating_sub(at - from)).max(1);
+        let gap = " ".repeat(at - from);
+        format!("\n    {number:>4} | {}\n         | {gap}{}", shown.trim_end(), "^".repeat(length))
+    }
 }
 
 impl Problem {
@@ -33,10 +72,18 @@ impl Problem {
                 out.push_str(&problem.code);
                 out.push(']');
             }
+            if let Some((excerpt, position)) = problem.excerpt.as_ref().zip(problem.position) {
+                out.push_str(&excerpt.show(position));
+            }
             if !problem.hint.is_empty() {
                 out.push_str("\n    hint: ");
                 out.push_str(&problem.hint);
             }
+        }
+        if let Some(first) = problems.iter().find(|problem| !problem.code.is_empty()) {
+            out.push_str("\n  `orlop help ");
+            out.push_str(&first.code);
+            out.push_str("` has more.");
         }
         out
     }

@@ -67,13 +67,17 @@ fn audit(globals: &Globals, arguments: &ArgMatches) -> Result<Audit> {
         if subject.is_some() {
             return Err(Error::usage("either a bundle, a container or --pid can be looked at"));
         }
-        return Ok(Audit::of_process(&View::of_pid(*pid)?.report(None)?));
+        of_bundles_only(arguments)?;
+        return Ok(Audit::of_process(&View::of_pid(*pid)?.report(None)?, None));
     }
     match subject {
         Some(id) if !is_bundle(id) => {
+            of_bundles_only(arguments)?;
             let id = ContainerId::new(id)?;
             let report = inspect::of_container(globals, &id)?.report(Some(id.to_string()))?;
-            Ok(Audit::of_process(&report))
+            // Where it cannot be compiled any more, what the kernel tells has to do.
+            let made_from = globals.runtime()?.plan_again(&id).ok();
+            Ok(Audit::of_process(&report, made_from.as_ref()))
         }
         bundle => {
             let bundle = PathBuf::from(bundle.map_or(".", String::as_str));
@@ -81,6 +85,14 @@ fn audit(globals: &Globals, arguments: &ArgMatches) -> Result<Audit> {
             Ok(Audit::of_bundle(&planned, assumed))
         }
     }
+}
+
+/// Refuses what has no meaning for what runs already.
+fn of_bundles_only(arguments: &ArgMatches) -> Result<()> {
+    let given = ["config", "assume"].into_iter().find(|name| arguments.contains_id(name));
+    given.map_or(Ok(()), |name| {
+        Err(Error::usage(format!("--{name} is for bundles: a process is as the kernel says")))
+    })
 }
 
 /// A path is a bundle, and so is a name that is a directory with a config; any other name is a container's.

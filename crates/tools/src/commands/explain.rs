@@ -42,7 +42,8 @@ fn arguments(command: Command) -> Command {
             "Facts of another machine, such as kernel=6.8,cgroup=v2,caps=all, or typical",
         )
         .value_parser(Assumptions::parse),
-        flags::switch("diff", "Show what the second bundle's container gets that the first one's does not"),
+        flags::switch("diff", "Show what the second bundle's container gets that the first one's does not")
+            .conflicts_with_all(["seccomp", "syscall", "config"]),
         flags::switch("seccomp", "Show the system call filter"),
         flags::option(
             "syscall",
@@ -56,6 +57,7 @@ fn arguments(command: Command) -> Command {
             "ARCH",
             "The architecture that makes the call, such as x86 [default: this one]",
         )
+        .requires("syscall")
         .value_parser(arch),
         flags::switch("no-pivot", "As for create"),
         flags::switch("init", "As for create"),

@@ -107,7 +107,8 @@ fn name_servers(home: &Path, made: &Value) -> Result<()> {
     if servers.is_empty() || !path.exists() {
         return Ok(());
     }
-    let text: String = servers.iter().map(|server| format!("nameserver {server}\n")).collect();
+    let text: String =
+        servers.iter().fold(String::new(), |text, server| text + "nameserver " + server + "\n");
     // In its place: the file is mounted.
     std::fs::write(&path, text).doing(|| format!("write {}", path.display()))
 }

@@ -156,6 +156,5 @@ fn made_up(image: &str) -> Result<ContainerId> {
     std::fs::File::open(Path::new("/dev/urandom"))
         .and_then(|mut file| file.read_exact(&mut random))
         .doing(|| "read /dev/urandom".to_owned())?;
-    let random: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    ContainerId::new(&format!("{name}-{random}"))
+    ContainerId::new(&format!("{name}-{:08x}", u32::from_ne_bytes(random)))
 }

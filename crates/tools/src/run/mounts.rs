@@ -52,7 +52,7 @@ pub(crate) fn volume(text: &str) -> Result<Wish, String> {
         match option {
             "ro" => wish.read_only = true,
             "rw" => wish.read_only = false,
-            _ if PROPAGATIONS.contains(&option) => wish.propagation = option.to_owned(),
+            _ if PROPAGATIONS.contains(&option) => option.clone_into(&mut wish.propagation),
             "z" | "Z" => return Err(format!("{option}: labels of SELinux are not changed by orlop")),
             _ => return Err(format!("{option:?}: there are ro, rw, and {}", PROPAGATIONS.join(", "))),
         }
@@ -141,12 +141,12 @@ impl Wish {
         let mut mount = Mount { destination: self.target.clone(), ..Mount::default() };
         match (&self.source, path) {
             (Source::Memory(options), _) => {
-                mount.kind = "tmpfs".to_owned();
-                mount.source = "tmpfs".to_owned();
+                "tmpfs".clone_into(&mut mount.kind);
+                "tmpfs".clone_into(&mut mount.source);
                 mount.options.clone_from(options);
             }
             (_, path) => {
-                mount.kind = "bind".to_owned();
+                "bind".clone_into(&mut mount.kind);
                 mount.source = path.unwrap_or(Path::new("")).to_string_lossy().into_owned();
                 let propagation = if self.propagation.is_empty() { "rprivate" } else { &self.propagation };
                 mount.options = vec!["rbind".to_owned(), propagation.to_owned()];

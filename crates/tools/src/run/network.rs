@@ -91,7 +91,7 @@ impl Names {
         let mut text = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
         for (name, address) in &self.hosts {
             // Writing to a string cannot fail.
-            let _: std::fmt::Result = writeln!(text, "{address}\t{name}");
+            _ = writeln!(text, "{address}\t{name}");
         }
         text
     }
@@ -117,11 +117,11 @@ impl Names {
             text.push('\n');
         }
         for server in &self.servers {
-            let _: std::fmt::Result = writeln!(text, "nameserver {server}");
+            _ = writeln!(text, "nameserver {server}");
         }
         for (word, values) in [("search", &self.search), ("options", &self.options)] {
             if !values.is_empty() {
-                let _: std::fmt::Result = writeln!(text, "{word} {}", values.join(" "));
+                _ = writeln!(text, "{word} {}", values.join(" "));
             }
         }
         text
