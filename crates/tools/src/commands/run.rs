@@ -18,7 +18,7 @@ use crate::images::{self, Told as _};
 use crate::progress::Bar;
 use crate::run::args::{self, Wishes};
 use crate::run::config::Making;
-use crate::run::home::{Home, IMAGE};
+use crate::run::home::{CHANGES, Home, IMAGE};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "run",
@@ -71,6 +71,10 @@ fn run(globals: &Globals, arguments: &ArgMatches) -> Result<u8> {
     };
     let spec = making.config()?;
     store.pin(home.path(), &image).told()?;
+    // Directories that the image's layers do not describe themselves. The container's root is in no other user namespace.
+    let upper = home.directory(&format!("{CHANGES}/upper"), 0o755)?;
+    let upper = std::fs::File::open(&upper).doing(|| format!("open {}", upper.display()))?;
+    store.prepare_upper(&image, &upper.into()).told()?;
     let text =
         orlop_spec::default::to_text(&spec).map_err(|e| Error::usage(format!("write the config: {e}")))?;
     home.file("config.json", &text)?;
