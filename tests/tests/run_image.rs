@@ -210,6 +210,22 @@ fn volumes_outlive_containers_and_are_not_removed_from_under_them() {
 }
 
 #[test]
+fn what_a_container_has_changed_can_be_listed() {
+    need!(runtime::is_orlop(), "other runtimes have no images");
+    let place = Place::new();
+    let script = "mkdir -p /new/dir; echo >/new/dir/file; rm /etc/group; echo >>/etc/passwd; touch /srv; cat /etc/hosts >/dev/null";
+    place.run(&["--name", "ot-diff"], &["sh", "-c", script]).ok();
+    let out = place.orlop(&["diff", "ot-diff"]).ok();
+    let changes: Vec<&str> = out.lines().into_iter().filter(|line| !line.starts_with("A /dev")).collect();
+    for change in ["C /etc", "D /etc/group", "C /etc/passwd", "A /new", "A /new/dir", "A /new/dir/file"] {
+        assert!(changes.contains(&change), "{change}: {out}");
+    }
+    assert!(!out.stdout.contains("bin"), "{out}");
+    place.orlop(&["delete", "ot-diff"]).ok();
+    place.is_clean("ot-diff");
+}
+
+#[test]
 fn containers_share_a_network_if_they_are_asked_to() {
     need!(runtime::is_orlop(), "other runtimes have no images");
     let place = Place::new();

@@ -19,6 +19,7 @@
 //! | `upper` | the upper directory of an overlay over the layers |
 //! | [`bundle`] | a directory that any runtime can run |
 //! | `pack` | a directory of overlayfs becomes the archive of a layer |
+//! | [`mod@diff`] | what a container has changed |
 //! | [`save`] | an imported image becomes an OCI layout again |
 //! | [`progress`] | who is told how far an import is |
 //! | [`error`] | the one error of this crate |
@@ -31,6 +32,7 @@
 pub mod bundle;
 pub mod convert;
 mod decode;
+pub mod diff;
 pub mod digest;
 pub mod document;
 pub mod error;

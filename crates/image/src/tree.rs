@@ -62,7 +62,7 @@ impl Tree {
         Self::layered(&[path.into()])
     }
 
-    fn layered(layers: &[PathBuf]) -> Result<Self> {
+    pub(crate) fn layered(layers: &[PathBuf]) -> Result<Self> {
         let opened = layers.iter().enumerate().map(|(layer, path)| {
             let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
             let fd =

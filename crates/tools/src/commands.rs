@@ -3,6 +3,7 @@
 
 mod audit;
 mod bundle;
+mod diff;
 mod doctor;
 mod explain;
 pub(crate) mod hook;
@@ -27,6 +28,7 @@ const COMMANDS: &[Entry] = &[
     run::ENTRY,
     image::ENTRY,
     bundle::ENTRY,
+    diff::ENTRY,
     volume::ENTRY,
     explain::ENTRY,
     inspect::ENTRY,
