@@ -60,6 +60,11 @@ impl Place {
     #[track_caller]
     fn is_clean(&self, id: &str) {
         assert_eq!(self.homes(), Vec::<String>::new());
+        self.is_clean_of(id);
+    }
+
+    #[track_caller]
+    fn is_clean_of(&self, id: &str) {
         assert_eq!(ledger::leaks(id, &self.path("state")), Vec::<String>::new());
     }
 }
@@ -223,6 +228,41 @@ fn what_a_container_has_changed_can_be_listed() {
     assert!(!out.stdout.contains("bin"), "{out}");
     place.orlop(&["delete", "ot-diff"]).ok();
     place.is_clean("ot-diff");
+}
+
+#[test]
+fn a_container_becomes_an_image_and_others_are_made_of_that() {
+    need!(runtime::is_orlop(), "other runtimes have no images");
+    let place = Place::new();
+    place.run(&["-d", "--name", "ot-commit"], &["sleep", "1000"]).ok();
+    let script =
+        "rm /etc/passwd /etc/group && echo new >/etc/motd && ln -s motd /etc/link && chown 33:34 /etc/motd";
+    place.orlop(&["exec", "ot-commit", "sh", "-c", script]).ok();
+    place.orlop(&["commit", "-m", "for a test", "ot-commit", "made:1"]).ok();
+    assert!(place.orlop(&["state", "ot-commit"]).ok().stdout.contains("\"running\""));
+    let out = place
+        .orlop(&["run", "--rm", "made:1", "sh", "-c", "cat /etc/link; stat -c %u:%g /etc/motd; ls /etc"])
+        .ok();
+    // The files about names are mounted there.
+    let names: Vec<&str> = out.lines().into_iter().filter(|name| !name.starts_with("host")).collect();
+    assert_eq!(names, ["new", "33:34", "link", "motd", "resolv.conf"], "{out}");
+    assert_eq!(place.orlop(&["run", "--rm", "made:1"]).ok().stdout, "hello\n");
+    let history = place.orlop(&["image", "history", "made:1"]).ok();
+    assert!(history.stdout.contains("commit ot-commit"), "{history}");
+    // An image of an image, whose first name is gone meanwhile.
+    place.orlop(&["run", "--name", "ot-again", "made:1", "sh", "-c", "echo >/more"]).ok();
+    place.orlop(&["image", "rm", "made:1"]).ok();
+    place.orlop(&["image", "gc"]).ok();
+    place.orlop(&["commit", "ot-again", "made:2"]).ok();
+    assert_eq!(
+        place.orlop(&["run", "--rm", "made:2", "ls", "/more", "/etc/motd"]).ok().stdout,
+        "/etc/motd\n/more\n"
+    );
+    for id in ["ot-again", "ot-commit"] {
+        place.orlop(&["delete", "--force", id]).ok();
+        place.is_clean_of(id);
+    }
+    place.orlop(&["commit", "ot-commit", "made:3"]).output().fails_with("ot-commit");
 }
 
 #[test]

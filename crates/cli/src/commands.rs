@@ -74,6 +74,7 @@ const COMMANDS: &[Entry] = &[
     of_companion("image", "Import, list, inspect, remove and save images"),
     of_companion("bundle", "Make a bundle of an image"),
     of_companion("diff", "Show what a container has changed in its root file system, if that is an overlay"),
+    of_companion("commit", "Make an image of a container of an image, with its changes as another layer"),
     of_companion("volume", "Volumes with a name: directories that outlive containers"),
     of_companion("explain", "Show what would be done for a bundle, step by step, and why"),
     of_companion("inspect", "Show a running container, or any process, from the kernel's side"),

@@ -88,6 +88,20 @@ impl Source {
         Ok(Box::new(self.files.open(&layer.file)?.0))
     }
 
+    /// An image whose layers are all in the store but the last, which is this file in a directory: its name, digest and size.
+    pub(crate) fn on_top(
+        directory: &Path,
+        documents: [(Digest, Vec<u8>); 2],
+        (file, digest, size): (&str, Digest, u64),
+    ) -> Result<Self> {
+        let what = "a container's changes".to_owned();
+        let image: ImageConfig = parse(&documents[1].1, || format!("{what}: the config"))?;
+        let in_store = || Blob { digest: None, size: 0, file: String::new() };
+        let mut blobs: Vec<Blob> = image.rootfs.diff_ids.iter().skip(1).map(|_| in_store()).collect();
+        blobs.push(Blob { digest: Some(digest), size, file: file.to_owned() });
+        Self::new(Files::directory(directory)?, what, documents, blobs)
+    }
+
     /// Puts together what has been read.
     fn new(files: Files, what: String, documents: [(Digest, Vec<u8>); 2], blobs: Vec<Blob>) -> Result<Self> {
         let [manifest, config] = documents;

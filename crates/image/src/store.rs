@@ -24,6 +24,7 @@
 //! **After a crash of the machine** a name may only be there with all it stands for: layers are written out (syncfs(2))
 //! before they get their names, documents (fsync(2)) before theirs, and the name of the image comes last.
 
+mod commit;
 mod gc;
 mod images;
 mod import;
@@ -39,8 +40,10 @@ use crate::digest::Digest;
 use crate::document::ImageConfig;
 use crate::error::{Answer, Error, Result};
 use crate::unpack::{OpaqueMark, Owners};
+pub use commit::Authorship;
 pub use gc::Freed;
 pub use images::Image;
+use images::Pin;
 pub use import::ImportOptions;
 use place::Place;
 

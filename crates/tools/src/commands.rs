@@ -3,6 +3,7 @@
 
 mod audit;
 mod bundle;
+mod commit;
 mod diff;
 mod doctor;
 mod explain;
@@ -29,6 +30,7 @@ const COMMANDS: &[Entry] = &[
     image::ENTRY,
     bundle::ENTRY,
     diff::ENTRY,
+    commit::ENTRY,
     volume::ENTRY,
     explain::ENTRY,
     inspect::ENTRY,

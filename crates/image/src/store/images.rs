@@ -39,10 +39,10 @@ pub struct Image {
 
 /// What a container uses.
 #[derive(Serialize, Deserialize)]
-struct Pin {
+pub(super) struct Pin {
     /// What there is as long as the container is.
     owner: PathBuf,
-    manifest: Digest,
+    pub(super) manifest: Digest,
 }
 
 /// The name of a file or directory for a digest.
@@ -266,6 +266,6 @@ impl Store {
     }
 }
 
-fn pin_file(owner: &Path) -> String {
+pub(super) fn pin_file(owner: &Path) -> String {
     format!("pins/{}.json", Digest::of(owner.as_os_str().as_bytes()).hex())
 }
