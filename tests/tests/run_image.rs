@@ -2,8 +2,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use orlop_tests::command::patience;
 use orlop_tests::layout::Layout;
-use orlop_tests::{Invocation, Output, ledger, need, runtime};
+use orlop_tests::{Invocation, Output, ProcessHandle, ledger, need, runtime};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -55,6 +56,14 @@ impl Place {
     fn homes(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.path("store/containers")) else { return Vec::new() };
         entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    }
+
+    /// The process that looks after a container.
+    #[track_caller]
+    fn supervisor(&self, id: &str) -> ProcessHandle {
+        let state: Value = serde_json::from_str(&self.orlop(&["state", id]).ok().stdout).expect("JSON");
+        let pid = state["supervisor"]["pid"].as_i64().expect("a number") as i32;
+        ProcessHandle::open(pid).expect("it is there")
     }
 
     #[track_caller]
@@ -177,6 +186,16 @@ fn a_container_in_the_background_keeps_its_output_and_status() {
     assert_eq!(place.orlop(&["wait", "ot-background"]).ok().stdout, "5\n");
     assert_eq!(place.orlop(&["logs", "ot-background"]).ok().stdout, "said\n");
     assert_eq!(place.homes(), ["ot-background"]);
+    // One that is to be deleted when it has ended leaves nothing.
+    let fifo = place.path("here");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &fifo, rustix::fs::Mode::RWXU).expect("a new fifo");
+    let bind = format!("{}:/fifo", fifo.display());
+    place.run(&["-d", "--rm", "--name", "ot-gone", "-v", &bind], &["sh", "-c", "read x </fifo"]).ok();
+    let supervisor = place.supervisor("ot-gone");
+    fs::write(&fifo, "end\n").expect("it is read");
+    assert!(supervisor.wait(patience()), "the supervisor does not end");
+    assert_eq!(place.homes(), ["ot-background"]);
+    assert_eq!(ledger::leaks("ot-gone", &place.path("state")), Vec::<String>::new());
     // Neither its directory nor its image goes while it is there.
     place.orlop(&["image", "gc"]).ok();
     place.orlop(&["start", "ot-background"]).ok();
@@ -335,7 +354,7 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
         (&["-v", "/a:b"], "is not an absolute path"),
         (&["--memory-swap", "1m"], "--memory-swap is memory and swap together"),
         (&["--restart", "always"], "need --detach"),
-        (&["-d", "--rm"], "stays until `orlop delete`"),
+        (&["-d", "--rm", "--restart", "always"], "a container that is deleted is not run again"),
         (&["--name", "a/b"], "a/b"),
         (&["--sysctl", "kernel.panic=1"], "kernel.panic"),
         (&["--nonsense"], "unexpected argument '--nonsense'"),

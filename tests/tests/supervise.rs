@@ -2,6 +2,7 @@
 use std::fs;
 use std::io::Read as _;
 
+use orlop_tests::command::patience;
 use orlop_tests::rootless::Rootless;
 use orlop_tests::{Container, ProcessHandle, need};
 use rustix::process::Signal;
@@ -9,6 +10,23 @@ use rustix::process::Signal;
 /// One that stays until it is told to end, and says when it runs.
 fn lasting() -> Container {
     Container::sh("echo up >/ready; read _ </go; exit 3")
+}
+
+#[test]
+fn with_rm_nothing_is_left_once_it_has_ended() {
+    let container = lasting();
+    let (mut ready, mut go) = (container.fifo("ready"), container.fifo("go"));
+    container.with_bundle("run", &["--detach", "--rm"]).ok();
+    ready.line();
+    let supervisor = container.supervisor_process();
+    go.tell("");
+    assert!(supervisor.wait(patience()), "the supervisor does not end");
+    container.assert_no_leaks();
+    container
+        .with_bundle("run", &["-d", "--rm", "--restart", "always"])
+        .output()
+        .fails_with("is not run again");
+    container.assert_no_leaks();
 }
 
 #[test]

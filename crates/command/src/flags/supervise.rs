@@ -32,6 +32,7 @@ pub fn all() -> Vec<Arg> {
             "supervise",
             "With --detach: keep the container's output and how it ended; so does each of the following",
         ),
+        switch("rm", "Delete the container when it has ended for good, without --detach too"),
         option("restart", "POLICY", "Run it again: no, on-failure[:N], always or unless-stopped")
             .value_parser(str::parse::<RestartPolicy>),
         option("log-driver", "DRIVER", "Where output goes: json-file or none")
@@ -71,7 +72,13 @@ pub fn all() -> Vec<Arg> {
 pub fn get(arguments: &ArgMatches) -> Result<Option<Supervision>> {
     // None of them is defined where none was meant.
     let given = |name: &&str| matches!(arguments.try_contains_id(name), Ok(true));
-    let asked = matches!(arguments.try_get_one("supervise"), Ok(Some(true)));
+    let is_set = |name: &str| matches!(arguments.try_get_one(name), Ok(Some(true)));
+    let remove = is_set("rm");
+    if remove && arguments.contains_id("restart") {
+        return Err(Error::usage("--rm and --restart: a container that is deleted is not run again"));
+    }
+    // In the foreground, whoever waits for it deletes it.
+    let asked = is_set("supervise") || remove && is_set("detach");
     if !asked && !WITH_VALUES.iter().any(given) {
         return Ok(None);
     }
@@ -84,6 +91,7 @@ pub fn get(arguments: &ArgMatches) -> Result<Option<Supervision>> {
         restart: value(arguments, "restart").copied().unwrap_or_default(),
         logging: (driver == "json-file").then(|| logging(&options)).transpose()?,
         health: health(arguments)?,
+        remove,
     }))
 }
 
@@ -140,7 +148,8 @@ mod tests {
     #[test]
     fn every_option_asks_for_a_supervisor() {
         let mut all: Vec<String> = all().iter().map(|option| option.get_id().to_string()).collect();
-        assert_eq!(all.remove(0), "supervise");
+        let switches: Vec<String> = all.drain(..2).collect();
+        assert_eq!(switches, ["supervise", "rm"]);
         assert_eq!(all, WITH_VALUES);
     }
 }

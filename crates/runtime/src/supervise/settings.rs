@@ -22,6 +22,9 @@ pub struct Supervision {
     pub logging: Option<Logging>,
     /// How its health is checked, if it is.
     pub health: Option<HealthCheck>,
+    /// It is deleted when it has ended for good.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub remove: bool,
 }
 
 /// How output is kept.

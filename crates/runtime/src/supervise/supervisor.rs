@@ -103,7 +103,7 @@ impl Runtime {
                 supervisor.happened(source);
             }
         }
-        Ok(())
+        if supervisor.settings.supervision.remove { supervisor.remove() } else { Ok(()) }
     }
 }
 
@@ -334,6 +334,20 @@ impl Supervisor {
             }
         }
         self.end();
+    }
+
+    /// Deletes the container, which has ended for good: as [`Runtime::delete`], but for the supervisor.
+    fn remove(&self) -> Result<()> {
+        let container = match self.runtime.load(&self.id) {
+            // Somebody else was faster.
+            Err(Error::NotExist { .. }) => return Ok(()),
+            loaded => loaded?,
+        };
+        container.take_down()?;
+        // The config goes with the state directory, and is needed once more.
+        let hooks = container.poststop_hooks();
+        self.dir.remove()?;
+        container.run_poststop(&hooks)
     }
 
     /// Nothing more is to be done.

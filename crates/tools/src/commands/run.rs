@@ -41,11 +41,6 @@ fn run(globals: &Globals, arguments: &ArgMatches) -> Result<u8> {
     if supervision.is_some() && !detach {
         return Err(Error::usage(flags::supervise::NEEDS_DETACH));
     }
-    if detach && remove {
-        return Err(Error::usage(
-            "--rm: a container in the background stays until `orlop delete`, for its exit status and its logs",
-        ));
-    }
     let wishes = Wishes::read(arguments)?;
     let runtime = globals.runtime()?;
     let store = images::store(arguments)?;
@@ -130,8 +125,10 @@ fn background(globals: &Globals, arguments: &ArgMatches, home: Home, id: &Contai
     if let Some(file) = get::<std::path::PathBuf>(arguments, "pid-file") {
         command.arg("--pid-file").arg(file);
     }
-    if arguments.get_flag("init") {
-        command.arg("--init");
+    for name in ["init", "rm"] {
+        if arguments.get_flag(name) {
+            command.arg(format!("--{name}"));
+        }
     }
     let started = command.arg("--").arg(id.as_str()).stdin(Stdio::null()).status();
     let started = started.doing(|| format!("start {}", called()))?;

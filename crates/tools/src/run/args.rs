@@ -31,7 +31,6 @@ pub(crate) fn all() -> Vec<Arg> {
         flags::detach(),
         switch("interactive", "Let the program read standard input").short('i'),
         switch("tty", "Give the program a terminal").short('t'),
-        switch("rm", "Delete the container when it has ended"),
         path("pid-file", "FILE", "Write the process id to FILE"),
         switch("init", "Have a first process that hands signals on to the program and reaps orphans"),
     ];
