@@ -1,9 +1,11 @@
 //! `orlop run IMAGE`: containers of images, with options named as Docker's.
 use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::PathBuf;
 
 use orlop_tests::command::patience;
 use orlop_tests::layout::Layout;
+use orlop_tests::unprivileged::{USER, Unprivileged};
 use orlop_tests::{Invocation, Output, ProcessHandle, ledger, need, runtime};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -231,6 +233,27 @@ fn volumes_outlive_containers_and_are_not_removed_from_under_them() {
     place.orlop(&["volume", "rm", "data"]).ok();
     assert!(!place.path("store/volumes/data").exists());
     place.is_clean("ot-volume");
+}
+
+#[test]
+fn without_root_an_image_runs_too_and_leaves_nothing() {
+    need!(runtime::is_orlop(), "other runtimes have no images");
+    let place = Place::new();
+    let user = Unprivileged::new(place.home.path());
+    for directory in ["data", "run"] {
+        fs::create_dir(place.path(directory)).expect("a new directory");
+        chown(place.path(directory), Some(USER), Some(USER)).expect("root may");
+    }
+    fs::set_permissions(place.home.path(), fs::Permissions::from_mode(0o755)).expect("our own directory");
+    let out = Invocation::new(runtime::binary(), &place.path("io"))
+        .arg("--root")
+        .arg(place.path("run"))
+        .args(["run", "--rm", &place.image, "sh", "-c", "id -u; echo >/new; ls /new; rm /etc/group"])
+        .env("XDG_DATA_HOME", place.path("data"))
+        .within(&user.wrapper())
+        .ok();
+    assert_eq!((out.stdout.as_str(), out.stderr.as_str()), ("0\n/new\n", ""), "{out}");
+    assert_eq!(fs::read_dir(place.path("data/orlop/containers")).expect("it is there").count(), 0);
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! A container's own directory: its bundle, what it changes, its files in `/etc`, its own volumes. It is made by `run`, and
 //! taken away when the container is deleted, by a hook of its config (`commands/hook.rs`).
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use orlop_runtime::error::Doing as _;
@@ -96,10 +96,32 @@ impl Drop for Home {
 ///
 /// The kernel's answer.
 pub(crate) fn remove(path: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(path) {
+    let doing = || format!("remove {}", path.display());
+    let removed = match std::fs::remove_dir_all(path) {
+        // Directories that not even their owner may enter: root is never kept out, others are.
+        Err(e) if e.kind() == ErrorKind::PermissionDenied => {
+            open_up(path).doing(doing)?;
+            std::fs::remove_dir_all(path)
+        }
+        removed => removed,
+    };
+    match removed {
         Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed.doing(|| format!("remove {}", path.display())),
+        removed => removed.doing(doing),
     }
+}
+
+/// Lets the owner into every directory below one: overlayfs has made its own without any permission.
+fn open_up(path: &Path) -> std::io::Result<()> {
+    std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
+    for entry in std::fs::read_dir(path)? {
+        let entry = entry?;
+        // Of a link, that it is one.
+        if entry.file_type()?.is_dir() {
+            open_up(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// What containers have mounted from the host: ids and paths.
