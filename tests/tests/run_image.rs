@@ -71,6 +71,8 @@ impl Place {
     #[track_caller]
     fn is_clean(&self, id: &str) {
         assert_eq!(self.homes(), Vec::<String>::new());
+        let pins = fs::read_dir(self.path("store/pins")).expect("the store is there");
+        assert_eq!(pins.count(), 0, "images are kept for containers that are gone");
         self.is_clean_of(id);
     }
 
