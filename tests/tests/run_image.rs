@@ -259,6 +259,37 @@ fn without_root_an_image_runs_too_and_leaves_nothing() {
 }
 
 #[test]
+fn files_are_copied_into_a_container_and_out_of_it() {
+    need!(runtime::is_orlop(), "other runtimes have no images");
+    let place = Place::new();
+    let here = place.path("here");
+    fs::create_dir_all(here.join("dir")).expect("a new directory");
+    fs::write(here.join("dir/file"), "in\n").expect("a new file");
+    chown(here.join("dir/file"), Some(7), Some(7)).expect("root may");
+    place.run(&["-d", "--name", "ot-copy"], &["sleep", "1000"]).ok();
+    let inside = |script: &str| place.orlop(&["exec", "ot-copy", "sh", "-c", script]).ok().stdout;
+    let (dir, out) = (here.join("dir").display().to_string(), here.join("out").display().to_string());
+    place.orlop(&["cp", &dir, "ot-copy:/srv"]).ok();
+    assert_eq!(inside("cat /srv/dir/file; stat -c %u:%g /srv/dir/file"), "in\n0:0\n");
+    place.orlop(&["cp", "-a", &format!("{dir}/."), "ot-copy:/srv"]).ok();
+    assert_eq!(inside("stat -c %u:%g /srv/file"), "7:7\n");
+    // What the container has made of its paths leads nowhere else.
+    inside("ln -s / /srv/root; ln -s /etc/passwd /srv/link; echo mine >/etc/mine");
+    place.orlop(&["cp", "ot-copy:/srv/root/etc/mine", &out]).ok();
+    assert_eq!(fs::read_to_string(&out).expect("it is there"), "mine\n");
+    let link = here.join("link");
+    place.orlop(&["cp", "ot-copy:/srv/link", &link.display().to_string()]).ok();
+    assert!(fs::symlink_metadata(&link).expect("it is there").is_symlink());
+    place.orlop(&["cp", &out, "ot-copy:/srv/link"]).ok();
+    assert_eq!(inside("cat /srv/link; grep -c root /etc/passwd"), "mine\n1\n");
+    place.orlop(&["cp", &out, &dir]).output().fails_with("one of the two is in a container");
+    place.orlop(&["cp", "ot-copy:/missing", &dir]).output().fails_with("/missing");
+    place.orlop(&["delete", "--force", "ot-copy"]).ok();
+    place.orlop(&["cp", "ot-copy:/etc/mine", &dir]).output().fails_with("ot-copy");
+    place.is_clean("ot-copy");
+}
+
+#[test]
 fn what_a_container_has_changed_can_be_listed() {
     need!(runtime::is_orlop(), "other runtimes have no images");
     let place = Place::new();

@@ -73,6 +73,7 @@ const COMMANDS: &[Entry] = &[
     features::ENTRY,
     of_companion("image", "Import, list, inspect, remove and save images"),
     of_companion("bundle", "Make a bundle of an image"),
+    of_companion("cp", "Copy files into a running container, or out of it"),
     of_companion("diff", "Show what a container has changed in its root file system, if that is an overlay"),
     of_companion("commit", "Make an image of a container of an image, with its changes as another layer"),
     of_companion("volume", "Volumes with a name: directories that outlive containers"),

@@ -19,6 +19,7 @@
 //! | `upper` | the upper directory of an overlay over the layers |
 //! | [`bundle`] | a directory that any runtime can run |
 //! | `pack` | a directory of overlayfs becomes the archive of a layer |
+//! | [`mod@copy`] | files into a container and out of it |
 //! | [`mod@diff`] | what a container has changed |
 //! | [`save`] | an imported image becomes an OCI layout again |
 //! | [`progress`] | who is told how far an import is |
@@ -31,6 +32,7 @@
 
 pub mod bundle;
 pub mod convert;
+pub mod copy;
 mod decode;
 pub mod diff;
 pub mod digest;

@@ -4,6 +4,7 @@
 mod audit;
 mod bundle;
 mod commit;
+mod cp;
 mod diff;
 mod doctor;
 mod explain;
@@ -29,6 +30,7 @@ const COMMANDS: &[Entry] = &[
     run::ENTRY,
     image::ENTRY,
     bundle::ENTRY,
+    cp::ENTRY,
     diff::ENTRY,
     commit::ENTRY,
     volume::ENTRY,
