@@ -269,7 +269,7 @@ fn the_layers_are_seen_and_copied_as_one_tree() {
     let place = Place::new();
     let reference = place.image("tag", &two(), |config| {
         config["config"] =
-            json!({"Cmd": ["/bin/sh"], "User": "ann", "WorkingDir": "/work/here", "Volumes": {"/d": {}}});
+            json!({"Cmd": ["/bin/sh"], "User": "ann", "WorkingDir": "/srv/here", "Volumes": {"/d": {}}});
     });
     let image = place.import(&reference, "demo").expect("a good image");
     let tree = Tree::of(&image).expect("layers");
@@ -288,7 +288,7 @@ fn the_layers_are_seen_and_copied_as_one_tree() {
     // The layer above has something in /etc, but does not describe it.
     let mode = std::os::unix::fs::MetadataExt::mode(&fs::metadata(at("etc")).expect("copied"));
     assert_eq!(mode & 0o7777, 0o751);
-    assert!(at("work/here").is_dir(), "the working directory is made");
+    assert!(at("srv/here").is_dir(), "the working directory is made");
     let config: Value =
         serde_json::from_slice(&fs::read(to.join("config.json")).expect("written")).expect("JSON");
     assert_eq!(
