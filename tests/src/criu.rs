@@ -48,9 +48,10 @@ macro_rules! need_criu {
 }
 
 /// What counts the lines it is sent, and says how many there were: only the very same process knows the next number. It says
-/// so by another process: while its own `echo` is at work, a shell has its output at another number, which CRIU is not told of.
+/// so by another process: while it redirects a command of its own, a shell has its output at another number, which CRIU is not
+/// told of.
 pub const COUNTER: &str =
-    "trap 'exit 7' TERM; n=0; while read word </ask; do n=$((n+1)); /bin/busybox echo $word $n >/said; done";
+    "trap 'exit 7' TERM; n=0; while read word </ask; do n=$((n+1)); (echo $word $n) >/said; done";
 
 /// A container, and the fifos to talk with the process in it.
 #[derive(Debug)]
