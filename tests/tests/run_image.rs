@@ -70,10 +70,16 @@ impl Place {
 
     #[track_caller]
     fn is_clean(&self, id: &str) {
+        self.keeps_nothing();
+        self.is_clean_of(id);
+    }
+
+    /// Neither directories of containers nor images for them.
+    #[track_caller]
+    fn keeps_nothing(&self) {
         assert_eq!(self.homes(), Vec::<String>::new());
         let pins = fs::read_dir(self.path("store/pins")).expect("the store is there");
         assert_eq!(pins.count(), 0, "images are kept for containers that are gone");
-        self.is_clean_of(id);
     }
 
     #[track_caller]
@@ -411,6 +417,7 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
         (&["--memory-swap", "1m"], "--memory-swap is memory and swap together"),
         (&["--restart", "always"], "need --detach"),
         (&["-d", "--rm", "--restart", "always"], "a container that is deleted is not run again"),
+        (&["-d", "-i"], "--interactive and --detach"),
         (&["--name", "a/b"], "a/b"),
         (&["--sysctl", "kernel.panic=1"], "kernel.panic"),
         (&["--nonsense"], "unexpected argument '--nonsense'"),
@@ -422,5 +429,5 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
     place.orlop(&["run", "--rm", "no:such"]).output().fails_with("no:such");
     let out = place.run(&["--rm"], &["no-such-program"]);
     assert!(out.code != 0 && out.stderr.contains("no-such-program"), "{out}");
-    assert_eq!(place.homes(), Vec::<String>::new());
+    place.keeps_nothing();
 }

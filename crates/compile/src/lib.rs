@@ -94,7 +94,7 @@ pub use limits::rlimit_name;
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
 pub use options::{CachedFilter, ExecOptions, HookOptions, HookTime, Mode, Options};
-pub use overlay::{OVERLAY, OVERLAY_LOWER};
+pub use overlay::{OVERLAY, OVERLAY_LOWER, Upper};
 pub use rdt::compile_rdt;
 pub use update::{Update, compile_update};
 pub use words::in_words;

@@ -16,6 +16,27 @@ pub const OVERLAY: &str = "run.orlop.overlay";
 /// The directories below, the topmost first, with colons between them; without it, `root.path`.
 pub const OVERLAY_LOWER: &str = "run.orlop.overlay.lower";
 
+/// Where an overlay's changes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Upper<'a> {
+    /// To a tmpfs, with these options, and they are gone with the container.
+    Memory(&'a str),
+    /// To this directory, absolute or in the bundle.
+    Directory(&'a str),
+}
+
+impl<'a> Upper<'a> {
+    /// What [`OVERLAY`] says; `None` if that is nothing.
+    pub fn parse(text: &'a str) -> Option<Self> {
+        match text.split_once(',') {
+            _ if text == "tmpfs" => Some(Self::Memory("")),
+            Some(("tmpfs", options)) => Some(Self::Memory(options)),
+            _ if text.is_empty() => None,
+            _ => Some(Self::Directory(text)),
+        }
+    }
+}
+
 /// As many as overlayfs takes.
 const LAYERS: usize = 500;
 
@@ -43,7 +64,7 @@ impl<'a> Compiler<'a> {
                 self.error(Code::Annotation, pointer, message)
                     .hint("say where changes go: \"run.orlop.overlay\": \"tmpfs\", or a directory");
             }
-            return self.has_overlay();
+            return false;
         };
         if self.launch.mounts_on_host {
             let message = "an overlay needs a mount namespace of the container's own";
@@ -57,15 +78,15 @@ impl<'a> Compiler<'a> {
     }
 
     fn wish(&mut self, value: &'a str, pointer: &Pointer) -> Option<Wish<'a>> {
-        let (upper, options) = match value.split_once(',') {
-            _ if value == "tmpfs" => (None, Vec::new()),
-            Some(("tmpfs", options)) => (None, options.split(',').map(key_and_value).collect()),
-            _ if value.is_empty() => {
+        let (upper, options) = match Upper::parse(value) {
+            Some(Upper::Memory("")) => (None, Vec::new()),
+            Some(Upper::Memory(options)) => (None, options.split(',').map(key_and_value).collect()),
+            Some(Upper::Directory(path)) => (Some(on_host(self.bundle, path)), Vec::new()),
+            None => {
                 let message = "neither \"tmpfs\" nor a directory";
                 self.error(Code::Annotation, pointer.clone(), message);
                 return None;
             }
-            _ => (Some(on_host(self.bundle, value)), Vec::new()),
         };
         let (lowers, origin) = self.lowers()?;
         Some(Wish { upper, options, lowers, origin })

@@ -3,14 +3,18 @@
 use std::ffi::CString;
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::fcntl::{AtFlags, OFlag, open, openat};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 use orlop_sys::Fd;
 use orlop_sys::file::{How, openat2};
+
+use crate::error::Doing as _;
 
 /// Opens what is at a path below a directory, without following a link on the way or at its end; an empty path is the
 /// directory itself.
@@ -34,6 +38,23 @@ pub(crate) fn names(dir: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
     }
     names.sort();
     Ok(names)
+}
+
+/// Removes a tree, with directories in it that not even their owner may enter, as overlayfs makes one. It may be gone
+/// already.
+///
+/// # Errors
+///
+/// The kernel's answer.
+pub fn remove_tree(path: &Path) -> crate::Result<()> {
+    let doing = || format!("remove {}", path.display());
+    let (above, name) = path.parent().zip(path.file_name()).ok_or(Errno::EINVAL).doing(doing)?;
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let above = match open(above, flags, Mode::empty()) {
+        Err(Errno::ENOENT) => return Ok(()),
+        opened => opened.doing(doing)?,
+    };
+    remove_all(&above, name.as_bytes()).doing(doing)
 }
 
 /// Removes what has this name in a directory, with everything below it; what is not there is removed.

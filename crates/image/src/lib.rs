@@ -58,6 +58,7 @@ pub use convert::{Overrides, runtime_spec};
 pub use digest::Digest;
 pub use document::ImageConfig;
 pub use error::{Error, Result};
+pub use file::remove_tree;
 pub use platform::Platform;
 pub use progress::{Progress, Silent};
 pub use reference::Reference;

@@ -143,18 +143,5 @@ fn entry(node: &OwnedFd, stat: &FileStat, kind: Kind, path: &[u8]) -> Result<Ent
 
 /// An empty file of root's, which a whiteout is.
 fn empty(path: &[u8]) -> Entry {
-    Entry {
-        path: path.to_vec(),
-        kind: Kind::File,
-        mode: 0,
-        uid: 0,
-        gid: 0,
-        mtime: crate::tar::Time::default(),
-        link: Vec::new(),
-        size: 0,
-        device: (0, 0),
-        attributes: Vec::new(),
-        pieces: None,
-        offset: 0,
-    }
+    Entry::new(path, Kind::File, 0, 0)
 }

@@ -13,7 +13,7 @@ use crate::digest::{Algorithm, Digest, Digesting};
 use crate::error::{Doing as _, Error, Result};
 use crate::store::{ImageHandle, Store};
 use crate::tar::write::Writer;
-use crate::tar::{Entry, Kind, Time};
+use crate::tar::{Entry, Kind};
 
 const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -109,7 +109,7 @@ struct Archive<'a>(Writer<&'a mut dyn Write>);
 
 impl Archive<'_> {
     fn directory(&mut self, path: &str) -> Result<()> {
-        self.0.entry(&entry(path, Kind::Directory, 0o755, 0)).doing(writing)
+        self.0.entry(&Entry::new(path, Kind::Directory, 0o755, 0)).doing(writing)
     }
 
     fn file(&mut self, path: &str, content: &[u8]) -> Result<()> {
@@ -124,7 +124,7 @@ impl Archive<'_> {
     }
 
     fn copy(&mut self, path: &str, from: &mut dyn io::Read, size: u64) -> Result<()> {
-        self.0.entry(&entry(path, Kind::File, 0o644, size)).doing(writing)?;
+        self.0.entry(&Entry::new(path, Kind::File, 0o644, size)).doing(writing)?;
         let mut buf = vec![0; 128 << 10];
         loop {
             match from.read(&mut buf).doing(writing)? {
@@ -132,22 +132,5 @@ impl Archive<'_> {
                 n => self.0.data(&buf[..n]).doing(writing)?,
             }
         }
-    }
-}
-
-fn entry(path: &str, kind: Kind, mode: u32, size: u64) -> Entry {
-    Entry {
-        path: path.into(),
-        kind,
-        mode,
-        uid: 0,
-        gid: 0,
-        mtime: Time::default(),
-        link: Vec::new(),
-        size,
-        device: (0, 0),
-        attributes: Vec::new(),
-        pieces: None,
-        offset: 0,
     }
 }

@@ -92,6 +92,26 @@ pub(crate) struct Entry {
     pub(crate) offset: u64,
 }
 
+impl Entry {
+    /// One of root's, from 1970, with nothing else said of it.
+    pub(crate) fn new(path: impl Into<Vec<u8>>, kind: Kind, mode: u32, size: u64) -> Self {
+        Self {
+            path: path.into(),
+            kind,
+            mode,
+            uid: 0,
+            gid: 0,
+            mtime: Time::default(),
+            link: Vec::new(),
+            size,
+            device: (0, 0),
+            attributes: Vec::new(),
+            pieces: None,
+            offset: 0,
+        }
+    }
+}
+
 /// An archive that is being read.
 pub(crate) struct Archive<I> {
     input: I,

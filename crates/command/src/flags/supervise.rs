@@ -14,7 +14,7 @@ pub const NEEDS_DETACH: &str = "--supervise, --restart, --log-driver and --log-o
      that nobody waits for";
 
 /// Those with a value, which ask for a supervisor by being there.
-const WITH_VALUES: [&str; 8] = [
+pub const WITH_VALUES: [&str; 8] = [
     "restart",
     "log-driver",
     "log-opt",

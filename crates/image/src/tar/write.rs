@@ -26,7 +26,7 @@ impl<W: Write> Writer<W> {
                 path: b"PaxHeaders/records".to_vec(),
                 mode: 0o644,
                 size: records.len() as u64,
-                ..plain(entry)
+                ..Entry::new(Vec::new(), entry.kind, entry.mode, 0)
             };
             self.data(&block(&header, b'x'))?;
             self.data(&records)?;
@@ -52,25 +52,6 @@ impl<W: Write> Writer<W> {
         let missing = (BLOCK - self.filled) % BLOCK;
         self.filled = 0;
         self.to.write_all(&[0; BLOCK][..missing])
-    }
-}
-
-/// An entry of nobody, with nothing in it.
-fn plain(entry: &Entry) -> Entry {
-    let Entry { kind, mode, .. } = *entry;
-    Entry {
-        path: Vec::new(),
-        kind,
-        mode,
-        uid: 0,
-        gid: 0,
-        mtime: Time::default(),
-        link: Vec::new(),
-        size: 0,
-        device: (0, 0),
-        attributes: Vec::new(),
-        pieces: None,
-        offset: 0,
     }
 }
 

@@ -68,7 +68,7 @@ impl Side {
             }
             _ => {
                 let path = std::path::absolute(text).doing(|| format!("find {text}"))?;
-                // Absolute paths have no dots any more, and two of their meanings are in them.
+                // A dot at the end says something, and an absolute path has none any more.
                 let end = if text.ends_with("/.") || text == "." { "/." } else { "" };
                 let path = format!("{}{end}", path.display());
                 return Ok(Self { root: root("/")?, path, container: None });

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ArgMatches;
 use orlop_command::entry::{Entry, PLAIN};
 use orlop_command::{flags, output};
-use orlop_compile::{OVERLAY, OVERLAY_LOWER};
+use orlop_compile::{OVERLAY, OVERLAY_LOWER, Upper};
 use orlop_image::diff::{Kind, diff};
 use orlop_runtime::{ContainerId, ContainerState, Error, Result};
 
@@ -46,17 +46,17 @@ pub(super) const ENTRY: Entry = Entry {
 pub(super) fn layers(state: &ContainerState) -> Result<(PathBuf, Vec<PathBuf>)> {
     let id = &state.id;
     let of_bundle = |path: &str| state.bundle.join(Path::new(path));
-    let upper = match state.annotations.get(OVERLAY).map(String::as_str) {
+    let upper = match state.annotations.get(OVERLAY).and_then(|text| Upper::parse(text)) {
         None => {
             return Err(Error::usage(format!(
                 "container {id}: its root is no overlay, so nobody has noted what was there before"
             )));
         }
-        Some(upper) if upper == "tmpfs" || upper.starts_with("tmpfs,") => {
+        Some(Upper::Memory(_)) => {
             let message = format!("container {id}: its changes are in memory, in a mount that only it has");
             return Err(Error::usage(message));
         }
-        Some(directory) => of_bundle(directory).join("upper"),
+        Some(Upper::Directory(path)) => of_bundle(path).join("upper"),
     };
     let lowers = match state.annotations.get(OVERLAY_LOWER) {
         None => vec![state.rootfs.clone()],

@@ -7,14 +7,12 @@ use std::path::{Path, PathBuf};
 use clap::{Arg, value_parser};
 use orlop_command::entry::{Entry, PLAIN};
 use orlop_command::flags::get;
-use orlop_image::Store;
 use orlop_runtime::error::Doing as _;
 use orlop_runtime::{Error, Result};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cni::{self, Attachment, PortMapping};
-use crate::images::Told as _;
 use crate::run::home;
 
 pub(super) const ENTRY: Entry = Entry {
@@ -39,7 +37,7 @@ pub(super) const ENTRY: Entry = Entry {
             "disconnect" => disconnect(&home)?,
             // One that is supervised is made again in the same place.
             _ if state.exists() => {}
-            _ => remove(&home)?,
+            _ => home::remove(&home)?,
         }
         Ok(0)
     },
@@ -82,13 +80,6 @@ impl Connection {
 #[derive(Deserialize)]
 struct State {
     pid: i32,
-}
-
-/// Takes a container's directory away, and lets go of its image.
-fn remove(home: &Path) -> Result<()> {
-    home::remove(home)?;
-    let store = home.parent().and_then(Path::parent);
-    store.map_or(Ok(()), |store| Store::open(Some(store)).and_then(|store| store.unpin(home)).told())
 }
 
 fn id(home: &Path) -> String {

@@ -18,7 +18,7 @@ use crate::images::{self, Told as _};
 use crate::progress::Bar;
 use crate::run::args::{self, Wishes};
 use crate::run::config::Making;
-use crate::run::home::{CHANGES, Home, IMAGE};
+use crate::run::home::{CHANGES, Home};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "run",
@@ -40,6 +40,9 @@ fn run(globals: &Globals, arguments: &ArgMatches) -> Result<u8> {
     let (detach, remove) = (arguments.get_flag("detach"), arguments.get_flag("rm"));
     if supervision.is_some() && !detach {
         return Err(Error::usage(flags::supervise::NEEDS_DETACH));
+    }
+    if detach && arguments.get_flag("interactive") {
+        return Err(Error::usage("--interactive and --detach: in the background, nobody can be listened to"));
     }
     let wishes = Wishes::read(arguments)?;
     let runtime = globals.runtime()?;
@@ -73,7 +76,6 @@ fn run(globals: &Globals, arguments: &ArgMatches) -> Result<u8> {
     let text =
         orlop_spec::default::to_text(&spec).map_err(|e| Error::usage(format!("write the config: {e}")))?;
     home.file("config.json", &text)?;
-    home.file(IMAGE, &named)?;
     if detach {
         background(globals, arguments, home, &id)
     } else {
@@ -112,15 +114,9 @@ fn background(globals: &Globals, arguments: &ArgMatches, home: Home, id: &Contai
     let own = std::env::current_exe().doing(|| "find this program".to_owned())?;
     let mut command = Command::new(own.with_file_name("orlop"));
     command.args(&globals.given).args(["run", "--detach", "--supervise", "--bundle"]).arg(home.path());
-    for name in ["restart", "log-driver", "health-cmd"] {
-        if let Some(raw) = given(arguments, name) {
-            command.args(raw.into_iter().map(|value| format!("--{name}={value}")));
-        }
-    }
-    for name in ["log-opt", "health-interval", "health-timeout", "health-retries", "health-start-period"] {
-        if let Some(raw) = given(arguments, name) {
-            command.args(raw.into_iter().map(|value| format!("--{name}={value}")));
-        }
+    for name in flags::supervise::WITH_VALUES {
+        let raw = arguments.get_raw(name).into_iter().flatten();
+        command.args(raw.map(|value| format!("--{name}={}", value.to_string_lossy())));
     }
     if let Some(file) = get::<std::path::PathBuf>(arguments, "pid-file") {
         command.arg("--pid-file").arg(file);
@@ -139,12 +135,6 @@ fn background(globals: &Globals, arguments: &ArgMatches, home: Home, id: &Contai
     home.keep();
     output::lines([id.as_str()])?;
     Ok(0)
-}
-
-/// The words of an option as they were given.
-fn given(arguments: &ArgMatches, name: &str) -> Option<Vec<String>> {
-    let raw = arguments.get_raw(name)?;
-    Some(raw.map(|value| value.to_string_lossy().into_owned()).collect())
 }
 
 /// An id that says what is in the container, and is nobody else's.

@@ -1,13 +1,16 @@
 //! A container's own directory: its bundle, what it changes, its files in `/etc`, its own volumes. It is made by `run`, and
 //! taken away when the container is deleted, by a hook of its config (`commands/hook.rs`).
 
-use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::fs::{DirBuilder, OpenOptions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use orlop_image::Store;
 use orlop_runtime::error::Doing as _;
 use orlop_runtime::{ContainerId, Error, Result};
+
+use crate::images::Told as _;
 
 /// Taken away again unless it is kept.
 pub(crate) struct Home {
@@ -24,8 +27,6 @@ pub(crate) const ROOT: &str = "rootfs";
 pub(crate) const CHANGES: &str = "changes";
 /// The network that it is connected to.
 pub(crate) const NETWORK: &str = "network.json";
-/// The image that it was made of.
-pub(crate) const IMAGE: &str = "image";
 
 impl Home {
     /// Makes it; there must be none.
@@ -90,38 +91,15 @@ impl Drop for Home {
     }
 }
 
-/// Takes it away. It may be gone already.
+/// Takes it away, and lets go of its image. It may be gone already.
 ///
 /// # Errors
 ///
 /// The kernel's answer.
 pub(crate) fn remove(path: &Path) -> Result<()> {
-    let doing = || format!("remove {}", path.display());
-    let removed = match std::fs::remove_dir_all(path) {
-        // Directories that not even their owner may enter: root is never kept out, others are.
-        Err(e) if e.kind() == ErrorKind::PermissionDenied => {
-            open_up(path).doing(doing)?;
-            std::fs::remove_dir_all(path)
-        }
-        removed => removed,
-    };
-    match removed {
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-        removed => removed.doing(doing),
-    }
-}
-
-/// Lets the owner into every directory below one: overlayfs has made its own without any permission.
-fn open_up(path: &Path) -> std::io::Result<()> {
-    std::fs::set_permissions(path, Permissions::from_mode(0o700))?;
-    for entry in std::fs::read_dir(path)? {
-        let entry = entry?;
-        // Of a link, that it is one.
-        if entry.file_type()?.is_dir() {
-            open_up(&entry.path())?;
-        }
-    }
-    Ok(())
+    orlop_image::remove_tree(path).told()?;
+    let store = path.parent().and_then(Path::parent);
+    store.map_or(Ok(()), |store| Store::open(Some(store)).and_then(|store| store.unpin(path)).told())
 }
 
 /// What containers have mounted from the host: ids and paths.
@@ -157,6 +135,7 @@ mod tests {
     #[test]
     fn it_is_there_once_and_gone_unless_it_is_kept() {
         let store = tempfile::tempdir().unwrap();
+        Store::open(Some(store.path())).unwrap();
         let id = ContainerId::new("web").unwrap();
         let home = Home::make(store.path(), &id).unwrap();
         let path = home.path().to_owned();
