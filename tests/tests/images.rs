@@ -186,3 +186,22 @@ fn errors_name_the_image_and_what_could_help() {
     fails(&["image", "import", "docker://alpine"], "skopeo copy docker://alpine oci:DIR:TAG");
     fails(&["bundle", "nothing", "/tmp/nowhere"], "the image nothing:latest is not there");
 }
+
+/// Names in the list of commands that a program's help has.
+fn commands(program: &Path) -> Vec<String> {
+    let out = Command::new(program).arg("--help").output().expect("it is there");
+    let text = String::from_utf8(out.stdout).expect("text");
+    let list = text.split("Commands:\n").nth(1).and_then(|rest| rest.split("\n\n").next()).expect("a list");
+    list.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_command_of_the_companion_is_one_of_orlop() {
+    need!(runtime::is_orlop(), "other runtimes have no companion");
+    let (own, others) =
+        (commands(runtime::binary()), commands(&runtime::binary().with_file_name("orlop-tools")));
+    assert!(others.iter().any(|name| name == "image"), "{others:?}");
+    for name in others {
+        assert!(own.contains(&name), "orlop does not know {name}");
+    }
+}

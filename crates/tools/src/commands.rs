@@ -1,5 +1,5 @@
 //! The commands: one file each, with its arguments and what it prints. `orlop`'s table of commands
-//! (`crates/cli/src/commands.rs`) has their names, too, and a test here that it lacks none.
+//! (`crates/cli/src/commands.rs`) has their names, too; `tests/tests/images.rs` finds one that it lacks.
 
 mod audit;
 mod bundle;
