@@ -4,13 +4,15 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, UtimensatFlags, fchmod, fstatat, mkdirat, mknodat, utimensat};
+use nix::sys::stat::{
+    FileStat, Mode, SFlag, UtimensatFlags, fchmod, fstatat, futimens, mkdirat, mknodat, utimensat,
+};
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
+use nix::unistd::{Gid, Uid, UnlinkatFlags, fchown, fchownat, symlinkat, unlinkat};
 use orlop_sys::Fd;
 use orlop_sys::file::{How, IN_ROOT, openat2};
 
@@ -137,7 +139,7 @@ fn one(source: &Entry, stat: &FileStat, target: &Entry, owner: Owner, path: &[u8
         }
         let dir = open(target).doing(doing)?;
         inside(&open(source).doing(doing)?, &dir, owner, path)?;
-        return attributes(&target.dir, &target.name, stat, owner).doing(doing);
+        return attributes(&dir, stat, owner).doing(doing);
     }
     if look(target).is_ok_and(|there| kind(&there) == SFlag::S_IFDIR) {
         return Err(Errno::EISDIR).doing(doing);
@@ -145,7 +147,11 @@ fn one(source: &Entry, stat: &FileStat, target: &Entry, owner: Owner, path: &[u8
     // Under another name first: what was there is never written into, and a link never followed.
     let name = [b".orlop-copy-", std::process::id().to_string().as_bytes()].concat();
     let made = other(source, stat, &target.dir, &name)
-        .and_then(|()| attributes(&target.dir, &name, stat, owner).map_err(Answer::from))
+        // Of what was written, by its descriptor: the name may be something else's by now.
+        .and_then(|written| match written {
+            Some(file) => attributes(&file, stat, owner).map_err(Answer::from),
+            None => owner_of(&target.dir, &name, stat, owner).map_err(Answer::from),
+        })
         .and_then(|()| renameat(&target.dir, &name[..], &target.dir, &target.name[..]).map_err(Answer::from));
     if made.is_err() {
         // The first failure is what the caller hears.
@@ -154,8 +160,13 @@ fn one(source: &Entry, stat: &FileStat, target: &Entry, owner: Owner, path: &[u8
     made.doing(doing)
 }
 
-/// Makes a copy of what is no directory.
-fn other(source: &Entry, stat: &FileStat, to: &OwnedFd, name: &[u8]) -> std::result::Result<(), Answer> {
+/// Makes a copy of what is no directory; of a regular file, it is returned.
+fn other(
+    source: &Entry,
+    stat: &FileStat,
+    to: &OwnedFd,
+    name: &[u8],
+) -> std::result::Result<Option<OwnedFd>, Answer> {
     match kind(stat) {
         SFlag::S_IFREG => {
             // Should it have become something else meanwhile, nobody waits for a pipe.
@@ -167,34 +178,44 @@ fn other(source: &Entry, stat: &FileStat, to: &OwnedFd, name: &[u8]) -> std::res
             let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
             let mut to = File::from(openat(to, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)?);
             std::io::copy(&mut from, &mut to)?;
+            return Ok(Some(to.into()));
         }
         SFlag::S_IFLNK => symlinkat(&*readlinkat(&source.dir, &source.name[..])?, to, name)?,
         // A socket without who listens at it is nothing; the others are made anew.
         SFlag::S_IFSOCK => return Err(Errno::EOPNOTSUPP.into()),
         special => mknodat(to, name, special, Mode::S_IRUSR | Mode::S_IWUSR, stat.st_rdev)?,
     }
-    Ok(())
+    Ok(None)
 }
 
-/// Owner, permissions and the time of the last change.
-fn attributes(dir: &OwnedFd, name: &[u8], stat: &FileStat, owner: Owner) -> std::result::Result<(), Errno> {
-    let ids = match owner {
+/// Owner, permissions and the time of the last change, of a file or directory.
+fn attributes(file: &OwnedFd, stat: &FileStat, owner: Owner) -> std::result::Result<(), Errno> {
+    if let Some((uid, gid)) = ids(stat, owner) {
+        fchown(file, Some(uid), Some(gid))?;
+    }
+    // After the owner, whose change takes set-user-id away.
+    fchmod(file, Mode::from_bits_truncate(stat.st_mode))?;
+    futimens(file, &TimeSpec::UTIME_OMIT, &modified(stat))
+}
+
+/// Owner and the time of the last change, of what has neither content nor permissions of its own.
+fn owner_of(dir: &OwnedFd, name: &[u8], stat: &FileStat, owner: Owner) -> std::result::Result<(), Errno> {
+    if let Some((uid, gid)) = ids(stat, owner) {
+        fchownat(dir, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    }
+    utimensat(dir, name, &TimeSpec::UTIME_OMIT, &modified(stat), UtimensatFlags::NoFollowSymlink)
+}
+
+fn ids(stat: &FileStat, owner: Owner) -> Option<(Uid, Gid)> {
+    match owner {
         Owner::Caller => None,
-        Owner::Ids(uid, gid) => Some((uid, gid)),
-        Owner::Same => Some((stat.st_uid, stat.st_gid)),
-    };
-    if let Some((uid, gid)) = ids {
-        let (uid, gid) = (Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)));
-        fchownat(dir, name, uid, gid, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        Owner::Ids(uid, gid) => Some((Uid::from_raw(uid), Gid::from_raw(gid))),
+        Owner::Same => Some((Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid))),
     }
-    if matches!(kind(stat), SFlag::S_IFREG | SFlag::S_IFDIR) {
-        // After the owner, whose change takes set-user-id away.
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let opened = openat(dir, name, flags, Mode::empty())?;
-        fchmod(opened.as_fd(), Mode::from_bits_truncate(stat.st_mode))?;
-    }
-    let time = TimeSpec::new(stat.st_mtime, stat.st_mtime_nsec);
-    utimensat(dir, name, &TimeSpec::UTIME_OMIT, &time, UtimensatFlags::NoFollowSymlink)
+}
+
+const fn modified(stat: &FileStat) -> TimeSpec {
+    TimeSpec::new(stat.st_mtime, stat.st_mtime_nsec)
 }
 
 #[cfg(test)]
