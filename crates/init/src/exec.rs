@@ -60,7 +60,6 @@ pub fn end_by_signals() -> orlop_sys::Result<()> {
 
 /// Waits until `orlop start` connects and says so. From then on it is who hears of success and failure.
 pub fn await_start(machine: &mut Machine<'_>) -> Outcome {
-    machine.keep_sockets_only();
     let connection = {
         let listener = machine.take(Slot::START).ok_or(Error::of(libc::SYS_accept4, libc::EBADF))?;
         // The host side has gone away or will; it must not take our end of the socket for a sign of life.

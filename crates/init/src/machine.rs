@@ -221,7 +221,7 @@ impl<'a> Machine<'a> {
     }
 
     /// Closes all descriptors but the sockets. Whoever waits for long should hold nothing.
-    pub fn keep_sockets_only(&mut self) {
+    fn keep_sockets_only(&mut self) {
         self.empty_dir = None;
         let sockets = [Slot::HOST, Slot::START].map(|slot| usize::from(slot.0));
         for (_, slot) in self.slots.iter_mut().enumerate().filter(|(number, _)| !sockets.contains(number)) {
@@ -231,10 +231,14 @@ impl<'a> Machine<'a> {
 
     /// Tells the host side that a point is reached, and waits for its word. A host side that is gone ends us: what it
     /// had to do was not done.
-    fn sync(&self, point: u8) -> Outcome {
+    fn sync(&mut self, point: u8) -> Outcome {
         let point = Point::from_number(point).ok_or(Malformed).map_err(malformed)?;
         if point == Point::Ready {
             exec::end_by_signals()?;
+            // Before anybody hears of a created container, so that nobody finds one that still holds something.
+            if self.slots[usize::from(Slot::START.0)].is_some() {
+                self.keep_sockets_only();
+            }
         }
         let host = self.slot(Slot::HOST);
         report::send(host, &Message::Reached(point), None)?;
