@@ -36,7 +36,7 @@ mod version;
 mod wait;
 
 /// The program that is made of them.
-pub(crate) const ORLOP: Program = Program {
+pub const ORLOP: Program = Program {
     about: "Open Container Initiative runtime",
     commands: COMMANDS,
     after_help: EXIT_STATUSES,
