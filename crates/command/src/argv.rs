@@ -125,7 +125,7 @@ impl Split {
             }
             Ok(parsed) => Ok((entry, parsed)),
             Err(_) if of_image => Err(Stop::Companion),
-            Err(e) => Err(Stop::of(&e, &command)),
+            Err(e) => Err(Stop::of(&e, &command).with_more_options(entry, &e, &command)),
         }
     }
 
@@ -137,6 +137,17 @@ impl Split {
 }
 
 impl Stop {
+    /// An option that is not there may be one for images: the command's help says where those are.
+    fn with_more_options(mut self, entry: &Entry, e: &clap::Error, command: &Command) -> Self {
+        if let (Self::Wrong(_, usage), Some(more)) = (&mut self, command.get_after_help())
+            && entry.companion == Companion::ForImages
+            && e.kind() == ErrorKind::UnknownArgument
+        {
+            usage.push_str(&format!("\n{more}"));
+        }
+        self
+    }
+
     /// What clap says of the arguments of a command.
     fn of(e: &clap::Error, command: &Command) -> Self {
         let text = e.render().to_string();

@@ -4,6 +4,7 @@
 mod audit;
 mod bundle;
 mod commit;
+mod completion;
 mod cp;
 mod diff;
 mod doctor;
@@ -38,7 +39,9 @@ const COMMANDS: &[Entry] = &[
     inspect::ENTRY,
     audit::ENTRY,
     doctor::ENTRY,
+    completion::ENTRY,
     trace::ENTRY,
+    completion::COMPLETE,
     hook::ENTRY,
 ];
 

@@ -6,9 +6,11 @@
 
 mod cni;
 mod commands;
+mod completion;
 mod images;
 mod progress;
 mod run;
+mod table;
 mod terminal;
 mod volumes;
 
