@@ -96,3 +96,25 @@ fn what_was_meant_is_said() {
     assert!(wrong("image lis").contains("did you mean 'list'?"));
     assert!(!wrong("list --zzz").contains("did you mean"));
 }
+
+#[test]
+fn manual_pages_have_nothing_to_complain_about() {
+    need!(runtime::is_orlop(), "pages of ours");
+    need!(!need::in_vm(), "pages are the same there");
+    need!(need::program("mandoc"), "no mandoc here");
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut tools = Command::new(programs().join("orlop-tools"));
+    let made = tools.arg("man").arg(dir.path()).env("SOURCE_DATE_EPOCH", "1767225600").status();
+    assert!(made.expect("it starts").success());
+    let pages = |section: &str| {
+        let entries = std::fs::read_dir(dir.path().join(section)).expect("a section");
+        entries.map(|entry| entry.expect("an entry").path()).collect::<Vec<_>>()
+    };
+    let (commands, shim) = (pages("man1"), pages("man8"));
+    assert!(commands.len() > 30 && shim.len() == 1, "{commands:?} {shim:?}");
+    let lint = Command::new("mandoc").args(["-T", "lint"]).args(commands).args(shim).output().expect("it starts");
+    assert!(lint.stdout.is_empty(), "{}", String::from_utf8_lossy(&lint.stdout));
+    let shown = Command::new("mandoc").args(["-T", "ascii"]).arg(dir.path().join("man1/orlop-exec.1")).output();
+    let shown = String::from_utf8(shown.expect("it starts").stdout).expect("text").replace('\u{8}', "");
+    assert!(shown.contains("2026-01-01"), "the date is the version's: {shown}");
+}

@@ -12,6 +12,7 @@ mod explain;
 pub(crate) mod hook;
 mod image;
 mod inspect;
+mod man;
 mod run;
 mod trace;
 mod volume;
@@ -42,6 +43,7 @@ const COMMANDS: &[Entry] = &[
     completion::ENTRY,
     trace::ENTRY,
     completion::COMPLETE,
+    man::ENTRY,
     hook::ENTRY,
 ];
 

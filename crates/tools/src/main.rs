@@ -8,6 +8,7 @@ mod cni;
 mod commands;
 mod completion;
 mod images;
+mod man;
 mod progress;
 mod run;
 mod table;
