@@ -112,9 +112,11 @@ fn manual_pages_have_nothing_to_complain_about() {
     };
     let (commands, shim) = (pages("man1"), pages("man8"));
     assert!(commands.len() > 30 && shim.len() == 1, "{commands:?} {shim:?}");
-    let lint = Command::new("mandoc").args(["-T", "lint"]).args(commands).args(shim).output().expect("it starts");
+    let lint =
+        Command::new("mandoc").args(["-T", "lint"]).args(commands).args(shim).output().expect("it starts");
     assert!(lint.stdout.is_empty(), "{}", String::from_utf8_lossy(&lint.stdout));
-    let shown = Command::new("mandoc").args(["-T", "ascii"]).arg(dir.path().join("man1/orlop-exec.1")).output();
+    let shown =
+        Command::new("mandoc").args(["-T", "ascii"]).arg(dir.path().join("man1/orlop-exec.1")).output();
     let shown = String::from_utf8(shown.expect("it starts").stdout).expect("text").replace('\u{8}', "");
     assert!(shown.contains("2026-01-01"), "the date is the version's: {shown}");
 }

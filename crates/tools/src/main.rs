@@ -12,6 +12,7 @@ mod man;
 mod progress;
 mod run;
 mod table;
+mod template;
 mod terminal;
 mod volumes;
 
