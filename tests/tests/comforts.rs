@@ -120,3 +120,34 @@ fn manual_pages_have_nothing_to_complain_about() {
     let shown = String::from_utf8(shown.expect("it starts").stdout).expect("text").replace('\u{8}', "");
     assert!(shown.contains("2026-01-01"), "the date is the version's: {shown}");
 }
+
+#[test]
+fn templates_choose_what_is_shown() {
+    need!(runtime::is_orlop(), "templates of ours");
+    let container = Container::lasting();
+    container.up();
+    let id = container.id.clone();
+    let shown = |args: &[&str]| container.runtime().args(args).output().ok().stdout;
+    assert_eq!(shown(&["list", "--format", r"{{.Names}}\t{{.Status}}"]), format!("{id}\trunning\n"));
+    let table = shown(&["list", "--format", r"table {{.ID}}\t{{.State}}"]);
+    let lines: Vec<Vec<&str>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines, [["ID", "STATE"], [id.as_str(), "running"]]);
+    let pid = container.pid();
+    assert_eq!(shown(&["state", &id, "-f", "{{.pid}}"]), format!("{pid}\n"));
+    let inspected = shown(&["inspect", "--format", "{{.State.Status}} {{json .Name}} {{.State.Pid}}", &id]);
+    assert_eq!(inspected, format!("running \"{id}\" {pid}\n"));
+    let used = shown(&["stats", "--no-stream", "--format", "{{.Name}} {{.PIDs}}{{if .pids}} counted{{end}}"]);
+    assert!(used.starts_with(&format!("{id} ")), "{used}");
+    let refused = |args: &[&str], words: &str| {
+        let out = container.runtime().args(args).output();
+        assert!(out.code == 1 && out.stderr.contains(words), "{args:?}: {out}");
+    };
+    refused(&["list", "--format", "{{.Nonsense}}"], "there is no field \"Nonsense\", but ID Names");
+    refused(&["list", "--format", "{{title .ID}}"], "there is no function \"title\"");
+    refused(&["list", "-q", "--format", "{{.ID}}"], "cannot be used with");
+    refused(&["list", "--format", "yaml"], "[possible values: table, json]");
+    refused(&["inspect", &id, "--format", "yaml"], "neither text nor json nor a template");
+    container.kill("KILL");
+    container.wait();
+    container.delete();
+}

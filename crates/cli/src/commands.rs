@@ -35,6 +35,9 @@ mod update;
 mod version;
 mod wait;
 
+pub use list::status as list_status;
+pub use stats::row as stats_row;
+
 /// The program that is made of them.
 pub const ORLOP: Program = Program {
     about: "Open Container Initiative runtime",

@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 use orlop_command::{companion, flags, output, values};
 
-pub use commands::ORLOP;
+pub use commands::{ORLOP, list_status, stats_row};
 
 /// What [`main`] was given.
 static LIVE_ON: OnceLock<fn()> = OnceLock::new();

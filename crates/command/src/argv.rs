@@ -111,7 +111,9 @@ impl Split {
                 Ok(_) => Stop::Print(all.render_help().to_string()),
             });
         };
-        if entry.companion == Companion::Always {
+        let of_template = || self.rest.iter().any(has_template);
+        if entry.companion == Companion::Always || entry.companion == Companion::ForTemplates && of_template()
+        {
             return Err(Stop::Companion);
         }
         let of_image = entry.companion == Companion::ForImages && self.rest.iter().any(may_be_image);
@@ -143,7 +145,8 @@ impl Stop {
             && entry.companion == Companion::ForImages
             && e.kind() == ErrorKind::UnknownArgument
         {
-            usage.push_str(&format!("\n{more}"));
+            usage.push('\n');
+            usage.push_str(&more.to_string());
         }
         self
     }
@@ -178,6 +181,11 @@ fn is_code(topic: &OsString) -> bool {
 fn may_be_image(argument: &OsString) -> bool {
     let bytes = argument.as_bytes();
     bytes.first().is_some_and(|first| *first != b'-') && bytes.contains(&b':')
+}
+
+/// Whether an argument has a template in it, such as `{{.ID}}`.
+fn has_template(argument: &OsString) -> bool {
+    argument.as_bytes().windows(2).any(|two| two == b"{{")
 }
 
 /// Brings the arguments of a command into the form that clap reads.

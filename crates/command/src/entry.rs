@@ -41,6 +41,8 @@ pub enum Companion {
     Always,
     /// If an argument names an image: it has a colon, as no id of a container has.
     ForImages,
+    /// If an argument is a template, for `--format`.
+    ForTemplates,
 }
 
 /// What most commands are like.

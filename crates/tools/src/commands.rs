@@ -14,6 +14,7 @@ mod image;
 mod inspect;
 mod man;
 mod run;
+mod shown;
 mod trace;
 mod volume;
 
@@ -30,6 +31,9 @@ pub(crate) const TOOLS: Program = Program {
 /// All commands.
 const COMMANDS: &[Entry] = &[
     run::ENTRY,
+    shown::LIST,
+    shown::STATE,
+    shown::STATS,
     image::ENTRY,
     bundle::ENTRY,
     cp::ENTRY,

@@ -129,7 +129,7 @@ fn filled(
                 value(command.get_name(), option, &format!("--{name}="), source)
             })
         }
-        _ => argument(),
+        Spot::Argument { .. } => argument(),
     }
 }
 

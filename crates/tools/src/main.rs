@@ -7,6 +7,7 @@
 mod cni;
 mod commands;
 mod completion;
+mod format;
 mod images;
 mod man;
 mod progress;

@@ -41,7 +41,9 @@ pub(crate) fn find(name: &str) -> Option<Described> {
 
 fn described(entry: &Entry) -> Described {
     let own = (entry.companion != Companion::Always).then_some(entry);
-    let companions = TOOLS.find(entry.name.as_ref()).filter(|_| entry.companion != Companion::Never);
+    let companions = TOOLS
+        .find(entry.name.as_ref())
+        .filter(|_| matches!(entry.companion, Companion::Always | Companion::ForImages));
     let forms = own.into_iter().chain(companions).map(Form::of).collect();
     Described { name: entry.name, about: entry.about, forms }
 }

@@ -45,7 +45,7 @@ pub(super) fn of<'a>(command: &'a Command, words: &[String], tail: Option<usize>
         } else {
             place.first_argument = place.first_argument.min(at);
             index += 1;
-            options &= tail.is_none_or(|tail| index <= tail && index != tail);
+            options &= tail.is_none_or(|tail| index < tail);
             if tail == Some(0) {
                 // What follows is of another definition.
                 break;

@@ -55,9 +55,10 @@ pub(super) fn of(command: &str, arg: &Arg, source: &dyn Source) -> Want {
         (_, "id") => named(source.containers()),
         ("audit", "subject") => Want { named: source.containers(), otherwise: Otherwise::Directories },
         ("cp", "from" | "to") => or_files(followed(source.containers())),
-        (_, "image") => named(source.images()),
         (_, "reference") => or_files(source.images()),
-        ("image inspect" | "image history" | "image remove" | "image save", "name") => named(source.images()),
+        (_, "image") | ("image inspect" | "image history" | "image remove" | "image save", "name") => {
+            named(source.images())
+        }
         (path, "name") if path.starts_with("volume ") => named(source.volumes()),
         ("run", "volume") => or_files(followed(source.volumes())),
         ("run", "network") => {

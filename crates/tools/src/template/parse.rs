@@ -11,8 +11,10 @@ pub(super) fn nodes(text: &str) -> Result<Vec<Node>> {
     let mut parser = Parser { rest: text };
     let (nodes, end) = parser.until_end(0)?;
     match end {
-        End::Text => Ok(nodes),
-        End::Else | End::End => Err("an {{else}} or {{end}} has nothing before it that it ends".to_owned()),
+        Found::Text => Ok(nodes),
+        Found::Else | Found::End => {
+            Err("an {{else}} or {{end}} has nothing before it that it ends".to_owned())
+        }
     }
 }
 
@@ -22,7 +24,7 @@ struct Parser<'a> {
 
 /// What a list of nodes ends with.
 #[derive(PartialEq, Eq)]
-enum End {
+enum Found {
     Text,
     Else,
     End,
@@ -32,7 +34,7 @@ enum End {
 const DEEPEST: usize = 32;
 
 impl Parser<'_> {
-    fn until_end(&mut self, depth: usize) -> Result<(Vec<Node>, End)> {
+    fn until_end(&mut self, depth: usize) -> Result<(Vec<Node>, Found)> {
         if depth > DEEPEST {
             return Err("blocks are nested too deeply".to_owned());
         }
@@ -40,7 +42,7 @@ impl Parser<'_> {
         loop {
             let Some((text, action)) = self.rest.split_once("{{") else {
                 nodes.extend((!self.rest.is_empty()).then(|| Node::Text(self.rest.to_owned())));
-                return Ok((nodes, End::Text));
+                return Ok((nodes, Found::Text));
             };
             let (action, rest) = split_action(action)?;
             let trimmed = if action.starts_with("- ") { text.trim_end() } else { text };
@@ -53,8 +55,8 @@ impl Parser<'_> {
             }
             let (word, more) = action.split_once(char::is_whitespace).unwrap_or((action, ""));
             let kind = match word {
-                "end" => return Ok((nodes, End::End)),
-                "else" if more.is_empty() => return Ok((nodes, End::Else)),
+                "end" => return Ok((nodes, Found::End)),
+                "else" if more.is_empty() => return Ok((nodes, Found::Else)),
                 "if" => Kind::If,
                 "range" => Kind::Range,
                 "with" => Kind::With,
@@ -69,8 +71,8 @@ impl Parser<'_> {
             let value = pipeline(more)?;
             let (body, end) = self.until_end(depth + 1)?;
             let (otherwise, end) =
-                if end == End::Else { self.until_end(depth + 1)? } else { (Vec::new(), end) };
-            if end != End::End {
+                if end == Found::Else { self.until_end(depth + 1)? } else { (Vec::new(), end) };
+            if end != Found::End {
                 return Err(format!("{{{{{action}}}}} has no {{{{end}}}}"));
             }
             nodes.push(Node::Block(kind, value, body, otherwise));
