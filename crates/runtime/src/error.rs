@@ -272,8 +272,13 @@ impl Error {
             Self::Unsupported { .. } => Some(
                 "hint: orlop refuses what it cannot honour; `orlop features` lists what works".to_owned(),
             ),
-            Self::Kernel { hint, pointer, answer, .. } | Self::Step { hint, pointer, answer, .. } => {
+            Self::Kernel { hint, pointer, answer, .. } => {
                 advice(pointer.as_ref(), hint.as_deref().or_else(|| likely(answer.errno)))
+            }
+            Self::Step { hint, pointer, answer, detail, .. } => {
+                // The kernel's own words say it better.
+                let likely = || if detail.is_empty() { likely(answer.errno) } else { None };
+                advice(pointer.as_ref(), hint.as_deref().or_else(likely))
             }
             Self::NotFound { pointer, errno, .. } | Self::Exec { pointer, errno, .. } => {
                 advice(pointer.as_ref(), exec_hint(*errno))

@@ -31,10 +31,14 @@ pub struct Excerpt {
     pub line: String,
     /// How many characters are meant, from the column of the position on.
     pub length: usize,
+    /// Some lines that follow, of a value that goes on there.
+    pub more: Vec<String>,
 }
 
 /// No more of a line is shown.
 const WIDEST: usize = 90;
+/// No more lines of a value are shown after its first one.
+const MOST_LINES: usize = 5;
 
 impl Excerpt {
     /// Of what a location in a text is about.
@@ -42,14 +46,22 @@ impl Excerpt {
         let line = location.line_of(text).to_owned();
         let rest = line.chars().count().saturating_sub(location.column - 1);
         let meant = text.get(location.offset..location.offset + location.len).unwrap_or_default();
-        // Of a value of several lines its first one is shown.
         let length = meant.lines().next().unwrap_or_default().chars().count().clamp(1, rest.max(1));
-        Self { line, length }
+        let more = meant.lines().skip(1).take(MOST_LINES).map(str::to_owned).collect();
+        Self { line, length, more }
     }
 
-    /// The line with its number, and carets below what is meant.
+    /// The line with its number, and carets below what is meant; of several lines each with its number.
     pub(super) fn show(&self, (number, column): (usize, usize)) -> String {
-        let chars: Vec<char> = self.line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        if !self.more.is_empty() {
+            let lines = std::iter::once(&self.line).chain(&self.more).enumerate();
+            let shown = |(index, line): (usize, &String)| {
+                let line: String = plain(line).take(WIDEST).collect();
+                format!("\n    {:>4} > {}", number + index, line.trim_end())
+            };
+            return lines.map(shown).collect();
+        }
+        let chars: Vec<char> = plain(&self.line).collect();
         let at = (column - 1).min(chars.len());
         // Of a long line the part around what is meant.
         let from = at.saturating_sub(WIDEST / 2).min(chars.len().saturating_sub(WIDEST));
@@ -58,6 +70,10 @@ impl Excerpt {
         let gap = " ".repeat(at - from);
         format!("\n    {number:>4} | {}\n         | {gap}{}", shown.trim_end(), "^".repeat(length))
     }
+}
+
+fn plain(line: &str) -> impl Iterator<Item = char> {
+    line.chars().map(|c| if c.is_control() { ' ' } else { c })
 }
 
 impl Problem {
