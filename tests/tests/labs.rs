@@ -1,0 +1,51 @@
+//! The pages of `docs/labs/`, typed as they stand there (`tests/src/lab.rs` has the rules).
+use std::fs;
+use std::path::PathBuf;
+
+use orlop_tests::lab::Lab;
+use orlop_tests::{cgroup, need, runtime};
+
+/// Makes a test for each page: its name, and the name of its file.
+macro_rules! labs {
+    ($($name:ident $page:literal)+) => {
+        $(#[test] fn $name() { check($page); })+
+        const PAGES: &[&str] = &[$($page),+];
+    };
+}
+
+labs! {
+    first_look "01-first-look"
+    namespaces "02-namespaces"
+    mounts "03-mounts"
+}
+
+fn directory() -> PathBuf {
+    runtime::workspace().join("docs/labs")
+}
+
+#[track_caller]
+fn check(page: &str) {
+    let lab = Lab::read(&directory().join(format!("{page}.md")));
+    need!(need::root(), "the labs are for root");
+    need!(runtime::is_orlop(), "the labs show orlop's own output");
+    for program in lab.needs("programs") {
+        need!(need::program(program), "{program} is not installed");
+    }
+    for controller in lab.needs("controllers") {
+        let here = cgroup::controller(controller);
+        let unified = here.is_some_and(|(version, _)| version == cgroup::Version::V2);
+        need!(unified, "the {controller} controller is not on version 2 here");
+    }
+    lab.check();
+}
+
+#[test]
+fn every_page_is_typed() {
+    let entries = fs::read_dir(directory()).expect("the labs are there");
+    let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    let mut pages: Vec<String> =
+        names.filter_map(|name| name.strip_suffix(".md").map(str::to_owned)).collect();
+    pages.retain(|name| name != "README");
+    pages.sort();
+    assert_eq!(pages, PAGES);
+}
