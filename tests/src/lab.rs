@@ -66,7 +66,7 @@ impl Lab {
             } else if let Some(last) = commands.last_mut() {
                 match continued {
                     Some(more) if last.answer.is_empty() => {
-                        last.text += &format!("\n{more}");
+                        last.text.extend(["\n", more]);
                         last.answer = n + 1..n + 1;
                     }
                     _ => last.answer.end = n + 1,
@@ -103,7 +103,7 @@ impl Lab {
         if matches(expected, &answer.said) && (answer.status == 0 || may_fail) {
             return None;
         }
-        let quote = |lines: &[String]| lines.iter().map(|line| format!("    {line}\n")).collect::<String>();
+        let quote = |lines: &[String]| lines.iter().flat_map(|line| ["    ", line, "\n"]).collect::<String>();
         Some(format!(
             "{}: # {}\n  the page says\n{}  the shell says (status {})\n{}",
             self.place(command),

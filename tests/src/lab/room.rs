@@ -107,8 +107,9 @@ impl Room {
         for (n, command) in commands.enumerate() {
             let path = self.home.path().join(format!("commands/{n}"));
             fs::write(&path, format!("{command}\n")).expect("a new file");
-            script +=
-                &format!("(exit $status)\n. {}\nstatus=$?\nprintf '{MARK}%d\\n' $status\n", path.display());
+            let typed = path.display();
+            let then = format!("(exit $status)\n. {typed}\nstatus=$?\nprintf '{MARK}%d\\n' $status\n");
+            script.push_str(&then);
         }
         script += EPILOGUE;
         fs::write(self.home.path().join("typed"), &script).expect("a new file");
@@ -148,17 +149,16 @@ impl Drop for Room {
     /// The shell was process 1 of its own namespace: with it, all its processes are gone.
     fn drop(&mut self) {
         if let Some(cgroup) = &self.cgroup {
-            remove(cgroup);
+            let left = remove(cgroup);
+            assert!(left.is_ok() || std::thread::panicking(), "{}: {left:?}", cgroup.display());
         }
     }
 }
 
-fn remove(cgroup: &Path) {
-    let entries = fs::read_dir(cgroup).into_iter().flatten().flatten();
+fn remove(cgroup: &Path) -> std::io::Result<()> {
+    let entries = fs::read_dir(cgroup)?.flatten();
     for entry in entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir())) {
-        remove(&entry.path());
+        remove(&entry.path())?;
     }
-    if let Err(error) = fs::remove_dir(cgroup) {
-        eprintln!("{}: {error}", cgroup.display());
-    }
+    fs::remove_dir(cgroup)
 }
