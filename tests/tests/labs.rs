@@ -17,6 +17,9 @@ labs! {
     first_look "01-first-look"
     namespaces "02-namespaces"
     mounts "03-mounts"
+    root "04-root"
+    overlay "05-overlay"
+    user_namespaces "06-user-namespaces"
 }
 
 fn directory() -> PathBuf {

@@ -1,5 +1,6 @@
 //! Where a lab is typed: a shell with its own mounts, processes, network and cgroup, in an empty directory.
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -93,6 +94,8 @@ struct Room {
 impl Room {
     fn new(controllers: &[&str]) -> Self {
         let home = tempfile::Builder::new().prefix("lab-").tempdir().expect("a temporary directory");
+        // Some pages are about other users.
+        fs::set_permissions(home.path(), fs::Permissions::from_mode(0o755)).expect("our own directory");
         for directory in ["lab", "bin", "commands"] {
             fs::create_dir(home.path().join(directory)).expect("a new directory");
         }
