@@ -21,7 +21,7 @@ hostname host
 ip link set lo up
 mount -t tmpfs -o mode=755 run /run
 if [ -n "$1" ]; then
-    [ ! -e /sys/fs/cgroup/unified ] || mount -t tmpfs cgroups /sys/fs/cgroup
+    mount -t tmpfs cgroups /sys/fs/cgroup
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
     mkdir /sys/fs/cgroup/shell
     echo 0 >/sys/fs/cgroup/shell/cgroup.procs
@@ -29,13 +29,14 @@ fi
 mounts=$(cut -d ' ' -f 3- /proc/self/mountinfo)
 "#;
 
-/// After the last command: what the page's own commands have left.
+/// After the last command: what the page's own commands have left. `ip netns add` makes a mount of `/run/netns` once and
+/// for all.
 const EPILOGUE: &str = r#"
 set -- /proc/[0-9]*/
 for process; do
-    [ "$process" = /proc/1/ ] || [ ! -s "$process/cmdline" ] || echo "a process: $(tr '\0' ' ' <"$process/cmdline")"
+    [ "$process" = /proc/1/ ] || tr '\0' ' ' <"$process/cmdline" 2>/dev/null | sed 's/^/a process: /'
 done
-diff <(echo "$mounts") <(cut -d ' ' -f 3- /proc/self/mountinfo) | sed -n 's/^> /a mount: /p'
+diff <(echo "$mounts") <(cut -d ' ' -f 3- /proc/self/mountinfo) | sed -n '/ \/run\/netns /!s/^> /a mount: /p'
 find /run/orlop /run/netns -mindepth 1 -printf 'a file: %p\n' 2>/dev/null
 find /sys/fs/cgroup -mindepth 1 -type d ! -path /sys/fs/cgroup/shell -printf 'a cgroup: %p\n' 2>/dev/null
 :"#;
@@ -122,9 +123,11 @@ impl Room {
     /// What the shell said as one would see it at a terminal: without the names of our files, and without what it says
     /// about its jobs.
     fn lines(&self, text: &str) -> Vec<String> {
-        let ours = format!("{}/", self.home.path().join("commands").display());
+        let ours = format!("{}/", self.home.path().display());
+        let scripts = ["commands/", "typed"].map(|name| ours.clone() + name);
         let line = |line: &str| {
-            let Some((_, said)) = line.strip_prefix(&ours).and_then(|rest| rest.split_once(": line ")) else {
+            let from_shell = scripts.iter().any(|script| line.starts_with(script));
+            let Some((_, said)) = line.split_once(": line ").filter(|_| from_shell) else {
                 return Some(line.trim_end().to_owned());
             };
             let said = said.split_once(": ").map_or(said, |(_, said)| said);
