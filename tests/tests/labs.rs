@@ -60,6 +60,11 @@ fn check(page: &str) {
 }
 
 #[test]
+fn the_guide_for_users() {
+    check("../guides/rootless");
+}
+
+#[test]
 fn every_page_is_typed() {
     let entries = fs::read_dir(directory()).expect("the labs are there");
     let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
