@@ -11,9 +11,12 @@ use crate::{Invocation, cgroup, runtime};
 /// What ends each command's output in that of the shell: the status follows, and a line's end.
 const MARK: char = '\u{1e}';
 
-/// Makes the shell's surroundings. `$1` is the directory with all that follows, `$2` the cgroup or nothing.
+/// Makes the shell's surroundings. `$1` is the directory with all that follows, `$2` the cgroup or nothing: it is the root of the
+/// cgroup namespace, and has no processes, so that it may have controllers.
 const ENTER: &str = r#"[ -z "$2" ] || echo 0 >"$2/cgroup.procs" || exit
-exec unshare --cgroup --mount --uts --ipc --net --pid --fork --kill-child --mount-proc bash "$1/typed" "$2""#;
+exec unshare --cgroup bash -c '
+[ -z "$2" ] || echo 0 >"$2/shell/cgroup.procs" || exit
+exec unshare --mount --uts --ipc --net --pid --fork --kill-child --mount-proc bash "$1/typed" "$2"' bash "$@""#;
 
 /// Inside: its own `/run`, where orlop keeps state and ip(8) its namespaces, and cgroups that begin with its own.
 const PRELUDE: &str = r#"exec 2>&1 </dev/null
@@ -23,8 +26,6 @@ mount -t tmpfs -o mode=755 run /run
 if [ -n "$1" ]; then
     mount -t tmpfs cgroups /sys/fs/cgroup
     mount -t cgroup2 cgroup2 /sys/fs/cgroup
-    mkdir /sys/fs/cgroup/shell
-    echo 0 >/sys/fs/cgroup/shell/cgroup.procs
 fi
 mounts=$(cut -d ' ' -f 3- /proc/self/mountinfo)
 "#;
@@ -147,7 +148,7 @@ fn new_cgroup(unified: &Hierarchy, controllers: &[&str]) -> PathBuf {
             .unwrap_or_else(|error| panic!("the controller {controller}: {error}"));
     }
     let path = unified.mount.join(name);
-    fs::create_dir(&path).expect("a new cgroup");
+    fs::create_dir_all(path.join("shell")).expect("a new cgroup");
     path
 }
 
