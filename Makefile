@@ -73,6 +73,7 @@ lint: ## formatting, clippy with warnings denied, the kernel feature table, type
 	@hack/check-aarch64
 
 docs: ## the documentation as a site, target/site/index.html, which needs no network
+	@hack/setup.sh build
 	@hack/docs
 
 install: build ## install below PREFIX (/usr/local)
