@@ -1,6 +1,7 @@
 //! The labs of `docs/labs/`: what stands on a page is typed into a shell, and what the shell answers is compared.
 //!
-//! A page says what it needs in its first line, a comment: `<!-- lab: programs capsh; controllers memory pids -->`. Its
+//! A page says what it needs in its first line, a comment: `<!-- lab: programs capsh; controllers memory pids; image busy:1 -->`;
+//! the last is the name of an image with a busybox in it. Its
 //! blocks of the kind `console` are typed. In them
 //!
 //! - a line that begins with `# ` is a command; it goes on in the next line after a backslash, and in lines that begin
@@ -8,6 +9,8 @@
 //! - all other lines are what the command says, on standard output and standard error;
 //! - `…` in such a line stands for anything, and as a line of its own for any lines, or none. In a line with `…` it does
 //!   not matter how wide a gap is: columns are as wide as what is in them.
+//!
+//! A block below a line `<!-- not typed: WHY -->` is left alone.
 //!
 //! A command that says nothing has to succeed, unless it waits for a process, whose status it has.
 use std::fs;
@@ -56,7 +59,8 @@ impl Lab {
         let mut goes_on = false;
         for (n, line) in lines.iter().enumerate() {
             if line.starts_with("```") {
-                (inside, goes_on) = (line == "```console", false);
+                let left_alone = n > 0 && lines[n - 1].starts_with("<!-- not typed: ");
+                (inside, goes_on) = (line == "```console" && !left_alone, false);
                 continue;
             }
             let Some(line) = Some(line).filter(|_| inside) else { continue };
@@ -163,7 +167,8 @@ mod tests {
     use super::*;
 
     const PAGE: &str = "<!-- lab: programs a b; controllers memory -->\n\n```console\n# one\n1\n# two \\\n  more\n\
-                        # three <<END\n> # text\n> END\n2\n3\n```\n\n```text\n# four\n```\n";
+                        # three <<END\n> # text\n> END\n2\n3\n```\n\n```text\n# four\n```\n\n\
+                        <!-- not typed: it would take hours -->\n```console\n# five\n```\n";
 
     fn page() -> Lab {
         Lab::parse(Path::new("page.md"), PAGE)

@@ -65,6 +65,16 @@ fn the_guide_for_users() {
 }
 
 #[test]
+fn the_page_about_running_images() {
+    check("../run");
+}
+
+#[test]
+fn the_page_about_looking_at_containers() {
+    check("../instruments");
+}
+
+#[test]
 fn every_page_is_typed() {
     let entries = fs::read_dir(directory()).expect("the labs are there");
     let names = entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());

@@ -4,8 +4,11 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde_json::json;
+
 use super::{Answer, Lab};
 use crate::cgroup::Hierarchy;
+use crate::layout::Layout;
 use crate::{Invocation, cgroup, runtime};
 
 /// What ends each command's output in that of the shell: the status follows, and a line's end.
@@ -35,7 +38,9 @@ mounts=$(cut -d ' ' -f 3- /proc/self/mountinfo)
 const EPILOGUE: &str = r#"
 set -- /proc/[0-9]*/
 for process; do
-    [ "$process" = /proc/1/ ] || tr '\0' ' ' <"$process/cmdline" 2>/dev/null | sed 's/^/a process: /'
+    [ "$process" = /proc/1/ ] || words=$(tr '\0' ' ' 2>/dev/null <"$process/cmdline")
+    [ -z "$words" ] || echo "a process: $words"
+    words=
 done
 diff <(echo "$mounts") <(cut -d ' ' -f 3- /proc/self/mountinfo) | sed -n '/ \/run\/netns /!s/^> /a mount: /p'
 find /run/orlop /run/netns -mindepth 1 -printf 'a file: %p\n' 2>/dev/null
@@ -61,11 +66,15 @@ impl Lab {
         let room = Room::new(&self.needs("controllers"));
         let script = room.script(self.commands.iter().map(|command| command.text.as_str()));
         let cgroup = room.cgroup.as_deref().unwrap_or(Path::new(""));
+        for name in self.needs("image") {
+            room.import(name);
+        }
         let path = std::env::var("PATH").unwrap_or_default();
         let shell = Invocation::new("bash", room.home.path())
             .args(["-c", ENTER, "bash"])
             .args([room.home.path(), cgroup])
             .env("PATH", format!("{}:{path}:/usr/sbin:/sbin", room.home.path().join("bin").display()))
+            .env("ORLOP_STORE", room.home.path().join("store"))
             .env("LC_ALL", "C.UTF-8")
             .env("COLUMNS", "100")
             .current_dir(room.home.path().join("lab"));
@@ -104,6 +113,15 @@ impl Room {
         std::os::unix::fs::symlink(runtime::binary(), home.path().join("bin/orlop")).expect("a new link");
         let unified = cgroup::hierarchies().into_iter().find(|hierarchy| hierarchy.unified);
         Self { home, cgroup: unified.map(|unified| new_cgroup(&unified, controllers)) }
+    }
+
+    /// Makes an image with a busybox and gives it this name.
+    fn import(&self, name: &str) {
+        let image =
+            Layout::busybox(&self.home.path().join("image"), &json!({"Env": ["PATH=/bin"], "Cmd": ["sh"]}));
+        let import =
+            Invocation::new(runtime::binary(), self.home.path()).args(["image", "import", &image, name]);
+        import.env("ORLOP_STORE", self.home.path().join("store")).ok();
     }
 
     /// Writes the commands, and the script that takes one after another, each with the status of the one before it.
