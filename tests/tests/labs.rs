@@ -45,6 +45,7 @@ fn check(page: &str) {
         !twice || std::env::var_os("ORLOP_LABS").is_some(),
         "typed on the host; with ORLOP_LABS=all here, too"
     );
+    need!(cgroup::hierarchies().iter().any(|tree| tree.unified), "cgroups of version 2 are not mounted here");
     for program in lab.needs("programs") {
         need!(need::program(program), "{program} is not installed");
     }
