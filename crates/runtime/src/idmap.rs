@@ -1,12 +1,14 @@
 //! Writing the id maps of a new user namespace ([user_namespaces(7)](https://man7.org/linux/man-pages/man7/user_namespaces.7.html)).
 
 use std::fmt::Write as _;
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
 use nix::unistd::{getegid, geteuid};
 use orlop_compile::{IdMaps, Origin};
 use orlop_spec::IdMapping;
 use orlop_sys::cred;
+use orlop_sys::spawn::Holder;
 
 use crate::error::{Answer, Doing, Error, Result};
 
@@ -27,6 +29,32 @@ struct Helper {
 const GROUPS: Helper = Helper { program: "newgidmap", file: "/etc/subgid", capability: 6 };
 /// `CAP_SETUID` is 7.
 const USERS: Helper = Helper { program: "newuidmap", file: "/etc/subuid", capability: 7 };
+
+/// A user namespace for mounts whose ids are mapped like this.
+///
+/// # Errors
+///
+/// [`Error::NotGranted`]: the user may not map these ids. [`Error::Kernel`], [`Error::Step`]: the kernel or a helper refused.
+pub fn user_namespace(uid: &[IdMapping], gid: &[IdMapping]) -> Result<OwnedFd> {
+    let origin = || Origin::Rule("whoever mounts it asks for these ids");
+    make(&IdMaps {
+        uid: uid.to_vec(),
+        gid: gid.to_vec(),
+        deny_setgroups: false,
+        uid_origin: origin(),
+        gid_origin: origin(),
+    })
+}
+
+/// A new user namespace, by a process that is in it for as long as it takes.
+pub(crate) fn make(maps: &IdMaps) -> Result<OwnedFd> {
+    let holder = Holder::new()
+        .doing(|| "make a user namespace for id-mapped mounts".to_owned())
+        .map_err(|e| e.with_hint("the limit /proc/sys/user/max_user_namespaces may be reached"))?;
+    write(holder.pid(), maps)?;
+    let path = format!("/proc/{}/ns/user", holder.pid());
+    Ok(std::fs::File::open(&path).doing(|| format!("open {path}"))?.into())
+}
 
 /// Writes the maps of the process `pid`, which waits for them.
 ///
