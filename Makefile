@@ -83,9 +83,11 @@ uninstall: ## remove what make install has put below PREFIX
 	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) hack/install -r
 
 deb: build ## Debian packages: target/deb/*.deb
+	@hack/setup.sh package
 	@hack/deb
 
 sbom: ## what the binaries are linked from, as SPDX: target/orlop.spdx.json
+	@hack/setup.sh build package
 	@hack/sbom
 
 reproducible: ## build the last commit twice, in two directories, and compare the bytes
