@@ -108,7 +108,7 @@ fn the_commands_take_no_more_instructions_than_they_did() {
         assert!(counted <= limit, "{}: {counted} instructions, more than {limit}", arguments[0]);
         assert!(counted > limit / 2, "{}: {counted} is less than half of {limit}: lower it", arguments[0]);
     };
-    expect(67_000, "no program", &["--version"]);
+    expect(68_000, "no program", &["--version"]);
     let run = ["run", "--bundle", &bundle, &container.id];
     // Without the machine: reading, checking and compiling the config, the cgroup, the state.
     expect(593_000, "/memfd:orlop-init (deleted)", &run);
