@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`entry`] | what a command is, and a program that is made of commands |
 //! | [`argv`] | finding the command in the arguments, and Go's way of writing options |
+//! | `suggest.rs` | what was meant by a name that is not there |
 //! | [`companion`] | commands that another program has: `orlop-tools` |
 //! | [`globals`] | the options before the command |
 //! | [`flags`], [`values`] | options that several commands share, and how their values are read |
@@ -18,6 +19,7 @@ pub mod entry;
 pub mod flags;
 pub mod globals;
 pub mod output;
+mod suggest;
 pub mod values;
 
 use std::ffi::OsString;

@@ -7,7 +7,6 @@ use std::path::Path;
 
 use orlop_compile::{Fill, FillWith, IdMaps, Launch, MountIdMap, UserNamespace};
 use orlop_sys::mount::Attributes;
-use orlop_sys::spawn::Holder;
 use orlop_sys::{Fd, file, mount};
 
 use super::at;
@@ -90,21 +89,11 @@ impl<'a> Filler<'a> {
         if let Some(copy) = found.map(of_found) {
             return copy.doing(|| "copy the descriptor of a user namespace".to_owned());
         }
-        let made = make(maps)?;
+        let made = idmap::make(maps)?;
         let copy = made.try_clone().doing(|| "copy the descriptor of a user namespace".to_owned())?;
         self.made.push((maps, made));
         Ok(copy)
     }
-}
-
-/// A new user namespace, by a process that is in it for as long as it takes.
-fn make(maps: &IdMaps) -> Result<OwnedFd> {
-    let holder = Holder::new()
-        .doing(|| "make a user namespace for id-mapped mounts".to_owned())
-        .map_err(|e| e.with_hint("the limit /proc/sys/user/max_user_namespaces may be reached"))?;
-    idmap::write(holder.pid(), maps)?;
-    let path = format!("/proc/{}/ns/user", holder.pid());
-    Ok(std::fs::File::open(&path).doing(|| format!("open {path}"))?.into())
 }
 
 /// A detached copy of what is mounted at a path. It is made among the host's mounts, and is a peer of what is shared there.

@@ -76,6 +76,8 @@ fn run(globals: &Globals, arguments: &ArgMatches) -> Result<u8> {
     let text =
         orlop_spec::default::to_text(&spec).map_err(|e| Error::usage(format!("write the config: {e}")))?;
     home.file("config.json", &text)?;
+    let bundle = CreateOptions { bundle: home.path().to_owned(), ..CreateOptions::default() };
+    flags::strict::check(arguments, &bundle)?;
     if detach {
         background(globals, arguments, home, &id)
     } else {
