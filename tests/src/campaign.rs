@@ -207,9 +207,6 @@ fn left_behind(container: &Container, trace: &Trace) -> Option<Bad> {
         // Ours to wait for are those whose parent has died. Until then they hold what they had, keys for instance.
         ProcessHandle::open(*pid).filter(|process| process.wait(SETTLE)).and_then(|process| process.reap());
     }
-    for pid in ledger::zombies(&container.id) {
-        ProcessHandle::open(pid).and_then(|process| process.reap());
-    }
     let left = settled(container);
     if left.is_empty() {
         return None;
@@ -227,6 +224,10 @@ fn say(line: &str) {
 fn settled(container: &Container) -> Vec<String> {
     let until = Instant::now() + SETTLE;
     loop {
+        // Whose parent has died is ours, at whatever moment it ends.
+        for pid in ledger::zombies(&container.id) {
+            ProcessHandle::open(pid).and_then(|process| process.reap());
+        }
         let mut left = ledger::leaks(&container.id, &container.state_root());
         left.extend(ledger::keys(&container.id));
         if left.is_empty() || Instant::now() > until {
