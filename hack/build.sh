@@ -1,6 +1,7 @@
 #!/bin/bash
 # Builds three static binaries, bin/orlop, bin/orlop-tools and bin/containerd-shim-orlop-v2: with musl, which starts
-# fastest, where its target can be had, else with a static glibc.
+# fastest, where its target can be had, else with a static glibc. The bytes depend on the sources, the compiler and the target,
+# not on the directory or the day (hack/reproducible).
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -18,17 +19,26 @@ fi
 if has_target "$musl"; then
     target=$musl
     # A thirteenth of the binary that nothing reads. GNU's linker is named as others understand such a script differently.
-    RUSTFLAGS="${RUSTFLAGS-} -C link-arg=-fuse-ld=bfd -C link-arg=-Wl,-T,$PWD/crates/runtime/no-unwind-tables.ld"
-    export RUSTFLAGS
+    # Its path is that from the workspace's directory, where cargo has binaries linked: flags are part of what is built.
+    RUSTFLAGS="${RUSTFLAGS-} -C link-arg=-fuse-ld=bfd -C link-arg=-Wl,-T,crates/runtime/no-unwind-tables.ld"
 else
     target=$glibc
     echo "build: no Rust target $musl here, so this binary uses a static glibc (larger, starts a little slower)"
-    export RUSTFLAGS="${RUSTFLAGS-} -C target-feature=+crt-static"
+    RUSTFLAGS="${RUSTFLAGS-} -C target-feature=+crt-static"
 fi
 
-# What `orlop --version` says; a tree without git says nothing.
+# Where the crates of others lie is in the messages of their panics.
+cargo fetch --quiet --locked --target "$target"
+for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
+    RUSTFLAGS+=" --remap-path-prefix=$registry=crates.io/"
+done
+export RUSTFLAGS="$RUSTFLAGS --remap-path-prefix=$PWD=orlop"
+
+# What `orlop --version` says; a tree without git says nothing. What git does not have is said to be there.
 ORLOP_COMMIT=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
-export ORLOP_COMMIT
+[ -z "$(git status --porcelain --untracked-files=no 2>/dev/null)" ] || ORLOP_COMMIT+=-dirty
+ORLOP_RUSTC=$(rustc --version | cut -d ' ' -f 2)
+export ORLOP_COMMIT ORLOP_RUSTC
 
 cargo build --release --locked --target "$target" -p orlop -p orlop-tools -p orlop-shim
 for binary in orlop orlop-tools containerd-shim-orlop-v2; do

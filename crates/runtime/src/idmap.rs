@@ -157,7 +157,7 @@ fn with_helper(pid: i32, helper: &Helper, mappings: &[IdMapping], origin: &Origi
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let asker = Asker::own();
     if let Some(Missing { index, ids, granted }) = granted::missing(mappings, own, &text, &asker) {
-        let pointer = pointer.map(|pointer| format!("{pointer}/{index}"));
+        let pointer = pointer.map(|pointer| format!("{pointer}/{index}").into());
         let missing = format!("{} the ids {ids}", asker.words());
         return Err(Error::NotGranted {
             file,
@@ -169,7 +169,7 @@ fn with_helper(pid: i32, helper: &Helper, mappings: &[IdMapping], origin: &Origi
     Err(Error::Step {
         step: format!("map ids with {program}"),
         answer: Answer { call: "", errno: libc::EPERM },
-        pointer,
+        pointer: pointer.map(Into::into),
         detail: words,
         hint: Some(
             format!("{file} grants the ids, but {program} must be set-user-id root, on a mount without nosuid, and may not be \

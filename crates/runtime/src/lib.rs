@@ -74,7 +74,7 @@ pub use options::{
 };
 pub use plan::Planned;
 pub use runtime::Runtime;
-pub use signals::signal;
+pub use signals::{SIGNALS, signal};
 pub use state::{ContainerState, StateFile};
 pub use usage::Usage;
 pub use userns::forbidding_user_namespaces;

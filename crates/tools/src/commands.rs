@@ -4,6 +4,7 @@
 mod audit;
 mod bundle;
 mod commit;
+mod completion;
 mod cp;
 mod diff;
 mod doctor;
@@ -11,7 +12,9 @@ mod explain;
 pub(crate) mod hook;
 mod image;
 mod inspect;
+mod man;
 mod run;
+mod shown;
 mod trace;
 mod volume;
 
@@ -28,6 +31,9 @@ pub(crate) const TOOLS: Program = Program {
 /// All commands.
 const COMMANDS: &[Entry] = &[
     run::ENTRY,
+    shown::LIST,
+    shown::STATE,
+    shown::STATS,
     image::ENTRY,
     bundle::ENTRY,
     cp::ENTRY,
@@ -38,7 +44,10 @@ const COMMANDS: &[Entry] = &[
     inspect::ENTRY,
     audit::ENTRY,
     doctor::ENTRY,
+    completion::ENTRY,
     trace::ENTRY,
+    completion::COMPLETE,
+    man::ENTRY,
     hook::ENTRY,
 ];
 

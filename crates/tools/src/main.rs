@@ -6,9 +6,14 @@
 
 mod cni;
 mod commands;
+mod completion;
+mod format;
 mod images;
+mod man;
 mod progress;
 mod run;
+mod table;
+mod template;
 mod terminal;
 mod volumes;
 
