@@ -100,7 +100,7 @@ fn what_a_dead_shim_left_in_a_scope_is_taken_away() {
     let named = bundle.to_string_lossy();
     let arguments = ["-namespace", "state", "-id", &stage.container.id, "-bundle", &named, "delete"];
     let deleted = Deleted::decode(&shim::bytes(&arguments, &[], bundle)).expect("an answer");
-    assert_eq!(deleted, Deleted { pid, exit_status: 137 });
+    assert_eq!((deleted.pid, deleted.exit_status), (pid, 137));
     assert!(init.wait(command::patience()));
     assert_eq!(show(&stage.unit, "LoadState"), "not-found");
 }
