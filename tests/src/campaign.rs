@@ -135,7 +135,6 @@ impl Campaign<'_> {
         }
         answers.extend(take_away(container));
         bad.extend(answers.into_iter().flatten());
-        container.forget();
         bad.extend(left_behind(container, &trace));
         (trace, bad)
     }
@@ -207,12 +206,22 @@ fn left_behind(container: &Container, trace: &Trace) -> Option<Bad> {
         // Ours to wait for are those whose parent has died. Until then they hold what they had, keys for instance.
         ProcessHandle::open(*pid).filter(|process| process.wait(SETTLE)).and_then(|process| process.reap());
     }
+    reap_zombies(container);
+    // Not before: while one of its processes is not waited for, a first process does not end.
+    container.forget();
     let left = settled(container);
     if left.is_empty() {
         return None;
     }
     ledger::sweep(&container.id, &container.state_root());
     Some(Bad::Leak(format!("left behind: {left:?} after: {}", trace.stderr)))
+}
+
+/// Whose parent has died is ours, at whatever moment it ends.
+fn reap_zombies(container: &Container) {
+    for pid in ledger::zombies(&container.id) {
+        ProcessHandle::open(pid).and_then(|process| process.reap());
+    }
 }
 
 /// On standard error, past the test runner's capture.
@@ -224,10 +233,7 @@ fn say(line: &str) {
 fn settled(container: &Container) -> Vec<String> {
     let until = Instant::now() + SETTLE;
     loop {
-        // Whose parent has died is ours, at whatever moment it ends.
-        for pid in ledger::zombies(&container.id) {
-            ProcessHandle::open(pid).and_then(|process| process.reap());
-        }
+        reap_zombies(container);
         let mut left = ledger::leaks(&container.id, &container.state_root());
         left.extend(ledger::keys(&container.id));
         if left.is_empty() || Instant::now() > until {
