@@ -16,6 +16,7 @@
 //! | [`campaign`] | one fault after another, and what is left after each |
 //! | [`fault`] | faults at every system call of a command |
 //! | [`figures`] | what the machine has in use, in numbers |
+//! | [`images`] | containers of images, and a store for them |
 //! | [`layout`] | small images |
 //! | [`ledger`] | what a container left behind on the machine |
 //! | [`agent`] | a seccomp agent, which is asked about system calls |
@@ -58,6 +59,7 @@ pub mod events;
 #[cfg(target_arch = "x86_64")]
 pub mod fault;
 pub mod figures;
+pub mod images;
 pub mod layout;
 pub mod ledger;
 pub mod need;

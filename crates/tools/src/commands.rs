@@ -5,9 +5,10 @@ mod audit;
 mod bundle;
 mod commit;
 mod cp;
-mod diff;
+pub(crate) mod diff;
 mod doctor;
 mod explain;
+mod export;
 pub(crate) mod hook;
 mod image;
 mod inspect;
@@ -33,6 +34,7 @@ const COMMANDS: &[Entry] = &[
     cp::ENTRY,
     diff::ENTRY,
     commit::ENTRY,
+    export::ENTRY,
     volume::ENTRY,
     explain::ENTRY,
     inspect::ENTRY,

@@ -9,6 +9,7 @@ mod commands;
 mod images;
 mod progress;
 mod run;
+mod stopped;
 mod terminal;
 mod volumes;
 

@@ -1,14 +1,18 @@
 //! A container's own directory: its bundle, what it changes, its files in `/etc`, its own volumes. It is made by `run`, and
 //! taken away when the container is deleted, by a hook of its config (`commands/hook.rs`).
 
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{Flock, FlockArg};
 use orlop_image::Store;
 use orlop_runtime::error::Doing as _;
 use orlop_runtime::{ContainerId, Error, Result};
+use orlop_spec::IdMapping;
+use serde::Deserialize as _;
+use serde_json::Value;
 
 use crate::images::Told as _;
 
@@ -108,6 +112,46 @@ pub(crate) fn remove(path: &Path) -> Result<()> {
 ///
 /// The kernel's answer.
 pub(crate) fn mounted(store: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let mut all = Vec::new();
+    for (id, config) in configs(store)? {
+        let mounts = config.get("mounts").and_then(Value::as_array);
+        let sources = mounts.into_iter().flatten().filter_map(|mount| mount.get("source")?.as_str());
+        all.extend(sources.map(|source| (id.clone(), PathBuf::from(source))));
+    }
+    Ok(all)
+}
+
+/// The ids of the host that containers have: of users, and of groups.
+///
+/// # Errors
+///
+/// The kernel's answer.
+pub(crate) fn ids(store: &Path) -> Result<(Vec<IdMapping>, Vec<IdMapping>)> {
+    let (mut users, mut groups) = (Vec::new(), Vec::new());
+    for (_, config) in configs(store)? {
+        for (all, name) in [(&mut users, "uidMappings"), (&mut groups, "gidMappings")] {
+            let own = config.get("linux").and_then(|linux| linux.get(name));
+            all.extend(own.and_then(|own| Vec::<IdMapping>::deserialize(own).ok()).into_iter().flatten());
+        }
+    }
+    Ok((users, groups))
+}
+
+/// Keeps other containers from being made until it is dropped, as far as they ask.
+///
+/// # Errors
+///
+/// The kernel's answer.
+pub(crate) fn lock(store: &Path) -> Result<Flock<File>> {
+    let path = store.join(CONTAINERS);
+    let doing = || format!("lock {}", path.display());
+    Flock::lock(File::open(&path).doing(doing)?, FlockArg::LockExclusive)
+        .map_err(|(_, errno)| errno)
+        .doing(doing)
+}
+
+/// The configs of all containers.
+fn configs(store: &Path) -> Result<Vec<(String, Value)>> {
     let containers = store.join(CONTAINERS);
     let doing = || format!("read {}", containers.display());
     let entries = match std::fs::read_dir(&containers) {
@@ -120,10 +164,7 @@ pub(crate) fn mounted(store: &Path) -> Result<Vec<(String, PathBuf)>> {
         let id = entry.file_name().to_string_lossy().into_owned();
         // One that is just being made has none yet, or not all of it.
         let Ok(text) = std::fs::read(entry.path().join("config.json")) else { continue };
-        let Ok(spec) = serde_json::from_slice::<serde_json::Value>(&text) else { continue };
-        let mounts = spec.get("mounts").and_then(serde_json::Value::as_array);
-        let sources = mounts.into_iter().flatten().filter_map(|mount| mount.get("source")?.as_str());
-        all.extend(sources.map(|source| (id.clone(), PathBuf::from(source))));
+        all.extend(serde_json::from_slice(&text).ok().map(|config| (id, config)));
     }
     Ok(all)
 }
