@@ -17,6 +17,12 @@ if ! has_target "$musl" && command -v rustup >/dev/null; then
 fi
 if has_target "$musl"; then
     target=$musl
+    # zstd's library is C without anything of a system in it: where there is no compiler for musl, the usual one does, without
+    # what only glibc has.
+    if ! command -v "$musl-gcc" musl-gcc >/dev/null; then
+        name=${musl//-/_}
+        export "CC_$name=${CC-cc}" "CFLAGS_$name=${CFLAGS-} -U_FORTIFY_SOURCE -fno-stack-protector"
+    fi
     # A thirteenth of the binary that nothing reads. GNU's linker is named as others understand such a script differently.
     RUSTFLAGS="${RUSTFLAGS-} -C link-arg=-fuse-ld=bfd -C link-arg=-Wl,-T,$PWD/crates/runtime/no-unwind-tables.ld"
     export RUSTFLAGS
