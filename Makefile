@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build try test test-unit test-host test-vm e2e attacks faults fuzz soak conformance bench bench-shim bench-images lint install clean
+.PHONY: help build try test test-unit test-host test-vm e2e attacks faults fuzz soak conformance bench bench-shim bench-images lint docs install clean
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,7 +42,7 @@ conformance: ## runc's own test suite with orlop, and with runc beside it; takes
 	@hack/setup.sh conformance build vm
 	@hack/conformance
 
-faults: ## every fault at every system call of every command, and what is left after each; an hour
+faults: ## every fault at every system call of every command and of the shim, and what is left after each; two hours
 	@hack/setup.sh build test
 	@hack/faults
 
@@ -76,6 +76,10 @@ lint: ## formatting, clippy with warnings denied, the kernel feature table, type
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	hack/kernel-features
 	@hack/check-aarch64
+
+docs: ## the documentation as a site, target/site/index.html, which needs no network
+	@hack/setup.sh build
+	@hack/docs
 
 install: build ## install below PREFIX (/usr/local)
 	install -D -m 0755 bin/orlop bin/orlop-tools bin/containerd-shim-orlop-v2 -t $(DESTDIR)$(PREFIX)/bin

@@ -1,6 +1,7 @@
 #!/bin/bash
 # Builds three static binaries, bin/orlop, bin/orlop-tools and bin/containerd-shim-orlop-v2: with musl, which starts
-# fastest, where its target can be had, else with a static glibc.
+# fastest, where its target can be had, else with a static glibc. The bytes depend on the sources, the compiler and the target,
+# not on the directory or the day (hack/reproducible).
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/.."
 
@@ -17,24 +18,36 @@ if ! has_target "$musl" && command -v rustup >/dev/null; then
 fi
 if has_target "$musl"; then
     target=$musl
-    # zstd's library is C without anything of a system in it: where there is no compiler for musl, the usual one does, without
-    # what only glibc has.
-    if ! command -v "$musl-gcc" musl-gcc >/dev/null; then
-        name=${musl//-/_}
-        export "CC_$name=${CC-cc}" "CFLAGS_$name=${CFLAGS-} -U_FORTIFY_SOURCE -fno-stack-protector"
-    fi
     # A thirteenth of the binary that nothing reads. GNU's linker is named as others understand such a script differently.
-    RUSTFLAGS="${RUSTFLAGS-} -C link-arg=-fuse-ld=bfd -C link-arg=-Wl,-T,$PWD/crates/runtime/no-unwind-tables.ld"
-    export RUSTFLAGS
+    # Its path is that from the workspace's directory, where cargo has binaries linked: flags are part of what is built.
+    RUSTFLAGS="${RUSTFLAGS-} -C link-arg=-fuse-ld=bfd -C link-arg=-Wl,-T,crates/runtime/no-unwind-tables.ld"
 else
     target=$glibc
     echo "build: no Rust target $musl here, so this binary uses a static glibc (larger, starts a little slower)"
-    export RUSTFLAGS="${RUSTFLAGS-} -C target-feature=+crt-static"
+    RUSTFLAGS="${RUSTFLAGS-} -C target-feature=+crt-static"
 fi
 
-# What `orlop --version` says; a tree without git says nothing.
+# zstd's library is C with nothing of a system in it: where there is no compiler for musl, the usual one does, without what
+# only glibc has.
+flags=${CFLAGS-}
+if [ "$target" = "$musl" ] && ! command -v musl-gcc >/dev/null; then
+    export "CC_${target//-/_}=${CC-cc}"
+    flags+=" -U_FORTIFY_SOURCE -fno-stack-protector"
+fi
+# Where the crates of others lie is in the messages of their panics.
+cargo fetch --quiet --locked --target "$target"
+for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
+    RUSTFLAGS+=" --remap-path-prefix=$registry=crates.io/"
+    flags+=" -ffile-prefix-map=$registry=crates.io/"
+done
+export "CFLAGS_${target//-/_}=$flags"
+export RUSTFLAGS="$RUSTFLAGS --remap-path-prefix=$PWD=orlop"
+
+# What `orlop --version` says; a tree without git says nothing. What git does not have is said to be there.
 ORLOP_COMMIT=$(git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
-export ORLOP_COMMIT
+[ -z "$(git status --porcelain --untracked-files=no 2>/dev/null)" ] || ORLOP_COMMIT+=-dirty
+ORLOP_RUSTC=$(rustc --version | cut -d ' ' -f 2)
+export ORLOP_COMMIT ORLOP_RUSTC
 
 cargo build --release --locked --target "$target" -p orlop -p orlop-tools -p orlop-shim
 for binary in orlop orlop-tools containerd-shim-orlop-v2; do

@@ -25,7 +25,9 @@ MESSAGES = {
     "Metadata": {"name": (1, str), "uid": (2, str), "namespace": (3, str)},
     "LinuxPod": {"cgroup_parent": (1, str), "security_context": (2, "PodSecurity")},
     "PodSecurity": {"namespace_options": (1, "NamespaceOptions")},
-    "NamespaceOptions": {"network": (1, int), "pid": (2, int), "ipc": (3, int)},
+    "NamespaceOptions": {"network": (1, int), "pid": (2, int), "ipc": (3, int), "userns_options": (5, "UserNamespace")},
+    "UserNamespace": {"mode": (1, int), "uids": (2, ["IdMapping"]), "gids": (3, ["IdMapping"])},
+    "IdMapping": {"host_id": (1, int), "container_id": (2, int), "length": (3, int)},
     "CreateContainerRequest": {
         "pod_sandbox_id": (1, str), "config": (2, "ContainerConfig"), "sandbox_config": (3, "PodSandboxConfig"),
     },

@@ -1,4 +1,7 @@
-//! A campaign of faults against one command: one fault at a time, and after each a look at what is left.
+//! A campaign of faults against one command, or one call of the shim: one fault at a time, and after each a look at what is
+//! left.
+mod shim;
+
 use std::ffi::OsString;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
@@ -23,12 +26,14 @@ const FAULTS: [Fault; 7] = [
 /// has the time.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// How many more BPF programs may be loaded after a campaign than before: other tests have some. A program has no name that
-/// says whose it is, so that it is only seen if many are lost.
+/// How many more BPF programs may be loaded after a campaign than before: other tests have some meanwhile, and a program has no
+/// name that says whose it is. `hack/faults` compares exactly, when all campaigns have ended.
 const OTHERS_PROGRAMS: u64 = 32;
 
 /// How long a command may take while another one is stalled: the deadlines in the runtime are 10 seconds.
 const SOON: &str = "20";
+
+pub use shim::ShimCampaign;
 
 /// How many faults, and which.
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +44,9 @@ pub enum Extent {
     Sample(usize),
 }
 
+/// What takes a second or more each is struck so often at most, even if all is asked for.
+const MOST_OF_SLOW: usize = 1000;
+
 impl Extent {
     /// All, if `ORLOP_FAULTS` says so; otherwise a sample, of an eighth of that size in the test VM, which is slow.
     pub fn of_environment(sample: usize) -> Self {
@@ -47,6 +55,14 @@ impl Extent {
             Ok("all") => Self::All,
             Ok(number) => Self::Sample(number.parse().expect("ORLOP_FAULTS is \"all\" or a number")),
             Err(_) => Self::Sample(sample),
+        }
+    }
+
+    /// The same, of what is slow.
+    pub fn of_slow(sample: usize) -> Self {
+        match Self::of_environment(sample) {
+            Self::All => Self::Sample(MOST_OF_SLOW),
+            sample @ Self::Sample(_) => sample,
         }
     }
 }
@@ -63,6 +79,8 @@ pub struct Campaign<'a> {
     pub command: Vec<OsString>,
     /// The first process of the container is struck, too.
     pub with_init: bool,
+    /// Processes that the command starts are not struck, and not traced.
+    pub alone: bool,
 }
 
 /// A bad end.
@@ -75,46 +93,17 @@ enum Bad {
     Wrong(String),
 }
 
+impl Bad {
+    fn what(&self) -> &str {
+        let (Self::Leak(what) | Self::Hang(what) | Self::Wrong(what)) = self;
+        what
+    }
+}
+
 impl Campaign<'_> {
     /// Runs it, says how many faults there were, and fails the test if one of them had a bad end.
     pub fn run(&self, extent: Extent) {
-        let began = Instant::now();
-        let programs = figures::bpf_programs();
-        let (clean, bad) = self.once(None);
-        assert!(clean.code == 0 && bad.is_empty(), "{} without a fault: {}", self.name, clean.stderr);
-        let number = |(process, calls): (usize, &Vec<u64>)| {
-            (0..calls.len()).map(move |call| Point { process, call }).collect::<Vec<_>>()
-        };
-        let points: Vec<Point> = clean.calls.iter().enumerate().flat_map(number).collect();
-        let (mut faults, mut leaks, mut hangs, mut wrongs) = (0, 0, 0, 0);
-        let mut report = String::new();
-        for (point, fault) in choose(&points, extent) {
-            let (trace, bad) = self.once(Some((point, fault)));
-            faults += usize::from(trace.reached);
-            for bad in bad {
-                let (count, what) = match &bad {
-                    Bad::Leak(what) => (&mut leaks, what),
-                    Bad::Hang(what) => (&mut hangs, what),
-                    Bad::Wrong(what) => (&mut wrongs, what),
-                };
-                *count += 1;
-                let call = clean.calls[point.process][point.call];
-                let line = format!("{} {point:?} (call {call}) {fault:?}: {what}\n", self.name);
-                say(&line);
-                report += &line;
-            }
-        }
-        if let Some((before, after)) = programs.zip(settled_programs(programs)) {
-            leaks += 1;
-            let line = format!("{}: {before} BPF programs, now {after}\n", self.name);
-            say(&line);
-            report += &line;
-        }
-        let (name, points, seconds) = (self.name, points.len(), began.elapsed().as_secs());
-        say(&format!(
-            "faults: {name}: {points} points, {faults} faults, {leaks} leaks, {hangs} hangs, {wrongs} wrong, {seconds} s\n"
-        ));
-        assert!(report.is_empty(), "bad ends:\n{report}");
+        strike_all(self.name, 0, extent, |fault| self.once(fault));
     }
 
     fn once(&self, fault: Option<(Point, Fault)>) -> (Trace, Vec<Bad>) {
@@ -123,8 +112,8 @@ impl Campaign<'_> {
         (self.set_up)(container);
         let also = self.with_init.then(|| container.pid());
         let mut answers = Vec::new();
-        let traced = Traced { also, ..Traced::new(container, &self.command) };
-        let trace = traced.run(fault, &mut || answers.extend(self.take_away()));
+        let traced = Traced { also, alone: self.alone, ..Traced::new(container, &self.command) };
+        let trace = traced.run(fault, &mut || answers.extend(take_away(container)));
         let said = &trace.stderr;
         let mut bad = Vec::new();
         if trace.hung {
@@ -135,38 +124,89 @@ impl Campaign<'_> {
         if failed && makes && container.state_root().join(&container.id).exists() {
             bad.push(Bad::Wrong(format!("it has failed and keeps the id: {said}")));
         }
-        answers.extend(self.take_away());
+        answers.extend(take_away(container));
         bad.extend(answers.into_iter().flatten());
-        for pid in &trace.pids {
-            // Ours to wait for are those whose parent has died. Until then they hold what they had, keys for instance.
-            ProcessHandle::open(*pid)
-                .filter(|process| process.wait(SETTLE))
-                .and_then(|process| process.reap());
-        }
-        for pid in ledger::zombies(&container.id) {
-            ProcessHandle::open(pid).and_then(|process| process.reap());
-        }
         container.forget();
-        let left = settled(container);
-        if !left.is_empty() {
-            bad.push(Bad::Leak(format!("left behind: {left:?} after: {said}")));
-            ledger::sweep(&container.id, &container.state_root());
-        }
+        bad.extend(left_behind(container, &trace));
         (trace, bad)
     }
+}
 
-    /// What others do: they look, and take the container away. That is possible at any time.
-    fn take_away(&self) -> [Option<Bad>; 3] {
-        let id = &self.container.id;
-        [(&["state", id][..], 1), (&["list"], 0), (&["delete", "--force", id], 0)].map(|(command, worst)| {
-            let timeout = ["timeout", "-s", "KILL", SOON];
-            let out = self.container.runtime().args(command).within(&timeout).output();
-            match out.code {
-                137 => Some(Bad::Hang(out.to_string())),
-                code => (code > worst).then(|| Bad::Wrong(out.to_string())),
-            }
-        })
+/// What others do: they look, and take the container away. That is possible at any time.
+fn take_away(container: &Container) -> [Option<Bad>; 3] {
+    let id = &container.id;
+    [(&["state", id][..], 1), (&["list"], 0), (&["delete", "--force", id], 0)].map(|(command, worst)| {
+        let timeout = ["timeout", "-s", "KILL", SOON];
+        let out = container.runtime().args(command).within(&timeout).output();
+        match out.code {
+            137 => Some(Bad::Hang(out.to_string())),
+            code => (code > worst).then(|| Bad::Wrong(out.to_string())),
+        }
+    })
+}
+
+/// Strikes with one fault after the other, says how many there were, and fails the test if one of them had a bad end. The
+/// first processes of the trace may be spared.
+fn strike_all(
+    name: &str,
+    spared: usize,
+    extent: Extent,
+    once: impl Fn(Option<(Point, Fault)>) -> (Trace, Vec<Bad>),
+) {
+    let began = Instant::now();
+    let programs = figures::bpf_programs();
+    let (clean, bad) = once(None);
+    let trouble: Vec<&str> = bad.iter().map(Bad::what).collect();
+    assert!(clean.code == 0 && bad.is_empty(), "{name} without a fault: {}{trouble:?}", clean.stderr);
+    let number = |(process, calls): (usize, &Vec<u64>)| {
+        (0..calls.len()).map(move |call| Point { process, call }).collect::<Vec<_>>()
+    };
+    let points: Vec<Point> = clean.calls.iter().enumerate().skip(spared).flat_map(number).collect();
+    let (mut faults, mut leaks, mut hangs, mut wrongs) = (0, 0, 0, 0);
+    let mut report = String::new();
+    for (point, fault) in choose(&points, extent) {
+        let (trace, bad) = once(Some((point, fault)));
+        faults += usize::from(trace.reached);
+        for bad in bad {
+            *match &bad {
+                Bad::Leak(_) => &mut leaks,
+                Bad::Hang(_) => &mut hangs,
+                Bad::Wrong(_) => &mut wrongs,
+            } += 1;
+            let call = clean.calls[point.process][point.call];
+            let line = format!("{name} {point:?} (call {call}) {fault:?}: {}\n", bad.what());
+            say(&line);
+            report += &line;
+        }
     }
+    if let Some((before, after)) = programs.zip(settled_programs(programs)) {
+        leaks += 1;
+        let line = format!("{name}: {before} BPF programs, now {after}\n");
+        say(&line);
+        report += &line;
+    }
+    let (points, seconds) = (points.len(), began.elapsed().as_secs());
+    say(&format!(
+        "faults: {name}: {points} points, {faults} faults, {leaks} leaks, {hangs} hangs, {wrongs} wrong, {seconds} s\n"
+    ));
+    assert!(report.is_empty(), "bad ends:\n{report}");
+}
+
+/// What is left of a container whose processes have been waited for.
+fn left_behind(container: &Container, trace: &Trace) -> Option<Bad> {
+    for pid in &trace.pids {
+        // Ours to wait for are those whose parent has died. Until then they hold what they had, keys for instance.
+        ProcessHandle::open(*pid).filter(|process| process.wait(SETTLE)).and_then(|process| process.reap());
+    }
+    for pid in ledger::zombies(&container.id) {
+        ProcessHandle::open(pid).and_then(|process| process.reap());
+    }
+    let left = settled(container);
+    if left.is_empty() {
+        return None;
+    }
+    ledger::sweep(&container.id, &container.state_root());
+    Some(Bad::Leak(format!("left behind: {left:?} after: {}", trace.stderr)))
 }
 
 /// On standard error, past the test runner's capture.

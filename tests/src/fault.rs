@@ -76,11 +76,14 @@ pub struct Traced<'a> {
     pub log: PathBuf,
     /// A process that is there already, and whose calls count too, as those of process 1.
     pub also: Option<i32>,
+    /// What the command starts is not traced: CRIU traces what it makes, and there can be one tracer only.
+    pub alone: bool,
 }
 
 struct Tracer<'a> {
     root: Pid,
     numbers: HashMap<Pid, usize>,
+    alone: bool,
     fault: Option<(Point, Fault)>,
     meanwhile: &'a mut dyn FnMut(),
     trace: Trace,
@@ -96,7 +99,7 @@ impl<'a> Traced<'a> {
     pub fn new(container: &'a Container, command: &[OsString]) -> Self {
         let mut argv = vec![runtime::binary().into(), "--root".into(), container.state_root().into()];
         argv.extend_from_slice(command);
-        Self { argv, id: &container.id, log: container.home().join("log"), also: None }
+        Self { argv, id: &container.id, log: container.home().join("log"), also: None, alone: false }
     }
 
     /// Runs it to its end with a fault, or without one to see what it does. `meanwhile` is what others do during a stall.
@@ -120,6 +123,7 @@ impl<'a> Traced<'a> {
         let mut tracer = Tracer {
             root,
             numbers: HashMap::new(),
+            alone: self.alone,
             fault,
             meanwhile,
             trace: Trace::default(),
@@ -154,11 +158,10 @@ impl<'a> Traced<'a> {
 
 impl Tracer<'_> {
     fn attach(&mut self, pid: Pid) {
-        let options = Options::PTRACE_O_TRACESYSGOOD
-            | Options::PTRACE_O_TRACEFORK
-            | Options::PTRACE_O_TRACEVFORK
-            | Options::PTRACE_O_TRACECLONE
-            | Options::PTRACE_O_TRACEEXEC;
+        let children =
+            Options::PTRACE_O_TRACEFORK | Options::PTRACE_O_TRACEVFORK | Options::PTRACE_O_TRACECLONE;
+        let children = if self.alone { Options::empty() } else { children };
+        let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC | children;
         ptrace::seize(pid, options).expect("root may trace");
         self.number(pid);
     }
@@ -245,7 +248,7 @@ impl Tracer<'_> {
         let here = Point { process: number, call: self.trace.calls[number].len() };
         self.trace.calls[number].push(ptrace::getregs(pid).map_or(0, |regs| regs.orig_rax));
         match self.fault {
-            Some((point, fault)) if point == here && !self.trace.reached => {
+            Some((point, fault)) if point == here && !self.trace.reached && possible(pid, fault) => {
                 self.trace.reached = true;
                 self.strike(pid, fault);
             }
@@ -277,6 +280,15 @@ impl Tracer<'_> {
             }
         }
     }
+}
+
+/// Whether the kernel would do that. The standard library hears by a socket of its own how exec went, in 8 bytes; it knows that
+/// this can be interrupted, relies on that nothing else happens, and else waits for the child, which may wait for us.
+fn possible(pid: Pid, fault: Fault) -> bool {
+    let Fault::Fail(errno) = fault else { return true };
+    let of_library =
+        |regs: libc::user_regs_struct| regs.orig_rax == libc::SYS_recvfrom as u64 && regs.rdx == 8;
+    errno == Errno::EINTR || !ptrace::getregs(pid).is_ok_and(of_library)
 }
 
 /// Makes a call that was not made fail.

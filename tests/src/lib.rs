@@ -17,6 +17,7 @@
 //! | [`fault`] | faults at every system call of a command |
 //! | [`figures`] | what the machine has in use, in numbers |
 //! | [`images`] | containers of images, and a store for them |
+//! | [`lab`] | a page of the labs, typed into a shell |
 //! | [`layout`] | small images |
 //! | [`ledger`] | what a container left behind on the machine |
 //! | [`agent`] | a seccomp agent, which is asked about system calls |
@@ -60,6 +61,7 @@ pub mod events;
 pub mod fault;
 pub mod figures;
 pub mod images;
+pub mod lab;
 pub mod layout;
 pub mod ledger;
 pub mod need;

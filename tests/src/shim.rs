@@ -60,11 +60,24 @@ impl Shim {
         wrapper: &[&str],
         change: impl FnOnce(&mut BootstrapParams),
     ) -> Self {
+        let events = Events::listen(&container.home().join("events"));
+        Self::start_heard(container, events, wrapper, change)
+    }
+
+    /// Starts one for a container that has had one before, whose events are heard already.
+    pub fn start_again(container: &Container, events: &Events) -> Self {
+        Self::start_heard(container, events.clone(), &[], |_| {})
+    }
+
+    fn start_heard(
+        container: &Container,
+        events: Events,
+        wrapper: &[&str],
+        change: impl FnOnce(&mut BootstrapParams),
+    ) -> Self {
         container.bundle.save();
         let home = container.home().to_string_lossy().into_owned();
-        let events = Events::listen(&container.home().join("events"));
-        let options = Options { root: home.clone(), ..Options::default() };
-        let options = Any { type_url: "containerd.runc.v1.Options".into(), value: options.encode() };
+        let options = options_of(container);
         let mut params = BootstrapParams {
             instance_id: container.id.clone(),
             namespace: "state".into(),
@@ -84,8 +97,7 @@ impl Shim {
         container.bundle.save();
         let home = container.home().to_string_lossy().into_owned();
         let events = Events::listen(&container.home().join("events"));
-        let options = Options { root: home.clone(), ..Options::default() };
-        let options = Any { type_url: "containerd.runc.v1.Options".into(), value: options.encode() };
+        let options = options_of(container);
         let params = BootstrapParams {
             extensions: vec![Extension { value: Some(options.clone()) }],
             ..BootstrapParams::default()
@@ -149,6 +161,13 @@ fn socket_of(answer: &str, version: u32) -> PathBuf {
     address.strip_prefix("unix://").expect("a path").into()
 }
 
+/// The options that a container's shim gets: its state is where the container's kit looks for it.
+pub fn options_of(container: &Container) -> Any {
+    let root = container.home().to_string_lossy().into_owned();
+    let options = Options { root, ..Options::default() };
+    Any { type_url: "containerd.runc.v1.Options".into(), value: options.encode() }
+}
+
 /// `start`, as containerd 2.3 calls it.
 pub fn call_start(container: &Container, params: &BootstrapParams) -> crate::Output {
     start_call(container, params).output()
@@ -183,6 +202,12 @@ impl Client {
         Self { socket, stream: 1, sent: VecDeque::new(), service: "containerd.task.v3.Task" }
     }
 
+    /// Connects, if the shim is there.
+    pub fn try_connect(socket: &Path) -> Option<Self> {
+        UnixStream::connect(socket).ok()?;
+        Some(Self::connect(socket))
+    }
+
     /// Goes away, as a containerd does that ends.
     pub fn close(&self) {
         self.socket.shutdown(std::net::Shutdown::Both).expect("it is open");
@@ -199,6 +224,18 @@ impl Client {
         self.answer()
     }
 
+    /// The same, where the shim may die at any moment; absent if it did, or answers too late.
+    pub fn try_call<R: Message>(
+        &mut self,
+        method: &str,
+        request: &impl Message,
+    ) -> Option<Result<R, Status>> {
+        let (number, bytes) = self.call_bytes(0, method, request);
+        self.socket.write_all(&bytes).ok()?;
+        let (stream, payload) = read_frame(&mut self.socket).ok()?;
+        (stream == number).then(|| unpack(&payload))
+    }
+
     /// Calls a method, and leaves the answer for [`Client::answer`].
     pub fn send(&mut self, method: &str, request: &impl Message) {
         self.send_within(0, method, request);
@@ -206,6 +243,13 @@ impl Client {
 
     /// The same, with a time limit in nanoseconds; 0 is none.
     pub fn send_within(&mut self, timeout_nano: i64, method: &str, request: &impl Message) {
+        let (number, bytes) = self.call_bytes(timeout_nano, method, request);
+        self.sent.push_back(number);
+        self.send_bytes(&bytes);
+    }
+
+    /// A call's number, and its frame.
+    fn call_bytes(&mut self, timeout_nano: i64, method: &str, request: &impl Message) -> (u32, Vec<u8>) {
         let request = Request {
             service: self.service.to_owned(),
             method: method.to_owned(),
@@ -213,8 +257,7 @@ impl Client {
             timeout_nano,
         };
         let number = self.next_number();
-        self.sent.push_back(number);
-        self.send_bytes(&frame(number, 1, &request.encode()));
+        (number, frame(number, 1, &request.encode()))
     }
 
     fn next_number(&mut self) -> u32 {
@@ -247,11 +290,16 @@ impl Client {
     pub fn answer_to<R: Message>(&mut self, number: u32) -> Result<R, Status> {
         let (stream, payload) = read_frame(&mut self.socket).expect("an answer");
         assert_eq!(stream, number, "the answer is to another call");
-        let response = Response::decode(&payload).expect("a response");
-        match response.status.filter(|status| status.code != 0) {
-            Some(status) => Err(status),
-            None => Ok(R::decode(&response.payload).expect("the right message")),
-        }
+        unpack(&payload)
+    }
+}
+
+/// What a frame answers.
+fn unpack<R: Message>(payload: &[u8]) -> Result<R, Status> {
+    let response = Response::decode(payload).expect("a response");
+    match response.status.filter(|status| status.code != 0) {
+        Some(status) => Err(status),
+        None => Ok(R::decode(&response.payload).expect("the right message")),
     }
 }
 
@@ -280,7 +328,8 @@ pub struct Events {
 }
 
 impl Events {
-    fn listen(path: &Path) -> Self {
+    /// Listens there, until the test's process ends.
+    pub fn listen(path: &Path) -> Self {
         let listener = UnixListener::bind(path).expect("a new socket");
         let events = Self { heard: Arc::default() };
         let ours = events.clone();

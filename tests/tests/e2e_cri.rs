@@ -10,7 +10,16 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 on_each_suite!(pod, shared_processes, restart);
-on_suite!(sid_without_pause, Sid, own_pod, own_shared_processes, own_restart, own_shim_killed);
+on_suite!(sid_with_pause, Sid, mapped_pod);
+on_suite!(
+    sid_without_pause,
+    Sid,
+    own_pod,
+    own_mapped_pod,
+    own_shared_processes,
+    own_restart,
+    own_shim_killed
+);
 
 /// Starts a node, or ends the test with SKIP.
 macro_rules! node {
@@ -140,6 +149,47 @@ fn restart_on(mut node: Node) {
     let status = node.call("ContainerStatus", &json!({"container_id": two}));
     assert_eq!((&status["status"]["state"], &status["status"]["exit_code"]), (&json!(2), &json!(3)));
     remove(&node, &pod);
+}
+
+/// A pod whose root is nobody on the host, as `hostUsers: false` asks for it.
+fn mapped_pod(suite: Suite) {
+    mapped_pod_on(&node!(suite));
+}
+
+fn mapped_pod_on(node: &Node) {
+    const FIRST: u32 = 300_000;
+    // Processes are each container's, or shared. (With the node's network containerd 2.1 ends itself.)
+    for pid in [1, 0] {
+        let mut config = pod_config(node, pid);
+        let map = json!([{"host_id": FIRST, "container_id": 0, "length": 65536}]);
+        config["linux"]["security_context"]["namespace_options"]["userns_options"] =
+            json!({"mode": 0, "uids": map, "gids": map});
+        let pod = node.text("RunPodSandbox", &json!({"config": config}), "pod_sandbox_id");
+        let one = start(node, &pod, &config, "one", LASTING);
+        let two = start(node, &pod, &config, "two", "while :; do echo from two | nc -l -p 80; done");
+        // Its files are its root's, be they of the image, of the pod, or new; and it is root over its network.
+        let script = "stat -c '%u:%g %n' /bin /bin/busybox /etc/hostname /etc/resolv.conf; \
+                      echo >/new && stat -c '%u:%g %n' /new; echo shared >/dev/shm/word; \
+                      readlink /proc/self/ns/user; awk '{print $1, $2, $3}' /proc/self/uid_map";
+        let (code, said) = exec(node, &one, script);
+        let lines: Vec<&str> = said.lines().collect();
+        assert!(code == 0 && lines[..5].iter().all(|line| line.starts_with("0:0 ")), "{said}");
+        assert_eq!(lines.last(), Some(&format!("0 {FIRST} 65536").as_str()), "{said}");
+        let ask = "cat /dev/shm/word; until nc 127.0.0.1 80 </dev/null; do sleep 0.1; done; readlink /proc/self/ns/user";
+        let (code, other) = exec(node, &two, ask);
+        assert!(code == 0 && other.starts_with("shared\nfrom two\nuser:"), "{other}");
+        assert!(said.contains(other.lines().last().expect("a line")), "one user namespace: {said}{other}");
+        let request = json!({"container_id": one, "timeout": 20});
+        node.call("StopContainer", &request);
+        let status = node.call("ContainerStatus", &json!({"container_id": one}));
+        assert_eq!(status["status"]["exit_code"], 3);
+        remove(node, &pod);
+    }
+}
+
+/// The same without a pause container: the first process of the pod holds its namespaces.
+fn own_mapped_pod(suite: Suite) {
+    mapped_pod_on(&node!(suite, without_pause));
 }
 
 /// The same without a pause container: a thread of the shim holds the pod's namespaces.

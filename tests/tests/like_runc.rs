@@ -233,4 +233,49 @@ fn in_runcs_place_it_goes_by_that_name() {
     assert!(out.stdout.starts_with("runc version ") && out.stdout.contains("(orlop)"), "{out}");
     let out = orlop_tests::Invocation::new(&link, &container.io()).args(["run", "--help"]).ok();
     assert!(out.stdout.starts_with("NAME:\n   runc run - "), "{out}");
+    let container = Container::new(&["/no/such/program"]);
+    let with_bundle = container.with_bundle::<&str>("run", &[]);
+    // As a link of that name would be called.
+    let out = with_bundle.within(&[
+        "sh",
+        "-c",
+        "link=$1; shift 2; exec \"$link\" \"$@\"",
+        "sh",
+        &link.to_string_lossy(),
+    ]);
+    let words = "runc run failed: unable to start container process: error during container init: exec: ";
+    out.output().fails_with(words);
+}
+
+/// A container whose `/mnt` is bound, with these options, from a file system that is mounted `ro,noexec`.
+fn bound_from_restricted(options: &[&str], in_user_namespace: bool) -> orlop_tests::Output {
+    let mut container = Container::sh("grep ' /mnt ' /proc/self/mounts");
+    if in_user_namespace {
+        add_user_namespace(&mut container.bundle.config, &[(0, HOST_ID, 65536)]);
+    }
+    let source = container.home().join("source");
+    fs::create_dir(&source).expect("a new directory");
+    let mount = json!({"destination": "/mnt", "source": source.to_string_lossy(), "options": options});
+    container.push("/mounts", mount);
+    let place = source.display();
+    let mount = format!("mount -t tmpfs tmpfs {place} && mount -o remount,bind,ro,noexec {place}");
+    let script = format!("{mount} && exec \"$@\"");
+    let wrapper = ["unshare", "--mount", "--propagation", "private", "sh", "-c", &script, "sh"];
+    container.with_bundle::<&str>("run", &[]).within(&wrapper).output()
+}
+
+/// As the kernel has it for mounts that come to a user namespace from outside: runc leaves it to the kernel.
+#[test]
+fn in_a_user_namespace_what_the_hosts_mount_forbids_stays_forbidden() {
+    let out = bound_from_restricted(&["bind", "rw", "exec"], false).ok();
+    assert!(out.stdout.contains(" rw,") && !out.stdout.contains("noexec"), "{out}");
+    let out = bound_from_restricted(&["bind", "nosuid"], true).ok();
+    assert!(out.stdout.contains(" ro,nosuid,noexec,"), "{out}");
+    for (option, word) in
+        [("rw", "read-only"), ("exec", "noexec"), ("rexec", "noexec"), ("strictatime", "relatime")]
+    {
+        let out = bound_from_restricted(&["bind", option], true);
+        let out = out.fails_with(&format!("it is mounted {word}")).fails_with("operation not permitted");
+        out.fails_with("/mounts/").fails_with("error mounting");
+    }
 }

@@ -343,3 +343,19 @@ fn what_cannot_be_is_refused_and_leaves_nothing() {
     assert!(out.code != 0 && out.stderr.contains("no-such-program"), "{out}");
     place.keeps_nothing();
 }
+
+#[test]
+fn what_is_dangerous_is_refused_if_that_is_asked_for() {
+    need!(runtime::is_orlop(), "other runtimes have no images");
+    let place = Place::new();
+    for background in [&[][..], &["-d"]] {
+        let dangerous = [background, &["--strict=critical", "-v", "/:/host", "--name", "ot-strict"]].concat();
+        let out = place.run(&dangerous, &[]).fails_with("refused by --strict: [critical] host-root-mounted");
+        assert!(out.code == 1 && out.stdout.is_empty(), "{out}");
+        place.is_clean("ot-strict");
+        place.run(&[&dangerous[..], &["--accept=host-rot"]].concat(), &[]).fails_with("no such rule");
+        place.is_clean("ot-strict");
+    }
+    let accepted = ["--rm", "--strict=critical", "--accept=host-root-mounted", "-v", "/:/host"];
+    assert_eq!(place.run(&accepted, &[]).ok().stdout, "hello\n");
+}

@@ -35,8 +35,11 @@ mod update;
 mod version;
 mod wait;
 
+pub use list::status as list_status;
+pub use stats::row as stats_row;
+
 /// The program that is made of them.
-pub(crate) const ORLOP: Program = Program {
+pub const ORLOP: Program = Program {
     about: "Open Container Initiative runtime",
     commands: COMMANDS,
     after_help: EXIT_STATUSES,
@@ -82,6 +85,11 @@ const COMMANDS: &[Entry] = &[
     of_companion("inspect", "Show a running container, or any process, from the kernel's side"),
     of_companion("audit", "Show what a bundle's container, a running one or any process could reach"),
     of_companion("doctor", "Show whether this host can run containers, and what would help"),
+    of_companion(
+        "completion",
+        "Print a script that completes orlop's commands, options and names in a shell",
+    ),
+    Entry { hidden: true, ..of_companion("complete", "") },
     version::ENTRY,
     supervise::ENTRY,
 ];

@@ -154,7 +154,11 @@ fn features_and_version_are_what_engines_parse() {
     let (status, out, _) = on_empty_store(&["--version"]);
     assert_eq!(on_empty_store(&["version"]).1, out);
     let lines: Vec<&str> = out.lines().collect();
-    assert_eq!((status, lines.len()), (0, 3));
+    assert_eq!((status, lines.len()), (0, 5));
     assert!(lines[0].starts_with("orlop version ") && lines[1].starts_with("commit: "));
     assert_eq!(lines[2], "spec: 1.3.0");
+    assert!(
+        lines[3].starts_with("rustc: ") && lines[4].split(' ').all(|word| word.starts_with('+')),
+        "{out}"
+    );
 }

@@ -12,6 +12,7 @@ use clap::{ArgMatches, Command};
 use orlop_runtime::Error;
 
 use crate::entry::{self, Companion, Entry, Program};
+use crate::suggest;
 
 /// The arguments, split at the command's name.
 pub struct Split {
@@ -60,7 +61,8 @@ impl Split {
         if asked("--help", "-h") {
             return Err(help());
         }
-        let globals = self.definition.try_get_matches_from_mut(&self.globals)?;
+        let globals = self.definition.try_get_matches_from_mut(&self.globals);
+        let globals = globals.map_err(|e| Stop::of(&e, &self.definition))?;
         if self.rest.is_empty() { Err(help()) } else { Ok(globals) }
     }
 
@@ -105,24 +107,27 @@ impl Split {
             self.rest.push_front(name);
             let mut all = self.program.all().no_binary_name(true);
             return Err(match all.try_get_matches_from_mut(self.rest) {
-                Err(e) => e.into(),
+                Err(e) => Stop::of(&e, &all),
                 Ok(_) => Stop::Print(all.render_help().to_string()),
             });
         };
-        if entry.companion == Companion::Always {
+        let of_template = || self.rest.iter().any(has_template);
+        if entry.companion == Companion::Always || entry.companion == Companion::ForTemplates && of_template()
+        {
             return Err(Stop::Companion);
         }
         let of_image = entry.companion == Companion::ForImages && self.rest.iter().any(may_be_image);
         let command = entry.define_for(&self.rest);
         let arguments = rewrite(&command, entry.tail, self.rest);
-        match command.no_binary_name(true).try_get_matches_from(arguments) {
+        let mut command = command.no_binary_name(true);
+        match command.try_get_matches_from_mut(arguments) {
             // A colon in the value of an option is no image, and none is in an id.
             Ok(parsed) if of_image && parsed.get_one("id").is_some_and(|id: &String| id.contains(':')) => {
                 Err(Stop::Companion)
             }
             Ok(parsed) => Ok((entry, parsed)),
             Err(_) if of_image => Err(Stop::Companion),
-            Err(e) => Err(e.into()),
+            Err(e) => Err(Stop::of(&e, &command).with_more_options(entry, &e, &command)),
         }
     }
 
@@ -133,15 +138,34 @@ impl Split {
     }
 }
 
-impl From<clap::Error> for Stop {
-    fn from(e: clap::Error) -> Self {
+impl Stop {
+    /// An option that is not there may be one for images: the command's help says where those are.
+    fn with_more_options(mut self, entry: &Entry, e: &clap::Error, command: &Command) -> Self {
+        if let (Self::Wrong(_, usage), Some(more)) = (&mut self, command.get_after_help())
+            && entry.companion == Companion::ForImages
+            && e.kind() == ErrorKind::UnknownArgument
+        {
+            usage.push('\n');
+            usage.push_str(&more.to_string());
+        }
+        self
+    }
+
+    /// What clap says of the arguments of a command.
+    fn of(e: &clap::Error, command: &Command) -> Self {
         let text = e.render().to_string();
         if matches!(e.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand) {
             return Self::Print(text);
         }
         let (what, usage) = text.split_once("\n\n").unwrap_or((&text, ""));
         let what = what.strip_prefix("error: ").unwrap_or(what);
-        let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+        let what = what.split_whitespace().collect::<Vec<_>>().join(" ") + &suggest::meant(e, command);
+        // clap's own tip, how an option could be passed as a value, is seldom what was meant.
+        let usage = usage
+            .trim_start()
+            .strip_prefix("tip: ")
+            .and_then(|tip| tip.split_once("\n\n"))
+            .map_or(usage, |(_, rest)| rest);
         Self::Wrong(Box::new(Error::usage(what)), usage.trim_end().to_owned())
     }
 }
@@ -157,6 +181,11 @@ fn is_code(topic: &OsString) -> bool {
 fn may_be_image(argument: &OsString) -> bool {
     let bytes = argument.as_bytes();
     bytes.first().is_some_and(|first| *first != b'-') && bytes.contains(&b':')
+}
+
+/// Whether an argument has a template in it, such as `{{.ID}}`.
+fn has_template(argument: &OsString) -> bool {
+    argument.as_bytes().windows(2).any(|two| two == b"{{")
 }
 
 /// Brings the arguments of a command into the form that clap reads.

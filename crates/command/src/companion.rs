@@ -13,6 +13,7 @@ use orlop_runtime::error::Doing as _;
 use orlop_runtime::{Error, Result};
 
 use crate::flags::strict;
+use crate::output;
 
 /// Its name.
 pub const NAME: &str = "orlop-tools";
@@ -59,25 +60,36 @@ pub fn become_it() -> Error {
     Error::usage(format!("start {}: {e}", path.display()))
 }
 
-/// What the companion finds about a bundle's container, as JSON.
+/// What the companion finds about a bundle's container and nobody has accepted, as JSON.
 ///
 /// # Errors
 ///
-/// It is missing, or has failed; what it says of that is on standard error already.
-pub fn audit(bundle: &Path, config: Option<&Path>) -> Result<Vec<u8>> {
+/// It is missing, or has failed: it knows no such rule, for instance.
+pub fn audit<'a>(
+    bundle: &Path,
+    config: Option<&Path>,
+    accepted: impl Iterator<Item = &'a String>,
+) -> Result<Vec<u8>> {
     let path = find()?;
     let mut command = Command::new(&path);
     command.args(["audit", "--format", "json"]);
     if let Some(config) = config {
         command.arg("--config").arg(config);
     }
-    let out = command.arg(strict::as_path(bundle)).stdin(Stdio::null()).stderr(Stdio::inherit()).output();
+    command.args(accepted.map(|rule| format!("--accept={rule}")));
+    let out = command.arg(strict::as_path(bundle)).stdin(Stdio::null()).output();
     let out = out.doing(|| format!("start {}", path.display()))?;
+    let said = String::from_utf8_lossy(&out.stderr);
     if out.status.success() {
-        Ok(out.stdout)
-    } else {
-        Err(Error::Died { what: format!("{NAME} audit"), how: out.status.to_string() })
+        // Warnings.
+        output::write_error(said.as_bytes())?;
+        return Ok(out.stdout);
     }
+    // The line that says what is wrong becomes the error, for whoever reads only those; what could help stays as it is.
+    let (line, help) = said.split_once('\n').unwrap_or((&said, ""));
+    output::write_error(help)?;
+    let line = line.split_once(": ").map_or(line, |(_, line)| line);
+    Err(Error::usage(line))
 }
 
 /// Makes text or a page of a trace, by the companion, unless its file is to stay JSON. `ended` is what has come of what was

@@ -41,6 +41,8 @@ pub enum Companion {
     Always,
     /// If an argument names an image: it has a colon, as no id of a container has.
     ForImages,
+    /// If an argument is a template, for `--format`.
+    ForTemplates,
 }
 
 /// What most commands are like.
@@ -141,15 +143,19 @@ pub fn called() -> &'static str {
     })
 }
 
+/// What this program can do, as crun says it; whether the machine can is another question (`orlop doctor`).
+const FEATURES: &str = "+SYSTEMD +SELINUX +APPARMOR +CAP +SECCOMP +EBPF +LANDLOCK +RDT +CRIU";
+
 /// What `--version` prints: lines that engines read.
 pub fn version() -> String {
     let own = if called() == "orlop" { "" } else { " (orlop)" };
     format!(
-        "{} version {}{own}\ncommit: {}\nspec: {}\n",
+        "{} version {}{own}\ncommit: {}\nspec: {}\nrustc: {}\n{FEATURES}\n",
         called(),
         env!("CARGO_PKG_VERSION"),
         option_env!("ORLOP_COMMIT").unwrap_or("unknown"),
-        orlop_spec::VERSION
+        orlop_spec::VERSION,
+        option_env!("ORLOP_RUSTC").unwrap_or("unknown"),
     )
 }
 

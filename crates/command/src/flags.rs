@@ -155,6 +155,9 @@ pub fn get_create(arguments: &ArgMatches) -> CreateOptions {
     }
 }
 
+/// What `--format` is for, where there are templates.
+pub const FORMAT_HELP: &str = "How to print: table, json, or a template such as '{{.ID}}'";
+
 /// `--format`.
 pub fn format() -> Arg {
     option("format", "FORMAT", "How to print: table or json")

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`entry`] | what a command is, and a program that is made of commands |
 //! | [`argv`] | finding the command in the arguments, and Go's way of writing options |
+//! | `suggest.rs` | what was meant by a name that is not there |
 //! | [`companion`] | commands that another program has: `orlop-tools` |
 //! | [`globals`] | the options before the command |
 //! | [`flags`], [`values`] | options that several commands share, and how their values are read |
@@ -18,6 +19,7 @@ pub mod entry;
 pub mod flags;
 pub mod globals;
 pub mod output;
+mod suggest;
 pub mod values;
 
 use std::ffi::OsString;
@@ -56,7 +58,7 @@ fn run(program: &'static Program, arguments: impl IntoIterator<Item = OsString>)
         Err(stop) => stopped(Some(globals.log), stop, failure),
         Ok((entry, arguments)) => match (entry.run)(&globals, &arguments) {
             Ok(status) => status,
-            Err(e) => report(Some(globals.log), &e, entry.failure),
+            Err(e) => report_of(entry.name, Some(globals.log), &e, entry.failure),
         },
     }
 }
@@ -77,8 +79,26 @@ fn stopped(log: Option<&Log>, stop: Stop, failure: u8) -> u8 {
     }
 }
 
+/// What runc says before an error while it makes a container, for who reads that, where orlop is in its place.
+fn runcs_words(command: &str, error: &Error) -> &'static str {
+    match command {
+        _ if entry::called() != "runc" || !matches!(error, Error::Step { .. } | Error::NotFound { .. }) => {
+            "orlop: "
+        }
+        "run" => "runc run failed: unable to start container process: error during container init: ",
+        "create" => "runc create failed: unable to start container process: error during container init: ",
+        "exec" => "exec failed: unable to start container process: ",
+        _ => "orlop: ",
+    }
+}
+
 /// Tells of an error, once: to the log if there is one, and to standard error; the exit status.
 fn report(log: Option<&Log>, error: &Error, status: u8) -> u8 {
+    report_of("", log, error, status)
+}
+
+/// As [`report`], of a command.
+fn report_of(command: &str, log: Option<&Log>, error: &Error, status: u8) -> u8 {
     let mut stderr = std::io::stderr();
     match log {
         Some(log) if log.is_stderr() && log.format() == Format::Json => {
@@ -88,7 +108,7 @@ fn report(log: Option<&Log>, error: &Error, status: u8) -> u8 {
         Some(log) if !log.is_stderr() => log.error(error),
         _ => {}
     }
-    let name = if error.is_the_containers() { "" } else { "orlop: " };
+    let name = if error.is_the_containers() { "" } else { runcs_words(command, error) };
     let text = match error.help() {
         Some(help) if stderr.is_terminal() => format!("{name}{}\n{help}\n", error.headline()),
         _ => format!("{name}{error}\n"),

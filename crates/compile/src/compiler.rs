@@ -168,7 +168,7 @@ impl<'a> Compiler<'a> {
     ) -> Source<'p> {
         self.no_nul(bytes(path), asks);
         let slot = self.slot(asks);
-        let what = FillWith::DetachedTree { path: path.to_owned(), recursive, id_map };
+        let what = FillWith::DetachedTree { path: path.to_owned(), recursive, id_map, locked: None };
         self.launch.fills.push(Fill { slot, what, origin: asks.clone().into() });
         Source::Tree(slot)
     }

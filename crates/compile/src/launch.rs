@@ -190,6 +190,9 @@ pub enum FillWith {
         recursive: bool,
         /// Whose ids are mapped.
         id_map: Option<MountIdMap>,
+        /// The attributes that init is to set and to clear on its top, where that must not take away what the host's
+        /// mount has.
+        locked: Option<(u64, u64)>,
     },
     /// A user namespace, for a new file system whose ids are mapped.
     UserNamespace(MountIdMap),

@@ -160,9 +160,16 @@ impl Audit {
         let mut findings: Vec<Finding> = hits.collect();
         // Stable: rules of one level stay in the table's order.
         findings.sort_by_key(|finding| std::cmp::Reverse(finding.level));
-        let cost: u32 = findings.iter().map(|finding| finding.level.cost()).sum();
         let unknown = facts.unknown.clone();
-        Self { subject, score: 100_u32.saturating_sub(cost), assumed: Vec::new(), unknown, findings }
+        Self { subject, score: score(&findings), assumed: Vec::new(), unknown, findings }
+    }
+
+    /// Leaves out what is wanted: findings with these names, and all of rules with these names.
+    #[must_use]
+    pub fn without(mut self, accepted: &[String]) -> Self {
+        self.findings.retain(|finding| !accepted.iter().any(|name| rules::means(name, &finding.id)));
+        self.score = score(&self.findings);
+        self
     }
 
     /// Whether there is a finding of this level, or a worse one.
@@ -176,4 +183,10 @@ impl Audit {
         text.push('\n');
         text
     }
+}
+
+/// 100 less what each finding costs.
+fn score(findings: &[Finding]) -> u32 {
+    let cost: u32 = findings.iter().map(|finding| finding.level.cost()).sum();
+    100_u32.saturating_sub(cost)
 }

@@ -84,6 +84,15 @@ mod tests {
         let codes: Vec<&str> =
             sources.match_indices("\"ORL-").filter_map(|(at, _)| sources.get(at + 1..at + 9)).collect();
         assert!(codes.len() > 20, "{codes:?}");
+        let mut once = codes.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), codes.len(), "a code has one meaning: {codes:?}");
+        let page = include_str!("../../../docs/exit-statuses.md");
+        assert!(
+            once.iter().all(|code| page.contains(&format!("| {code} |"))),
+            "docs/exit-statuses.md lacks one"
+        );
         for code in codes {
             let (_, help) = find(code).unwrap_or_else(|| panic!("{code} has no long form"));
             assert!(help.meaning.ends_with('.') && help.advice.ends_with('.'), "{code}: {help:?}");

@@ -239,7 +239,7 @@ impl<'a> Machine<'a> {
         if point == Point::Ready {
             exec::end_by_signals()?;
             // Before anybody hears of a created container, so that nobody finds one that still holds something.
-            if self.slots[usize::from(Slot::START.0)].is_some() {
+            if self.has(Slot::START) {
                 self.keep_sockets_only();
             }
         }

@@ -31,7 +31,12 @@ pub fn bind(machine: &mut Machine<'_>, source: Source<'_>, at: &CStr) -> Outcome
         make_parent_private(at.to_bytes())?;
         set_propagation(tree.fd(), c"", libc::MS_PRIVATE, false)?;
     }
-    mount::move_mount(tree.fd(), file::openat(Fd::CWD, at, DIRECTORY, 0)?.fd())?;
+    let place = match file::openat(Fd::CWD, at, DIRECTORY, 0) {
+        // In a user namespace we may be nobody to a directory above it. What lies on the root itself is in the way of no path.
+        Err(e) if e.is(libc::EACCES) => file::openat(Fd::CWD, c"/", DIRECTORY, 0),
+        opened => opened,
+    }?;
+    mount::move_mount(tree.fd(), place.fd())?;
     machine.keep(Slot::ROOT, tree);
     Ok(())
 }

@@ -10,7 +10,7 @@ pub fn now() -> String {
 }
 
 /// Seconds and nanoseconds since 1970 as RFC 3339.
-pub(crate) fn rfc3339(seconds: u64, nanoseconds: u32) -> String {
+pub fn rfc3339(seconds: u64, nanoseconds: u32) -> String {
     let (year, month, day) = date(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     let fraction = format!(".{nanoseconds:09}");

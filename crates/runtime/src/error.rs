@@ -14,11 +14,13 @@ use crate::criu::CriuError;
 
 mod action;
 mod answer;
+mod place;
 mod text;
 
 pub use action::Action;
 pub use answer::{Answer, Doing};
-use text::{At, Detail, HookName, Problems, advice, exec_hint, not_executable, systemd_hint, words};
+pub use place::Place;
+use text::{At, Detail, HookName, Problems, advice, exec_hint, likely, not_executable, systemd_hint, words};
 pub use text::{Excerpt, Line, Problem};
 
 /// The result of everything that this crate does.
@@ -39,7 +41,7 @@ pub enum Error {
         /// The thing.
         what: String,
         /// Where `config.json` asks for it.
-        pointer: Option<String>,
+        pointer: Option<Place>,
     },
     /// A container id that cannot be one.
     #[error("invalid container id {id:?}: {why}")]
@@ -97,7 +99,7 @@ pub enum Error {
         /// Who asks, and for what: "user ann (1000) the ids 100000-165535".
         missing: String,
         /// Where `config.json` asks for the ids.
-        pointer: Option<String>,
+        pointer: Option<Place>,
         /// What is granted, and the words of the helper that refused.
         detail: String,
     },
@@ -117,7 +119,7 @@ pub enum Error {
         /// What the kernel answered.
         answer: Answer,
         /// Where `config.json` asks for it.
-        pointer: Option<String>,
+        pointer: Option<Place>,
         /// What could help.
         hint: Option<Cow<'static, str>>,
     },
@@ -129,7 +131,7 @@ pub enum Error {
         /// What the kernel answered.
         answer: Answer,
         /// Where `config.json` asks for it.
-        pointer: Option<String>,
+        pointer: Option<Place>,
         /// What the kernel said beyond the answer (a file system's own words), or nothing.
         detail: String,
         /// What could help.
@@ -143,7 +145,7 @@ pub enum Error {
         /// Why not, as errno(3).
         errno: i32,
         /// Where `config.json` names it.
-        pointer: Option<String>,
+        pointer: Option<Place>,
     },
     /// The container's program was found, but not executed: runc's words, which it says as the container's process.
     #[error("exec {}: {}", Line(program), words(*errno))]
@@ -153,19 +155,19 @@ pub enum Error {
         /// Why not, as errno(3).
         errno: i32,
         /// Where `config.json` names it.
-        pointer: Option<String>,
+        pointer: Option<Place>,
     },
     /// A hook failed.
     #[error(
         "error running {}: {}: {}{} ({pointer})",
-        HookName(pointer),
+        HookName(pointer.pointer()),
         Line(path),
         Line(why),
         Detail(stderr)
     )]
     Hook {
         /// Where `config.json` has it: `/hooks/createRuntime/0`.
-        pointer: String,
+        pointer: Place,
         /// The program.
         path: String,
         /// How it failed: "exit status 3", "killed by SIGTERM", "not done within 5 s".
@@ -232,7 +234,7 @@ impl Error {
             Self::Hook { .. } => "ORL-1304",
             Self::Died { .. } => "ORL-1305",
             Self::Cgroup { .. } => "ORL-1401",
-            Self::Image { .. } => "ORL-1501",
+            Self::Image { .. } => "ORL-1601",
             Self::Systemd(orlop_systemd::Error::Unreachable { .. }) => "ORL-1410",
             Self::Systemd(orlop_systemd::Error::Silent { .. }) => "ORL-1411",
             Self::Systemd(orlop_systemd::Error::Refused { .. }) => "ORL-1412",
@@ -246,6 +248,18 @@ impl Error {
     /// The block for people: what the line does not say, a few lines long, without a final newline; `None` when the
     /// line says everything.
     pub fn help(&self) -> Option<String> {
+        let code = || format!("`orlop help {}` has more.", self.code());
+        match self {
+            // How the command is called follows.
+            Self::Usage { .. } => None,
+            // Each problem has a code of its own.
+            Self::Config { .. } => self.hints(),
+            _ => Some(self.hints().map_or_else(code, |hints| format!("{hints}\n{}", code()))),
+        }
+    }
+
+    /// The part of it that depends on what it is.
+    fn hints(&self) -> Option<String> {
         match self {
             Self::Config { problems, .. } => Some(Problem::block(problems)),
             Self::NotExist { .. } => {
@@ -258,11 +272,16 @@ impl Error {
             Self::Unsupported { .. } => Some(
                 "hint: orlop refuses what it cannot honour; `orlop features` lists what works".to_owned(),
             ),
-            Self::Kernel { hint, pointer, .. } | Self::Step { hint, pointer, .. } => {
-                advice(pointer.as_deref(), hint.as_deref())
+            Self::Kernel { hint, pointer, answer, .. } => {
+                advice(pointer.as_ref(), hint.as_deref().or_else(|| likely(answer.errno)))
+            }
+            Self::Step { hint, pointer, answer, detail, .. } => {
+                // The kernel's own words say it better.
+                let likely = || if detail.is_empty() { likely(answer.errno) } else { None };
+                advice(pointer.as_ref(), hint.as_deref().or_else(likely))
             }
             Self::NotFound { pointer, errno, .. } | Self::Exec { pointer, errno, .. } => {
-                advice(pointer.as_deref(), exec_hint(*errno))
+                advice(pointer.as_ref(), exec_hint(*errno))
             }
             Self::NoUserNamespace { setting, .. } => {
                 let name = setting.split(' ').next().unwrap_or_default();
@@ -270,7 +289,7 @@ impl Error {
             }
             Self::NotGranted { file, pointer, .. } => {
                 let hint = format!("the host's root can grant them by a line USER:FIRST:COUNT in {file}");
-                advice(pointer.as_deref(), Some(&hint))
+                advice(pointer.as_ref(), Some(&hint))
             }
             Self::Hook { pointer, .. } => advice(Some(pointer), None),
             Self::Strict { .. } => Some(
@@ -294,7 +313,7 @@ impl Error {
 
     /// Adds where `config.json` asks for what failed, where a pointer has a place and there is none yet.
     #[must_use]
-    pub fn at(mut self, place: impl Into<String>) -> Self {
+    pub fn at(mut self, place: impl Into<Place>) -> Self {
         if let Self::Kernel { pointer, .. }
         | Self::Step { pointer, .. }
         | Self::NotFound { pointer, .. }
@@ -309,21 +328,14 @@ impl Error {
     /// Places as seen from `base`, where a part of a config is a document of its own.
     #[must_use]
     pub fn within(mut self, base: &str) -> Self {
-        let strip = |pointer: &mut String| {
-            if let Some(inside) =
-                pointer.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'))
-            {
-                *pointer = inside.to_owned();
-            }
-        };
         match &mut self {
             Self::Config { problems, .. } => {
                 for problem in problems {
-                    strip(&mut problem.pointer);
+                    place::strip(&mut problem.pointer, base);
                 }
             }
             Self::Kernel { pointer: Some(pointer), .. } | Self::Step { pointer: Some(pointer), .. } => {
-                strip(pointer);
+                pointer.within(base);
             }
             _ => {}
         }
@@ -339,9 +351,8 @@ impl Error {
         | Self::Exec { pointer: Some(pointer), .. }
         | Self::NotGranted { pointer: Some(pointer), .. }
         | Self::Hook { pointer, .. } = &mut self
-            && let Some(at) = orlop_spec::locate(text, pointer)
         {
-            *pointer = format!("{pointer}, line {} column {}", at.line, at.column);
+            pointer.locate(text);
         }
         if let Self::Config { problems, .. } = &mut self {
             for problem in problems.iter_mut().filter(|problem| problem.position.is_none()) {

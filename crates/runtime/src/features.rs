@@ -14,17 +14,20 @@ const ANNOTATIONS: [&str; 4] = ["org.criu.config", "org.systemd.property.", "run
 
 /// The features of this version.
 pub fn features() -> Features {
-    let annotations = [
+    let mut annotations = vec![
         ("org.opencontainers.orlop.version", env!("CARGO_PKG_VERSION")),
         ("org.opencontainers.orlop.commit", option_env!("ORLOP_COMMIT").unwrap_or("unknown")),
     ];
+    if is_supported(WITH_NOTIFY) {
+        annotations.push(("run.orlop.seccomp.flags-with-notify", WITH_NOTIFY));
+    }
     Features {
         oci_version_min: "1.0.0".to_owned(),
         oci_version_max: orlop_spec::VERSION.to_owned(),
         hooks: Some(names(Kind::ALL.map(Kind::name))),
         mount_options: Some(names(orlop_compile::known_mount_options())),
         linux: Some(linux()),
-        annotations: annotations.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+        annotations: annotations.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
         potentially_unsafe_config_annotations: Some(names(ANNOTATIONS)),
     }
 }
@@ -56,7 +59,10 @@ fn seccomp() -> SeccompFeatures {
         operators: Some(names(OPERATORS)),
         archs: Some(Arch::all().map(|arch| format!("SCMP_ARCH_{}", arch.name())).collect()),
         known_flags: Some(names(FLAGS)),
-        supported_flags: Some(names(FLAGS.iter().filter(|name| is_supported(name)))),
+        supported_flags: Some(names(
+            // Who reads this takes it that each goes with every profile.
+            FLAGS.iter().filter(|name| **name != WITH_NOTIFY && is_supported(name)),
+        )),
     }
 }
 
@@ -87,12 +93,11 @@ const OPERATORS: [&str; 7] = [
     "SCMP_CMP_NE",
 ];
 
-const FLAGS: [&str; 4] = [
-    "SECCOMP_FILTER_FLAG_LOG",
-    "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
-    "SECCOMP_FILTER_FLAG_TSYNC",
-    "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV",
-];
+/// The flag that the kernel takes only together with a listener.
+const WITH_NOTIFY: &str = "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV";
+
+const FLAGS: [&str; 4] =
+    ["SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC", WITH_NOTIFY];
 
 fn names<'a>(all: impl IntoIterator<Item = &'a (impl AsRef<str> + ?Sized + 'a)>) -> Vec<String> {
     all.into_iter().map(|name| name.as_ref().to_owned()).collect()
@@ -137,7 +142,9 @@ mod tests {
     fn flags_that_this_kernel_takes_are_among_those_known() {
         // All but the newest are older than the oldest kernel that orlop runs on.
         let supported = seccomp().supported_flags.unwrap();
-        assert!(FLAGS[..3].iter().all(|flag| supported.iter().any(|s| s == flag)), "{supported:?}");
+        assert_eq!(supported, FLAGS[..3]);
+        let of_notify = features().annotations.get("run.orlop.seccomp.flags-with-notify").cloned();
+        assert_eq!(of_notify.is_some(), is_supported(WITH_NOTIFY));
         assert!(!is_supported("SECCOMP_FILTER_FLAG_OF_TOMORROW") && !orlop_sys::seccomp::has_flags(1 << 31));
     }
 

@@ -167,7 +167,7 @@ impl Failure {
             Self::Itself { why, output } => (why, output),
         };
         Error::Hook {
-            pointer: format!("/hooks/{}/{index}", kind.name()),
+            pointer: format!("/hooks/{}/{index}", kind.name()).into(),
             path: hook.path.clone(),
             why,
             stderr,

@@ -1,12 +1,14 @@
 //! Writing the id maps of a new user namespace ([user_namespaces(7)](https://man7.org/linux/man-pages/man7/user_namespaces.7.html)).
 
 use std::fmt::Write as _;
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 
 use nix::unistd::{getegid, geteuid};
 use orlop_compile::{IdMaps, Origin};
 use orlop_spec::IdMapping;
 use orlop_sys::cred;
+use orlop_sys::spawn::Holder;
 
 use crate::error::{Answer, Doing, Error, Result};
 
@@ -27,6 +29,32 @@ struct Helper {
 const GROUPS: Helper = Helper { program: "newgidmap", file: "/etc/subgid", capability: 6 };
 /// `CAP_SETUID` is 7.
 const USERS: Helper = Helper { program: "newuidmap", file: "/etc/subuid", capability: 7 };
+
+/// A user namespace for mounts whose ids are mapped like this.
+///
+/// # Errors
+///
+/// [`Error::NotGranted`]: the user may not map these ids. [`Error::Kernel`], [`Error::Step`]: the kernel or a helper refused.
+pub fn user_namespace(uid: &[IdMapping], gid: &[IdMapping]) -> Result<OwnedFd> {
+    let origin = || Origin::Rule("whoever mounts it asks for these ids");
+    make(&IdMaps {
+        uid: uid.to_vec(),
+        gid: gid.to_vec(),
+        deny_setgroups: false,
+        uid_origin: origin(),
+        gid_origin: origin(),
+    })
+}
+
+/// A new user namespace, by a process that is in it for as long as it takes.
+pub(crate) fn make(maps: &IdMaps) -> Result<OwnedFd> {
+    let holder = Holder::new()
+        .doing(|| "make a user namespace for id-mapped mounts".to_owned())
+        .map_err(|e| e.with_hint("the limit /proc/sys/user/max_user_namespaces may be reached"))?;
+    write(holder.pid(), maps)?;
+    let path = format!("/proc/{}/ns/user", holder.pid());
+    Ok(std::fs::File::open(&path).doing(|| format!("open {path}"))?.into())
+}
 
 /// Writes the maps of the process `pid`, which waits for them.
 ///
@@ -129,7 +157,7 @@ fn with_helper(pid: i32, helper: &Helper, mappings: &[IdMapping], origin: &Origi
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let asker = Asker::own();
     if let Some(Missing { index, ids, granted }) = granted::missing(mappings, own, &text, &asker) {
-        let pointer = pointer.map(|pointer| format!("{pointer}/{index}"));
+        let pointer = pointer.map(|pointer| format!("{pointer}/{index}").into());
         let missing = format!("{} the ids {ids}", asker.words());
         return Err(Error::NotGranted {
             file,
@@ -141,7 +169,7 @@ fn with_helper(pid: i32, helper: &Helper, mappings: &[IdMapping], origin: &Origi
     Err(Error::Step {
         step: format!("map ids with {program}"),
         answer: Answer { call: "", errno: libc::EPERM },
-        pointer,
+        pointer: pointer.map(Into::into),
         detail: words,
         hint: Some(
             format!("{file} grants the ids, but {program} must be set-user-id root, on a mount without nosuid, and may not be \

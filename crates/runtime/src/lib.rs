@@ -65,6 +65,7 @@ pub use facts::{has_apparmor, has_cgroups_of_version_1, has_selinux};
 pub use features::features;
 pub use held::{Held, Stdio};
 pub use id::ContainerId;
+pub use idmap::user_namespace;
 pub use image::first_process;
 pub use options::{
     CgroupManager, CgroupsMode, CheckpointOptions, CreateOptions, CriuOptions, ExecArgs, ExecOptions,
@@ -73,7 +74,7 @@ pub use options::{
 };
 pub use plan::Planned;
 pub use runtime::Runtime;
-pub use signals::signal;
+pub use signals::{SIGNALS, signal};
 pub use state::{ContainerState, StateFile};
 pub use usage::Usage;
 pub use userns::forbidding_user_namespaces;

@@ -25,7 +25,8 @@ pub fn signal(text: &str) -> Option<i32> {
 const FIRST_REAL_TIME: i32 = 34;
 const LAST: i32 = 64;
 
-const SIGNALS: &[(&str, i32)] = &[
+/// Their names, without `SIG`, and numbers; of real-time signals there are none.
+pub const SIGNALS: &[(&str, i32)] = &[
     ("HUP", libc::SIGHUP),
     ("INT", libc::SIGINT),
     ("QUIT", libc::SIGQUIT),

@@ -112,11 +112,11 @@ fn not_started(failed: &Failed<'_>, spec: &Spec) -> Error {
     let args = spec.process.as_ref().map(|process| &process.args);
     let program = args.and_then(|args| args.first()).cloned().unwrap_or_default();
     match answer.call {
-        "execve" => Error::Exec { program, errno: answer.errno, pointer: Some("/process/args/0".to_owned()) },
+        "execve" => Error::Exec { program, errno: answer.errno, pointer: Some("/process/args/0".into()) },
         call => Error::Step {
             step: "start the container's program".to_owned(),
             answer,
-            pointer: (call == "seccomp").then(|| "/linux/seccomp".to_owned()),
+            pointer: (call == "seccomp").then(|| "/linux/seccomp".into()),
             detail: String::new(),
             hint: None,
         },

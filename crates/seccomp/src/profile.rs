@@ -36,7 +36,6 @@ pub(crate) struct Rule {
 const MAX_ERRNO: u16 = 4095;
 const FLAG_SPEC_ALLOW: u32 = 1 << 2;
 const FLAG_NEW_LISTENER: u32 = 1 << 3;
-const FLAG_TSYNC_ESRCH: u32 = 1 << 4;
 const FLAG_WAIT_KILLABLE_RECV: u32 = 1 << 5;
 const FLAG_TSYNC: u32 = 1;
 /// `SECCOMP_FILTER_FLAG_*` that a profile can ask for.
@@ -212,16 +211,11 @@ impl Reader<'_> {
                 Some(&(_, FLAG_WAIT_KILLABLE_RECV)) if !notify => {
                     self.warn(Place::Flag(at), Problem::Unused(name.clone()));
                 }
+                // Whoever loads it has one thread, which is in step with itself. runc leaves it out, too.
+                Some((_, FLAG_TSYNC)) => {}
                 Some(&(_, flag)) => flags |= flag,
             }
         }
-        if notify {
-            flags |= FLAG_NEW_LISTENER;
-            if flags & FLAG_TSYNC != 0 {
-                // Otherwise both would need the one return value of seccomp(2).
-                flags |= FLAG_TSYNC_ESRCH;
-            }
-        }
-        flags
+        if notify { flags | FLAG_NEW_LISTENER } else { flags }
     }
 }

@@ -1,6 +1,7 @@
 //! The root file system as containerd asks for it: mounted over `rootfs` in the bundle, and taken away again.
 
 mod long;
+mod mapped;
 
 use std::fs::DirBuilder;
 use std::io;
@@ -83,14 +84,25 @@ pub(crate) fn mount_all(mounts: &[Mount], rootfs: &Path) -> Result<()> {
 
 fn mount_one(what: &Mount, rootfs: &Path) -> Result<()> {
     let target = rootfs.join(what.target.trim_start_matches('/'));
-    let (mut flags, data) = parse(&what.options);
     let doing = || format!("mount {} at {}", what.source, target.display());
     if !target.starts_with(rootfs) || target.components().any(|part| part.as_os_str() == "..") {
         let why = format!("mount target {:?} is outside of the root file system", what.target);
         return Err(Failure::new(Code::InvalidArgument, why));
     }
+    let (maps, options) = mapped::split(&what.options)
+        .map_err(|why| Failure::new(Code::InvalidArgument, format!("{}: {why}", doing())))?;
+    let (flags, data) = parse(&options);
+    match maps {
+        Some(maps) => mapped::attach(what, &target, flags, &data, &maps).map_err(failed(doing())),
+        None => plain(what, &target, flags, &data),
+    }
+}
+
+/// Mounts what is not mapped.
+fn plain(what: &Mount, target: &Path, mut flags: MsFlags, data: &str) -> Result<()> {
+    let doing = || format!("mount {} at {}", what.source, target.display());
     if data.len() >= PAGE && what.kind == "overlay" {
-        return long::mount(&what.source, &target, flags, &data).map_err(failed(doing()));
+        return long::mount(&what.source, target, flags, data).map_err(failed(doing()));
     }
     if data.len() >= PAGE {
         let why = format!("{}: its options are longer than the kernel takes", doing());
@@ -99,14 +111,14 @@ fn mount_one(what: &Mount, rootfs: &Path) -> Result<()> {
     if what.kind == "bind" || what.kind == "rbind" {
         flags |= MsFlags::MS_BIND;
     }
-    let data = (!data.is_empty()).then_some(data.as_str());
-    mount(Some(what.source.as_str()), &target, Some(what.kind.as_str()), flags, data)
+    let data = (!data.is_empty()).then_some(data);
+    mount(Some(what.source.as_str()), target, Some(what.kind.as_str()), flags, data)
         .map_err(failed(doing()))?;
     // A bind mount has the flags of what it shows; its own take a second call.
     let own = flags.difference(MsFlags::MS_BIND.union(MsFlags::MS_REC));
     if flags.contains(MsFlags::MS_BIND) && !own.is_empty() {
         let again = flags.union(MsFlags::MS_REMOUNT);
-        mount(None::<&str>, &target, None::<&str>, again, None::<&str>).map_err(failed(doing()))?;
+        mount(None::<&str>, target, None::<&str>, again, None::<&str>).map_err(failed(doing()))?;
     }
     Ok(())
 }

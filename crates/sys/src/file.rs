@@ -178,16 +178,37 @@ pub fn attribute(fd: Fd, name: &CStr, buf: &mut [u8]) -> Result<usize> {
     unsafe { call(libc::SYS_fgetxattr, args) }
 }
 
+/// `struct statfs` of 64-bit Linux: the C libraries keep a part of it to themselves.
+#[repr(C)]
+struct StatFs {
+    kind: i64,
+    /// Block sizes and counts, and the file system's id.
+    _sizes: [u64; 7],
+    /// The longest name and the size of fragments.
+    _names: [i64; 2],
+    flags: u64,
+    _spare: [u64; 4],
+}
+
 /// The magic number of the file system a descriptor is on
 /// ([fstatfs(2)](https://man7.org/linux/man-pages/man2/fstatfs.2.html)).
 pub fn fstatfs_type(fd: Fd) -> Result<i64> {
-    let mut stat = core::mem::MaybeUninit::<libc::statfs>::uninit();
+    fstatfs(fd).map(|stat| stat.kind)
+}
+
+/// The flags of the mount a descriptor is on, `ST_RDONLY` and the like
+/// ([statvfs(3)](https://man7.org/linux/man-pages/man3/statvfs.3.html)).
+pub fn mount_flags(fd: Fd) -> Result<u64> {
+    fstatfs(fd).map(|stat| stat.flags)
+}
+
+fn fstatfs(fd: Fd) -> Result<StatFs> {
+    const { assert!(size_of::<StatFs>() == size_of::<libc::statfs>(), "the kernel's structure") };
+    let mut stat = core::mem::MaybeUninit::<StatFs>::uninit();
     // SAFETY: the call writes one `struct statfs` to the pointer.
     unsafe { call(libc::SYS_fstatfs, [fd.raw() as usize, stat.as_mut_ptr() as usize]) }?;
     // SAFETY: the call succeeded, so it was filled.
-    let stat = unsafe { stat.assume_init() };
-    #[allow(clippy::unnecessary_cast)] // the field's width differs between architectures
-    Ok(stat.f_type as i64)
+    Ok(unsafe { stat.assume_init() })
 }
 
 /// [read(2)](https://man7.org/linux/man-pages/man2/read.2.html), again after a signal.

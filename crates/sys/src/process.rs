@@ -11,6 +11,15 @@ pub fn setns(fd: Fd, kinds: i32) -> Result<()> {
     unsafe { call(libc::SYS_setns, [fd.raw() as usize, kinds as usize]) }.map(drop)
 }
 
+/// The user namespace that a namespace belongs to
+/// (`NS_GET_USERNS`, [ioctl_nsfs(2)](https://man7.org/linux/man-pages/man2/ioctl_nsfs.2.html), Linux 4.9). `EPERM`: it is out of
+/// the caller's sight.
+pub fn owner(namespace: Fd) -> Result<OwnedFd> {
+    const NS_GET_USERNS: usize = 0xb701;
+    // SAFETY: the request has no argument.
+    unsafe { call(libc::SYS_ioctl, [namespace.raw() as usize, NS_GET_USERNS, 0]) }.map(OwnedFd::made)
+}
+
 /// [unshare(2)](https://man7.org/linux/man-pages/man2/unshare.2.html), for namespaces only: `CLONE_FILES` and `CLONE_FS`
 /// would break what other code relies on and are refused.
 pub fn unshare(kinds: i32) -> Result<()> {

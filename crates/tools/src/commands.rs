@@ -4,6 +4,7 @@
 mod audit;
 mod bundle;
 mod commit;
+mod completion;
 mod cp;
 pub(crate) mod diff;
 mod doctor;
@@ -12,7 +13,9 @@ mod export;
 pub(crate) mod hook;
 mod image;
 mod inspect;
+mod man;
 mod run;
+mod shown;
 mod trace;
 mod volume;
 
@@ -29,6 +32,9 @@ pub(crate) const TOOLS: Program = Program {
 /// All commands.
 const COMMANDS: &[Entry] = &[
     run::ENTRY,
+    shown::LIST,
+    shown::STATE,
+    shown::STATS,
     image::ENTRY,
     bundle::ENTRY,
     cp::ENTRY,
@@ -40,7 +46,10 @@ const COMMANDS: &[Entry] = &[
     inspect::ENTRY,
     audit::ENTRY,
     doctor::ENTRY,
+    completion::ENTRY,
     trace::ENTRY,
+    completion::COMPLETE,
+    man::ENTRY,
     hook::ENTRY,
 ];
 

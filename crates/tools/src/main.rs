@@ -6,10 +6,15 @@
 
 mod cni;
 mod commands;
+mod completion;
+mod format;
 mod images;
+mod man;
 mod progress;
 mod run;
 mod stopped;
+mod table;
+mod template;
 mod terminal;
 mod volumes;
 

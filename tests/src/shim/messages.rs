@@ -111,5 +111,9 @@ messages! {
     /// What it shares.
     PodSecurity { 1 namespaces: Option<PodNamespaces> }
     /// Which namespaces are the pod's (0), the container's (1), the node's (2).
-    PodNamespaces { 1 network: i32, 2 pid: i32, 3 ipc: i32 }
+    PodNamespaces { 1 network: i32, 2 pid: i32, 3 ipc: i32, 5 users: Option<PodUsers> }
+    /// Whose its user namespace is, and which ids it has.
+    PodUsers { 1 mode: i32, 2 uids: Vec<PodIds>, 3 gids: Vec<PodIds> }
+    /// Some of them.
+    PodIds { 1 host_id: u32, 2 container_id: u32, 3 length: u32 }
 }

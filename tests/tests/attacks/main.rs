@@ -3,6 +3,7 @@
 //!
 //! `make attacks` runs them at full length with orlop, runc and crun, and writes the table in `docs/security.md`.
 mod cgroups;
+mod copy;
 mod descriptors;
 mod devices;
 mod exe;

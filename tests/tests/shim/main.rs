@@ -8,3 +8,4 @@ mod root;
 mod stage;
 mod start;
 mod streams;
+mod users;

@@ -19,13 +19,13 @@ use crate::stage::{EXISTS, INVALID, NOT_FOUND, PRECONDITION, Stage, UNIMPLEMENTE
 const SERVICE: &str = "containerd.runtime.sandbox.v1.Sandbox";
 
 /// Each container's own PID namespace, as Kubernetes has it unless it is told otherwise.
-const SEPARATE: PodNamespaces = PodNamespaces { network: 0, pid: 1, ipc: 0 };
-const SHARED: PodNamespaces = PodNamespaces { network: 0, pid: 0, ipc: 0 };
+pub(crate) const SEPARATE: PodNamespaces = PodNamespaces { network: 0, pid: 1, ipc: 0, users: None };
+pub(crate) const SHARED: PodNamespaces = PodNamespaces { network: 0, pid: 0, ipc: 0, users: None };
 
 /// A shim that was started for a pod, and whoever has made its network.
-struct Pod {
-    stage: Stage,
-    network: Container,
+pub(crate) struct Pod {
+    pub(crate) stage: Stage,
+    pub(crate) network: Container,
 }
 
 impl Pod {
@@ -33,8 +33,11 @@ impl Pod {
         Self::of(Stage::apart(Container::lasting()))
     }
 
-    fn of(mut stage: Stage) -> Self {
-        let network = Container::lasting();
+    fn of(stage: Stage) -> Self {
+        Self::in_network_of(stage, Container::lasting())
+    }
+
+    pub(crate) fn in_network_of(mut stage: Stage, network: Container) -> Self {
         network.up();
         stage.client.service = SERVICE;
         Self { stage, network }
@@ -44,20 +47,24 @@ impl Pod {
         Sandbox { sandbox_id: self.stage.container.id.clone(), ..Sandbox::default() }
     }
 
-    fn create(&mut self, namespaces: PodNamespaces, linux: LinuxPod) -> Result<Empty, Status> {
+    pub(crate) fn create(&mut self, namespaces: PodNamespaces, linux: LinuxPod) -> Result<Empty, Status> {
+        let request = self.request(namespaces, linux);
+        self.stage.client.call("CreateSandbox", &request)
+    }
+
+    pub(crate) fn request(&self, namespaces: PodNamespaces, linux: LinuxPod) -> CreateSandbox {
         let security = Some(PodSecurity { namespaces: Some(namespaces) });
         let dns = Some(Dns { servers: vec!["10.0.0.1".into()], searches: vec!["example".into()] });
         let config = PodConfig { hostname: "mypod".into(), dns, linux: Some(LinuxPod { security, ..linux }) };
-        let request = CreateSandbox {
+        CreateSandbox {
             sandbox_id: self.stage.container.id.clone(),
             bundle_path: self.stage.container.bundle.path().to_string_lossy().into_owned(),
             options: Some(any("runtime.v1.PodSandboxConfig", &config)),
             netns_path: format!("/proc/{}/ns/net", self.network.pid()),
-        };
-        self.stage.client.call("CreateSandbox", &request)
+        }
     }
 
-    fn up(&mut self, namespaces: PodNamespaces, linux: LinuxPod) -> u32 {
+    pub(crate) fn up(&mut self, namespaces: PodNamespaces, linux: LinuxPod) -> u32 {
         self.create(namespaces, linux).expect("it is created");
         let which = self.which();
         self.stage.client.call::<Pid>("StartSandbox", &which).expect("it is started").pid
@@ -68,13 +75,13 @@ impl Pod {
         self.stage.client.call("SandboxStatus", &which).expect("it has a state")
     }
 
-    fn call<R: Message>(&mut self, method: &str) -> Result<R, Status> {
+    pub(crate) fn call<R: Message>(&mut self, method: &str) -> Result<R, Status> {
         let which = self.which();
         self.stage.client.call(method, &which)
     }
 
     /// A container of the pod, as containerd describes it: with the paths of a number's namespaces.
-    fn member(&self, script: &str, pid: u32, kinds: &[&str]) -> Member {
+    pub(crate) fn member(&self, script: &str, pid: u32, kinds: &[&str]) -> Member {
         let mut container = Container::sh(script);
         let mut namespaces: Vec<_> = kinds
             .iter()
@@ -98,15 +105,15 @@ impl Pod {
 }
 
 /// A container of a pod.
-struct Member {
-    container: Container,
-    stdout: Fifo,
+pub(crate) struct Member {
+    pub(crate) container: Container,
+    pub(crate) stdout: Fifo,
     client: Client,
     which: Which,
 }
 
 impl Member {
-    fn start(&mut self) -> u32 {
+    pub(crate) fn start(&mut self) -> u32 {
         let root =
             Options { root: self.container.home().to_string_lossy().into_owned(), ..Options::default() };
         let request = Create {
@@ -120,14 +127,14 @@ impl Member {
         self.client.call::<Pid>("Start", &self.which).expect("it starts").pid
     }
 
-    fn end(&mut self) -> u32 {
+    pub(crate) fn end(&mut self) -> u32 {
         let status = self.client.call::<Ended>("Wait", &self.which).expect("it ends").exit_status;
         self.client.call::<Deleted>("Delete", &self.which).expect("it is deleted");
         status
     }
 }
 
-fn namespace(pid: u32, kind: &str) -> String {
+pub(crate) fn namespace(pid: u32, kind: &str) -> String {
     fs::read_link(format!("/proc/{pid}/ns/{kind}"))
         .expect("there is such a task")
         .to_string_lossy()

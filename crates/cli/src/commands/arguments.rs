@@ -109,8 +109,17 @@ fn the_command_is_found_behind_global_options() {
 fn wrong_arguments_are_told_in_one_line() {
     assert_eq!(wrong("orlop create"), "the following required arguments were not provided: <ID>");
     assert_eq!(wrong("orlop state a b"), "unexpected argument 'b' found");
-    assert_eq!(wrong("orlop create --no-pivots web"), "unexpected argument '--no-pivots' found");
-    assert_eq!(wrong("orlop strat web"), "unrecognized subcommand 'strat'");
+    assert_eq!(
+        wrong("orlop create --no-pivots web"),
+        "unexpected argument '--no-pivots' found; did you mean '--no-pivot'?"
+    );
+    assert_eq!(wrong("orlop create --xyz web"), "unexpected argument '--xyz' found");
+    assert_eq!(
+        wrong("orlop list --root /r"),
+        "unexpected argument '--root' found; '--root' belongs before the command"
+    );
+    assert_eq!(wrong("orlop strat web"), "unrecognized subcommand 'strat'; did you mean 'start'?");
+    assert_eq!(wrong("orlop xyzzy web"), "unrecognized subcommand 'xyzzy'");
     assert_eq!(wrong("orlop strat -h"), "No help topic for 'strat'");
     assert!(wrong("orlop exec -u +1 web sh").contains("\"+1\" is not a number from 0 to 4294967294"));
     assert!(matches!(split("orlop --colour create web").globals(), Err(Stop::Wrong(..))));

@@ -2,13 +2,21 @@
 
 use orlop_runtime::ContainerState;
 
+use orlop_command::entry::Companion;
+
 use super::{Entry, PLAIN};
 use crate::{flags, output};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "list",
     about: "List containers",
-    arguments: |command| command.args([flags::format(), flags::switch("quiet", "Print ids only").short('q')]),
+    companion: Companion::ForTemplates,
+    arguments: |command| {
+        command.args([
+            flags::format().help(flags::FORMAT_HELP),
+            flags::switch("quiet", "Print ids only").short('q'),
+        ])
+    },
     run: |globals, arguments| {
         let containers = globals.runtime()?.list()?;
         if arguments.get_flag("quiet") {
@@ -39,7 +47,7 @@ fn table(containers: &[ContainerState]) -> String {
 }
 
 /// Its status; of a supervised container also how it is or has ended.
-fn status(container: &ContainerState) -> String {
+pub fn status(container: &ContainerState) -> String {
     let more = container.supervised.as_ref().and_then(|supervised| match supervised.status {
         "restarting" | "lost" => Some(supervised.status.to_owned()),
         _ => match (supervised.exit_code, &supervised.health) {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::ArgAction;
 use orlop_runtime::{Result, Usage};
 
+use orlop_command::entry::Companion;
+
 use super::{Entry, PLAIN};
 use crate::{flags, output, several};
 
@@ -17,10 +19,15 @@ const CLEAR: &str = "\u{1b}[H\u{1b}[J";
 pub(super) const ENTRY: Entry = Entry {
     name: "stats",
     about: "Show what running containers use, every second",
+    companion: Companion::ForTemplates,
     arguments: |command| {
         let ids = flags::id().required(false).action(ArgAction::Append).num_args(0..);
         let ids = ids.help("The containers [default: all that run]");
-        command.args([flags::format(), ids, flags::switch("no-stream", "Show it once, after a second")])
+        command.args([
+            flags::format().help(flags::FORMAT_HELP),
+            ids,
+            flags::switch("no-stream", "Show it once, after a second"),
+        ])
     },
     run: |globals, arguments| {
         let ids = several::given(arguments)?;
@@ -50,7 +57,8 @@ fn table(usages: &[Usage]) -> String {
     output::table(&rows)
 }
 
-fn row(usage: &Usage) -> [String; 7] {
+/// The cells of a container's row, for people.
+pub fn row(usage: &Usage) -> [String; 7] {
     let share = usage.memory.zip(usage.memory_limit).map(|(used, limit)| real(used) / real(limit) * 100.0);
     let pids = match (usage.pids, usage.pids_limit) {
         (Some(pids), Some(limit)) => format!("{pids} / {limit}"),

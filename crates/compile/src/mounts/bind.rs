@@ -3,13 +3,24 @@
 use super::options::MOUNT_ATTR_NOSYMFOLLOW;
 use super::place::is_bind;
 use super::{Compiler, Entry, NOSYMFOLLOW_SINCE};
-use crate::Code;
 use crate::compiler::{bytes, on_host};
 use crate::paths::{clean, is_below};
-use libc::MOUNT_ATTR_RDONLY;
-use orlop_program::Step;
+use crate::{Code, FillWith};
+use libc::{
+    MOUNT_ATTR__ATIME, MOUNT_ATTR_NODEV, MOUNT_ATTR_NODIRATIME, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID,
+    MOUNT_ATTR_RDONLY,
+};
 use orlop_program::source::Source;
+use orlop_program::{Slot, Step};
 use std::path::Path;
+
+/// What the kernel keeps in mounts that come to a user namespace from outside (mount_namespaces(7)).
+const LOCKABLE: u64 = MOUNT_ATTR_RDONLY
+    | MOUNT_ATTR_NOSUID
+    | MOUNT_ATTR_NODEV
+    | MOUNT_ATTR_NOEXEC
+    | MOUNT_ATTR_NODIRATIME
+    | MOUNT_ATTR__ATIME;
 
 impl Compiler<'_> {
     /// Mounts what the config names as source.
@@ -96,6 +107,11 @@ impl Compiler<'_> {
             clear &= !MOUNT_ATTR_NOSYMFOLLOW;
         }
         let (set_all, clear_all) = (entry.options.set_all, entry.options.clear_all);
+        if let Source::Tree(slot) = source
+            && self.in_user_namespace()
+        {
+            self.lock(slot, set & !clear_all | set_all, clear | clear_all);
+        }
         let target = target.into();
         let step = Step::Bind { source, recursive, set, clear, set_all, clear_all, target };
         self.step(
@@ -103,6 +119,18 @@ impl Compiler<'_> {
             entry.pointer(),
             "Mounted with its attributes in one move: it is never seen without them.",
         );
+    }
+
+    /// Has the host side refuse what would take attributes from a mount of the host. What init mounts by its path it finds
+    /// in its own mount namespace, where the kernel has locked them; the host side's tree comes without the locks.
+    fn lock(&mut self, slot: Slot, set: u64, clear: u64) {
+        if clear & !set & LOCKABLE == 0 && set & MOUNT_ATTR_NODIRATIME == 0 {
+            return;
+        }
+        let fill = self.launch.fills.iter_mut().find(|fill| fill.slot == slot);
+        if let Some(FillWith::DetachedTree { locked, .. }) = fill.map(|fill| &mut fill.what) {
+            *locked = Some((set, clear));
+        }
     }
 
     /// Whether a path of the host lies in the root, where mounts before this one are at, above or below it.

@@ -53,6 +53,28 @@ fn when(condition: bool, hit: impl FnOnce() -> Hit) -> Vec<Hit> {
     if condition { vec![hit()] } else { Vec::new() }
 }
 
+/// Whether this names a finding: a rule, or what one says of a single capability or call.
+pub fn is_name(name: &str) -> bool {
+    RULES.iter().any(|rule| rule.id == name || rule.says(name))
+}
+
+/// Whether findings with this id are meant by this name: their own, or that of their rule, which means all of its.
+pub(super) fn means(name: &str, id: &str) -> bool {
+    name == id || RULES.iter().any(|rule| rule.id == name && rule.says(id))
+}
+
+impl Rule {
+    /// Whether it can say this of a single capability or call.
+    fn says(&self, id: &str) -> bool {
+        let part = id.strip_prefix(self.id).and_then(|rest| rest.strip_prefix('-'));
+        part.is_some_and(|part| match self.id {
+            "capability" => privileges::is_part(part),
+            "filter-allows" => kernel::is_part(part),
+            _ => false,
+        })
+    }
+}
+
 macro_rules! rules {
     ($($id:literal $level:ident $find:path, $title:literal, $why:literal, $fix:literal;)*) => {
         &[$(Rule { id: $id, level: $level, title: $title, why: $why, fix: $fix, find: $find }),*]

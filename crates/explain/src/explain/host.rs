@@ -207,17 +207,21 @@ impl Teller<'_> {
     fn fills(&mut self, planned: &Planned) {
         for fill in &planned.compiled.launch.fills {
             let (does, calls, why) = match &fill.what {
-                FillWith::DetachedTree { path, recursive, .. } => {
+                FillWith::DetachedTree { path, recursive, locked, .. } => {
                     let all = if *recursive { "|AT_RECURSIVE" } else { "" };
+                    let mut calls = vec![
+                        format!(
+                            "open_tree(AT_FDCWD, {}, OPEN_TREE_CLONE{all})",
+                            quoted(&path.display().to_string())
+                        ),
+                        "mount_setattr(tree, AT_RECURSIVE, MS_SLAVE)".to_owned(),
+                    ];
+                    if locked.is_some() {
+                        calls.push("fstatfs(tree): what it forbids stays forbidden".to_owned());
+                    }
                     (
                         format!("take hold of {}", path.display()),
-                        vec![
-                            format!(
-                                "open_tree(AT_FDCWD, {}, OPEN_TREE_CLONE{all})",
-                                quoted(&path.display().to_string())
-                            ),
-                            "mount_setattr(tree, AT_RECURSIVE, MS_SLAVE)".to_owned(),
-                        ],
+                        calls,
                         "In its user namespace, init is nobody to the host's directories; a mount that is held can be attached all the same.",
                     )
                 }

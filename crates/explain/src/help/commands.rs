@@ -95,4 +95,7 @@ pub(super) const HELP: &[(&str, Help)] = help! {
     1505 "CRIU failed"
          "CRIU could not save or restore the processes."
          "its log in the work directory (--work-path) says at what."
+    1601 "an image cannot be used"
+         "An image, or the file or directory that it is read from, is missing, damaged, or not what its digests say; or the store of images cannot be changed."
+         "`orlop image list` shows what there is; the message names the file or the layer."
 };

@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_mapping_that_would_be_lost_is_refused() {
         let compiled = |id_map: Option<MountIdMap>| {
-            let what = FillWith::DetachedTree { path: "/srv".into(), recursive: false, id_map };
+            let what = FillWith::DetachedTree { path: "/srv".into(), recursive: false, id_map, locked: None };
             let fills = vec![Fill { slot: Slot::FREE, what, origin: Origin::Rule("") }];
             let program = Builder::default().finish().unwrap();
             Compiled { program, launch: Launch { fills, ..Launch::default() }, warnings: Vec::new() }

@@ -36,6 +36,34 @@ fn a_line_is_one_line_whatever_is_in_it() {
 }
 
 #[test]
+fn a_failing_step_shows_the_line_that_asked_for_it() {
+    let text = "{\n\"cwd\": \"/x\"}";
+    let error = |errno, detail: &str| {
+        let step = Error::Step {
+            step: "change to /x".into(),
+            answer: Answer { call: "chdir", errno },
+            pointer: Some("/process/cwd".into()),
+            detail: detail.into(),
+            hint: None,
+        };
+        step.within("/process").located_in(text)
+    };
+    let denied = error(libc::EACCES, "");
+    assert_eq!(denied.to_string(), "change to /x (/cwd, line 2 column 8): chdir: permission denied (EACCES)");
+    let expected = "       2 | \"cwd\": \"/x\"}\n         |        ^^^^\nhint: permissions of the path or one above it, or a security \
+                    module's rules, forbid it\n`orlop help ORL-1302` has more.";
+    assert_eq!(denied.help().as_deref().map(str::trim_start), Some(expected.trim_start()));
+    assert!(!error(libc::EACCES, "the kernel's words").help().unwrap().contains("hint"));
+    let nowhere = Error::Kernel {
+        doing: "x".into(),
+        answer: Answer { call: "", errno: 9999 },
+        pointer: None,
+        hint: None,
+    };
+    assert_eq!(nowhere.help().as_deref(), Some("`orlop help ORL-1301` has more."));
+}
+
+#[test]
 fn the_line_in_question_is_shown_with_carets() {
     let shown = |text: &str, pointer: &str| {
         let location = orlop_spec::locate(text, pointer).unwrap();
@@ -52,7 +80,8 @@ fn the_line_in_question_is_shown_with_carets() {
         shown("{\n\t\"cwd\": \"röt\",\n\t\"b\": {\n}}", "/cwd"),
         "  line 2 column 9: wrong\n       2 |  \"cwd\": \"röt\",\n         |         ^^^^^\n    hint: mend it"
     );
-    assert!(shown("{\"a\": [\n1]}", "/a").ends_with("| {\"a\": [\n         |       ^\n    hint: mend it"));
+    let several = "  line 1 column 7: wrong\n       1 > {\"a\": [\n       2 > 1]\n    hint: mend it";
+    assert_eq!(shown("{\"a\": [\n1]}", "/a"), several);
     let long = format!("{{{}\"a\": 12345}}", " ".repeat(500));
     let long = shown(&long, "/a");
     let lines: Vec<&str> = long.lines().collect();

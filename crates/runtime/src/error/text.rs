@@ -5,6 +5,8 @@ use std::fmt;
 use nix::errno::Errno;
 use orlop_spec::Location;
 
+use super::Place;
+
 /// One thing that is wrong with a document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Problem {
@@ -29,10 +31,14 @@ pub struct Excerpt {
     pub line: String,
     /// How many characters are meant, from the column of the position on.
     pub length: usize,
+    /// Some lines that follow, of a value that goes on there.
+    pub more: Vec<String>,
 }
 
 /// No more of a line is shown.
 const WIDEST: usize = 90;
+/// No more lines of a value are shown after its first one.
+const MOST_LINES: usize = 5;
 
 impl Excerpt {
     /// Of what a location in a text is about.
@@ -40,14 +46,22 @@ impl Excerpt {
         let line = location.line_of(text).to_owned();
         let rest = line.chars().count().saturating_sub(location.column - 1);
         let meant = text.get(location.offset..location.offset + location.len).unwrap_or_default();
-        // Of a value of several lines its first one is shown.
         let length = meant.lines().next().unwrap_or_default().chars().count().clamp(1, rest.max(1));
-        Self { line, length }
+        let more = meant.lines().skip(1).take(MOST_LINES).map(str::to_owned).collect();
+        Self { line, length, more }
     }
 
-    /// The line with its number, and carets below what is meant.
-    fn show(&self, (number, column): (usize, usize)) -> String {
-        let chars: Vec<char> = self.line.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    /// The line with its number, and carets below what is meant; of several lines each with its number.
+    pub(super) fn show(&self, (number, column): (usize, usize)) -> String {
+        if !self.more.is_empty() {
+            let lines = std::iter::once(&self.line).chain(&self.more).enumerate();
+            let shown = |(index, line): (usize, &String)| {
+                let line: String = plain(line).take(WIDEST).collect();
+                format!("\n    {:>4} > {}", number + index, line.trim_end())
+            };
+            return lines.map(shown).collect();
+        }
+        let chars: Vec<char> = plain(&self.line).collect();
         let at = (column - 1).min(chars.len());
         // Of a long line the part around what is meant.
         let from = at.saturating_sub(WIDEST / 2).min(chars.len().saturating_sub(WIDEST));
@@ -56,6 +70,10 @@ impl Excerpt {
         let gap = " ".repeat(at - from);
         format!("\n    {number:>4} | {}\n         | {gap}{}", shown.trim_end(), "^".repeat(length))
     }
+}
+
+fn plain(line: &str) -> impl Iterator<Item = char> {
+    line.chars().map(|c| if c.is_control() { ' ' } else { c })
 }
 
 impl Problem {
@@ -119,12 +137,12 @@ impl fmt::Display for Line<'_> {
     }
 }
 
-pub(super) struct At<'a>(pub(super) &'a Option<String>);
+pub(super) struct At<'a>(pub(super) &'a Option<Place>);
 
 impl fmt::Display for At<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Some(pointer) => write!(f, " ({})", Line(pointer)),
+            Some(place) => write!(f, " ({place})"),
             None => Ok(()),
         }
     }
@@ -135,8 +153,8 @@ pub(super) struct HookName<'a>(pub(super) &'a str);
 
 impl fmt::Display for HookName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // `/hooks/KIND/INDEX`, and perhaps a line and column after a comma.
-        let mut parts = self.0.split(['/', ',']).skip(2);
+        // `/hooks/KIND/INDEX`
+        let mut parts = self.0.split('/').skip(2);
         write!(f, "{} hook #{}", parts.next().unwrap_or_default(), parts.next().unwrap_or_default())
     }
 }
@@ -196,13 +214,39 @@ pub(super) fn exec_hint(errno: i32) -> Option<&'static str> {
     })
 }
 
-pub(super) fn advice(pointer: Option<&str>, hint: Option<&str>) -> Option<String> {
-    let origin = pointer.map(|p| format!("asked for by {p} in config.json"));
+/// The line that asked for it, or at least its place, and what could help.
+pub(super) fn advice(place: Option<&Place>, hint: Option<&str>) -> Option<String> {
+    let asked = |place: &Place| format!("asked for by {place} in config.json");
+    let origin = place.map(|place| place.excerpt().unwrap_or_else(|| asked(place)));
     let hint = hint.map(|h| format!("hint: {h}"));
     match (origin, hint) {
         (Some(origin), Some(hint)) => Some(format!("{origin}\n{hint}")),
         (one, other) => one.or(other),
     }
+}
+
+/// What the kernel usually means by an answer, where nobody knows more about what it was asked.
+pub(super) const fn likely(errno: i32) -> Option<&'static str> {
+    Some(match errno {
+        libc::EPERM => "this takes a right that the caller, or its user namespace, does not have",
+        libc::EACCES => "permissions of the path or one above it, or a security module's rules, forbid it",
+        libc::ENOENT => "the path, or a directory above it, is not there",
+        libc::ENOTDIR => "a part of the path is a file",
+        libc::ELOOP => "a symbolic link is where none is followed, or they lead in a circle",
+        libc::EROFS => "the file system is mounted read-only",
+        libc::EBUSY => "something is mounted there, or still uses it",
+        libc::ENOSPC => "the file system is full, or a limit of the kernel's is reached",
+        libc::EMFILE | libc::ENFILE => "too many files are open: `ulimit -n`, or the sysctl fs.file-max",
+        libc::ENOMEM => "memory is short: the host's, or that of the cgroup that orlop is in",
+        libc::EAGAIN => "a limit of processes is reached: `ulimit -u`, or pids.max of a cgroup",
+        libc::ENOSYS | libc::EOPNOTSUPP => {
+            "this kernel, or this file system, does not have it: `orlop doctor` shows more"
+        }
+        libc::EINVAL => {
+            "the kernel does not know a value, or not in this place; its log (dmesg) may say more"
+        }
+        _ => return None,
+    })
 }
 
 /// What could help against what systemd did not do.

@@ -6,7 +6,7 @@ use orlop_program::step::Step;
 use orlop_program::{StepInfo, Steps};
 
 use super::fill::id_map_hint;
-use crate::error::{Answer, Error};
+use crate::error::{Answer, Error, Place};
 
 const MOUNT_SETATTR: u16 = libc::SYS_mount_setattr as u16;
 const DEADLINE: u32 = libc::SCHED_DEADLINE as u32;
@@ -80,9 +80,9 @@ impl<'a> Words<'a> {
 }
 
 /// Where in the config it comes from: the part that failed, if it is known, else the whole step.
-fn place(info: &StepInfo<Origin>, part: u32) -> Option<String> {
+fn place(info: &StepInfo<Origin>, part: u32) -> Option<Place> {
     let part = info.parts.get(part as usize).and_then(Origin::pointer);
-    part.or_else(|| info.origin.pointer()).map(ToString::to_string)
+    part.or_else(|| info.origin.pointer()).map(|pointer| pointer.to_string().into())
 }
 
 /// What the errno alone does not say; in runc's words.

@@ -7,11 +7,10 @@ use std::path::Path;
 
 use orlop_compile::{Fill, FillWith, IdMaps, Launch, MountIdMap, UserNamespace};
 use orlop_sys::mount::Attributes;
-use orlop_sys::spawn::Holder;
 use orlop_sys::{Fd, file, mount};
 
 use super::at;
-use crate::error::{Doing, Result};
+use crate::error::{Answer, Doing, Error, Result};
 use crate::idmap;
 
 /// Fills slots, one after the other.
@@ -43,8 +42,11 @@ impl<'a> Filler<'a> {
     /// [`Error::Kernel`](crate::Error::Kernel), with the place in the config that asks for it.
     pub(super) fn open(&mut self, fill: &'a Fill) -> Result<OwnedFd> {
         match &fill.what {
-            FillWith::DetachedTree { path, recursive, id_map } => {
+            FillWith::DetachedTree { path, recursive, id_map, locked } => {
                 let tree = tree(path, *recursive).map_err(|e| at(e, &fill.origin))?;
+                if let Some(change) = locked {
+                    keep_locked(&tree, path, *change).map_err(|e| at(e, &fill.origin))?;
+                }
                 if let Some(id_map) = id_map {
                     self.map_ids(&tree, path, id_map).map_err(|e| at(e, &id_map.origin))?;
                 }
@@ -87,21 +89,11 @@ impl<'a> Filler<'a> {
         if let Some(copy) = found.map(of_found) {
             return copy.doing(|| "copy the descriptor of a user namespace".to_owned());
         }
-        let made = make(maps)?;
+        let made = idmap::make(maps)?;
         let copy = made.try_clone().doing(|| "copy the descriptor of a user namespace".to_owned())?;
         self.made.push((maps, made));
         Ok(copy)
     }
-}
-
-/// A new user namespace, by a process that is in it for as long as it takes.
-fn make(maps: &IdMaps) -> Result<OwnedFd> {
-    let holder = Holder::new()
-        .doing(|| "make a user namespace for id-mapped mounts".to_owned())
-        .map_err(|e| e.with_hint("the limit /proc/sys/user/max_user_namespaces may be reached"))?;
-    idmap::write(holder.pid(), maps)?;
-    let path = format!("/proc/{}/ns/user", holder.pid());
-    Ok(std::fs::File::open(&path).doing(|| format!("open {path}"))?.into())
 }
 
 /// A detached copy of what is mounted at a path. It is made among the host's mounts, and is a peer of what is shared there.
@@ -115,6 +107,48 @@ fn tree(path: &Path, recursive: bool) -> Result<OwnedFd> {
     Ok(tree.into())
 }
 
+/// Refuses to change what the kernel locks in mounts that come to a user namespace from outside (mount_namespaces(7)): the
+/// tree is made among the host's mounts, and init could change it all. The first words are runc's.
+fn keep_locked(tree: &OwnedFd, path: &Path, change: (u64, u64)) -> Result<()> {
+    let doing = || format!("error mounting {}", path.display());
+    let flags = file::mount_flags(Fd::of(tree)).doing(doing)?;
+    let Some(lost) = lost(flags, change) else { return Ok(()) };
+    let step = format!("{}: it is mounted {lost}, and in a user namespace it stays so", doing());
+    let hint = "leave out the option that says otherwise, or change the mount on the host";
+    let answer = Answer { errno: libc::EPERM, call: "" };
+    Err(Error::Step { step, answer, pointer: None, detail: String::new(), hint: Some(hint.into()) })
+}
+
+/// The first attribute of a mount that a change, of what is set and what is cleared, would take from it.
+fn lost(flags: u64, (set, clear): (u64, u64)) -> Option<&'static str> {
+    use libc::{MOUNT_ATTR__ATIME, MOUNT_ATTR_NODIRATIME, MOUNT_ATTR_STRICTATIME};
+    // In <linux/statfs.h>; the C libraries do not all have it.
+    const ST_RELATIME: u64 = 0x1000;
+    let restrictions = [
+        (libc::ST_RDONLY, libc::MOUNT_ATTR_RDONLY, "read-only"),
+        (libc::ST_NOSUID, libc::MOUNT_ATTR_NOSUID, "nosuid"),
+        (libc::ST_NODEV, libc::MOUNT_ATTR_NODEV, "nodev"),
+        (libc::ST_NOEXEC, libc::MOUNT_ATTR_NOEXEC, "noexec"),
+    ];
+    let is_lost = |(flag, attribute, _): &(u64, u64, _)| flags & flag != 0 && clear & !set & attribute != 0;
+    if let Some((.., name)) = restrictions.into_iter().find(is_lost) {
+        return Some(name);
+    }
+    let (now, name) = if flags & libc::ST_NOATIME != 0 {
+        (libc::MOUNT_ATTR_NOATIME, "noatime")
+    } else if flags & ST_RELATIME != 0 {
+        (libc::MOUNT_ATTR_RELATIME, "relatime")
+    } else {
+        (MOUNT_ATTR_STRICTATIME, "strictatime")
+    };
+    if clear & MOUNT_ATTR__ATIME != 0 && set & MOUNT_ATTR__ATIME != now {
+        return Some(name);
+    }
+    let without = flags & libc::ST_NODIRATIME != 0;
+    let changes = if without { clear & !set } else { set } & MOUNT_ATTR_NODIRATIME != 0;
+    changes.then_some(if without { "nodiratime" } else { "without nodiratime" })
+}
+
 /// What usually is the matter with an id-mapped mount. The versions are those of mount_setattr(2).
 pub(super) const fn id_map_hint(errno: i32) -> Option<&'static str> {
     Some(match errno {
@@ -126,4 +160,36 @@ pub(super) const fn id_map_hint(errno: i32) -> Option<&'static str> {
         libc::EPERM => "it takes CAP_SYS_ADMIN over the file system, and a mount that is not id-mapped yet",
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::lost;
+    use libc::{
+        MOUNT_ATTR__ATIME as ATIME, MOUNT_ATTR_NOATIME as NOATIME, MOUNT_ATTR_NODIRATIME as NODIRATIME,
+        MOUNT_ATTR_NOEXEC as NOEXEC, MOUNT_ATTR_RDONLY as RDONLY, MOUNT_ATTR_STRICTATIME as STRICTATIME,
+        ST_NOATIME, ST_NODIRATIME, ST_NOEXEC, ST_RDONLY,
+    };
+
+    const RELATIME: u64 = 0x1000;
+
+    #[test]
+    fn what_the_hosts_mount_has_is_not_to_be_taken_from_it() {
+        assert_eq!(lost(ST_RDONLY | RELATIME, (0, RDONLY)), Some("read-only"));
+        assert_eq!(lost(ST_NOEXEC | RELATIME, (RDONLY, NOEXEC)), Some("noexec"));
+        assert_eq!(lost(ST_NOEXEC | RELATIME, (RDONLY, RDONLY)), None);
+        assert_eq!(lost(RELATIME, (RDONLY | NOEXEC, 0)), None);
+        assert_eq!(lost(ST_RDONLY | RELATIME, (RDONLY, RDONLY)), None);
+    }
+
+    #[test]
+    fn access_times_stay_what_they_are() {
+        assert_eq!(lost(RELATIME, (STRICTATIME, ATIME | NODIRATIME)), Some("relatime"));
+        assert_eq!(lost(RELATIME, (0, ATIME | NODIRATIME)), None);
+        assert_eq!(lost(RELATIME, (NODIRATIME, ATIME)), Some("without nodiratime"));
+        assert_eq!(lost(ST_NOATIME, (NOATIME, ATIME | NODIRATIME)), None);
+        assert_eq!(lost(ST_NOATIME | ST_NODIRATIME, (NOATIME, ATIME | NODIRATIME)), Some("nodiratime"));
+        assert_eq!(lost(0, (NOATIME, ATIME)), Some("strictatime"));
+        assert_eq!(lost(0, (0, 0)), None);
+    }
 }

@@ -50,5 +50,7 @@ messages! {
         1 network: i32, 2 pid: i32, 3 ipc: i32, 4 target_id: String, 5 userns_options: Option<UserNamespace>,
     }
     /// The pod's user namespace (0), or the node's (2).
-    UserNamespace { 1 mode: i32 }
+    UserNamespace { 1 mode: i32, 2 uids: Vec<IdMapping>, 3 gids: Vec<IdMapping> }
+    /// Ids of it, and which they are on the node.
+    IdMapping { 1 host_id: u32, 2 container_id: u32, 3 length: u32 }
 }

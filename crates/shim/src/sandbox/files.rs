@@ -2,11 +2,12 @@
 //! them to whoever makes the pod, so they are added to the mounts of its containers, unless those have their own.
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::wanted::{Names, Wanted};
+use super::wanted::{Names, Users, Wanted};
 use crate::messages::Mount;
 use crate::rootfs;
 use crate::stdio::failed;
@@ -48,8 +49,13 @@ impl Files {
             format!("{}\n", wanted.hostname)
         };
         let servers = names.text()?.unwrap_or_else(|| host("/etc/resolv.conf"));
+        let root = wanted.users.as_ref().and_then(Users::root);
         for ((name, _), text) in FILES.iter().zip([hostname, host("/etc/hosts"), servers]) {
-            fs::write(directory.join(name), text).map_err(failed(doing()))?;
+            let path = directory.join(name);
+            fs::write(&path, text).map_err(failed(doing()))?;
+            // Of the pod's root, as they would be without a user namespace.
+            root.map_or(Ok(()), |(user, group)| chown(&path, Some(user), Some(group)))
+                .map_err(failed(doing()))?;
         }
         if wanted.own_ipc {
             let options = SHM_OPTIONS.map(str::to_owned).to_vec();

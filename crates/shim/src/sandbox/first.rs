@@ -4,14 +4,18 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use orlop_runtime::{ContainerId, CreateOptions, Held, Runtime};
+use orlop_sys::Fd;
+use orlop_sys::process::owner;
 use serde_json::{Value, json};
 
-use super::wanted::Wanted;
+use super::wanted::{Users, Wanted};
 use crate::messages::Mount;
+use crate::messages::sandbox::IdMapping;
 use crate::rootfs;
 use crate::settings::TaskOptions;
 use crate::stdio::{Addresses, Whose, failed};
@@ -37,10 +41,15 @@ pub(super) fn start(
 ) -> Result<Held> {
     let root = bundle.join("rootfs");
     // In memory, as what the bundle lies on may be mounted without the right to execute.
-    let words = ["mode=755", "size=1m", "nosuid", "nodev"].map(str::to_owned).to_vec();
+    let mut words = ["mode=755", "size=1m", "nosuid", "nodev"].map(str::to_owned).to_vec();
+    if let Some((user, group)) = wanted.users.as_ref().and_then(Users::root) {
+        // What a container has in its root, its own root makes.
+        words.extend([format!("uid={user}"), format!("gid={group}")]);
+    }
     let tmpfs = Mount { kind: "tmpfs".into(), source: "tmpfs".into(), options: words, ..Mount::default() };
     rootfs::mount_all(&[tmpfs], &root)?;
-    let started = write(bundle, &root, &config(id, &root, options, wanted)).and_then(|()| {
+    let started = userns_of(wanted).and_then(|userns| {
+        write(bundle, &root, &config(id, &root, options, wanted, userns.as_ref()))?;
         let create = CreateOptions {
             bundle: bundle.join(BUNDLE),
             pid_file: Some(bundle.join("init.pid")),
@@ -60,6 +69,14 @@ pub(super) fn start(
     started
 }
 
+/// The user namespace that the pod's network was made in, if the pod has one and a network: it has to be root over that.
+fn userns_of(wanted: &Wanted) -> Result<Option<OwnedFd>> {
+    let (Some(_), Some(network)) = (&wanted.users, &wanted.network) else { return Ok(None) };
+    let doing = || format!("find the user namespace of the pod's network, {}", network.display());
+    let file = fs::File::open(network).map_err(failed(doing()))?;
+    owner(Fd::of(&file)).map(|userns| Some(userns.into())).map_err(failed(doing()))
+}
+
 fn write(bundle: &Path, root: &Path, config: &Value) -> Result<()> {
     let own = bundle.join(BUNDLE);
     fs::create_dir_all(&own).map_err(failed(format!("make {}", own.display())))?;
@@ -71,7 +88,13 @@ fn write(bundle: &Path, root: &Path, config: &Value) -> Result<()> {
         .map_err(failed(format!("write {}", program.display())))
 }
 
-fn config(id: &ContainerId, root: &Path, options: &TaskOptions, wanted: &Wanted) -> Value {
+fn config(
+    id: &ContainerId,
+    root: &Path,
+    options: &TaskOptions,
+    wanted: &Wanted,
+    userns: Option<&OwnedFd>,
+) -> Value {
     let mut namespaces = vec![json!({ "type": "mount" })];
     let own = [(wanted.shares_pids, "pid"), (wanted.own_ipc, "ipc"), (wanted.own_uts, "uts")];
     namespaces.extend(own.iter().filter(|(own, _)| *own).map(|(_, kind)| json!({ "type": kind })));
@@ -90,6 +113,22 @@ fn config(id: &ContainerId, root: &Path, options: &TaskOptions, wanted: &Wanted)
             "resources": { "devices": [{ "allow": false, "access": "rwm" }] },
         },
     });
+    if let Some(users) = &wanted.users {
+        let mut namespace = json!({ "type": "user" });
+        if let Some(userns) = userns {
+            // It has no other path.
+            namespace["path"] = format!("/proc/self/fd/{}", userns.as_raw_fd()).into();
+        }
+        if let Some(namespaces) = config["linux"]["namespaces"].as_array_mut() {
+            namespaces.push(namespace);
+        }
+        let maps = |ids: &[IdMapping]| {
+            let map = |ids: &IdMapping| json!({ "containerID": ids.container_id, "hostID": ids.host_id, "size": ids.length });
+            ids.iter().map(map).collect::<Value>()
+        };
+        config["linux"]["uidMappings"] = maps(&users.uids);
+        config["linux"]["gidMappings"] = maps(&users.gids);
+    }
     if wanted.own_uts && !wanted.hostname.is_empty() {
         config["hostname"] = wanted.hostname.as_str().into();
     }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use orlop_protobuf::Message as _;
 
-use crate::messages::sandbox::{CreateSandboxRequest, DnsConfig, NamespaceOption, PodSandboxConfig};
+use crate::messages::sandbox::{
+    CreateSandboxRequest, DnsConfig, IdMapping, NamespaceOption, PodSandboxConfig, UserNamespace,
+};
 use crate::ttrpc::{Code, Failure, Result};
 
 /// The kind of options that Kubernetes' plug-in of containerd sends.
@@ -18,8 +20,10 @@ const NODE: i32 = 2;
 
 /// What containerd's own pods have unless its configuration says something else (`enable_unprivileged_ports` and
 /// `enable_unprivileged_icmp`): who is not root may listen at every port, and ping.
-const USUAL: [(&str, &str); 2] =
-    [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")];
+const USUAL: [(&str, &str); 2] = [("net.ipv4.ip_unprivileged_port_start", "0"), (PING, "0 2147483647")];
+
+/// Groups that a user namespace does not have cannot be named by who is in it.
+const PING: &str = "net.ipv4.ping_group_range";
 
 /// A pod. What is not its own is the host's.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -29,6 +33,8 @@ pub(super) struct Wanted {
     pub(super) network: Option<PathBuf>,
     pub(super) own_ipc: bool,
     pub(super) own_uts: bool,
+    /// The ids of its own user namespace.
+    pub(super) users: Option<Users>,
     /// Containers see each other's processes.
     pub(super) shares_pids: bool,
     /// Absent if nobody has described the pod: then its containers get no files of its.
@@ -36,6 +42,21 @@ pub(super) struct Wanted {
     pub(super) sysctls: BTreeMap<String, String>,
     /// The cgroup in which those of its containers are; empty is none.
     pub(super) cgroup_parent: String,
+}
+
+/// Which ids a pod has, of users and of groups.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Users {
+    pub(super) uids: Vec<IdMapping>,
+    pub(super) gids: Vec<IdMapping>,
+}
+
+impl Users {
+    /// Who its root is on the node: user and group.
+    pub(super) fn root(&self) -> Option<(u32, u32)> {
+        let root = |ids: &[IdMapping]| Some(ids.iter().find(|ids| ids.container_id == 0)?.host_id);
+        root(&self.uids).zip(root(&self.gids))
+    }
 }
 
 /// Name servers; absent are those of the host.
@@ -68,6 +89,7 @@ impl Wanted {
         let linux = config.linux.unwrap_or_default();
         let shared = linux.security_context.unwrap_or_default().namespace_options.unwrap_or_default();
         check(&shared)?;
+        let users = shared.userns_options.map_or(Ok(None), users)?;
         if (shared.network == NODE) == self.network.is_some() {
             return Err(refused("its network is the node's, or one that was made for it"));
         }
@@ -77,6 +99,7 @@ impl Wanted {
             own_ipc: shared.ipc == POD,
             // Who has the node's network has its name too.
             own_uts: shared.network != NODE,
+            users,
             shares_pids: shared.pid == POD,
             sysctls: linux.sysctls,
             cgroup_parent: linux.cgroup_parent,
@@ -87,25 +110,34 @@ impl Wanted {
     /// Kernel parameters of the pod's network that nobody has asked for, and that are usual.
     pub(super) fn usual_sysctls(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let own = self.network.is_some() && self.names.is_some();
-        USUAL.into_iter().filter(move |(name, _)| own && !self.sysctls.contains_key(*name))
+        let can = |name: &str| self.users.is_none() || name != PING;
+        USUAL.into_iter().filter(move |(name, _)| own && can(name) && !self.sysctls.contains_key(*name))
     }
 
-    /// Whether a process has to be there: somebody has to be the first of a PID namespace. It sets kernel parameters too, as
-    /// a container's does.
+    /// Whether a process has to be there: somebody has to be the first of a PID namespace, and a thread alone cannot be in a
+    /// user namespace. It sets kernel parameters too, as a container's does.
     pub(super) fn needs_process(&self) -> bool {
-        self.shares_pids || !self.sysctls.is_empty()
+        self.shares_pids || self.users.is_some() || !self.sysctls.is_empty()
     }
 }
 
 fn check(shared: &NamespaceOption) -> Result<()> {
-    if shared.userns_options.as_ref().is_some_and(|user| user.mode != NODE) {
-        let why = "a user namespace for a whole pod is not supported; containerd's own sandboxes (podsandbox) have it";
-        return Err(refused(why));
-    }
     let known = [POD, NODE].contains(&shared.network)
         && [POD, NODE].contains(&shared.ipc)
         && [POD, CONTAINER, NODE].contains(&shared.pid);
     if known { Ok(()) } else { Err(refused(&format!("namespaces that no pod has: {shared:?}"))) }
+}
+
+/// Its user namespace, if it is not the node's.
+fn users(asked: UserNamespace) -> Result<Option<Users>> {
+    match asked.mode {
+        NODE => Ok(None),
+        POD if asked.uids.is_empty() || asked.gids.is_empty() => {
+            Err(refused("a user namespace of its own needs mappings of users and of groups"))
+        }
+        POD => Ok(Some(Users { uids: asked.uids, gids: asked.gids })),
+        mode => Err(refused(&format!("no pod has a user namespace of mode {mode}"))),
+    }
 }
 
 fn refused(why: &str) -> Failure {
@@ -115,7 +147,7 @@ fn refused(why: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::messages::sandbox::{LinuxPodSandboxConfig, LinuxSandboxSecurityContext, UserNamespace};
+    use crate::messages::sandbox::{LinuxPodSandboxConfig, LinuxSandboxSecurityContext};
     use crate::messages::{Any, Mount};
 
     fn read(shared: NamespaceOption, netns_path: &str) -> Result<Wanted> {
@@ -153,12 +185,26 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_is_refused() {
-        let user = NamespaceOption {
-            userns_options: Some(UserNamespace { mode: POD }),
-            ..NamespaceOption::default()
+    fn pods_may_have_a_user_namespace() {
+        let ids = |host_id| vec![IdMapping { host_id, container_id: 0, length: 65536 }];
+        let of = |mode, uids: &[IdMapping], gids: &[IdMapping]| {
+            let users = UserNamespace { mode, uids: uids.to_vec(), gids: gids.to_vec() };
+            let shared =
+                NamespaceOption { pid: CONTAINER, userns_options: Some(users), ..NamespaceOption::default() };
+            read(shared, "/n")
         };
-        assert!(read(user, "/n").unwrap_err().message.contains("user namespace"));
+        let wanted = of(POD, &ids(1000), &ids(2000)).unwrap();
+        assert_eq!(wanted.users.as_ref().and_then(Users::root), Some((1000, 2000)));
+        assert!(wanted.needs_process() && wanted.usual_sysctls().all(|(name, _)| name != PING));
+        assert_eq!(of(NODE, &[], &[]).unwrap().users, None);
+        for (mode, uids, gids) in [(POD, ids(1), vec![]), (POD, vec![], ids(1)), (CONTAINER, ids(1), ids(1))]
+        {
+            assert_eq!(of(mode, &uids, &gids).unwrap_err().code, Code::InvalidArgument);
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_refused() {
         let node = NamespaceOption { network: NODE, ..NamespaceOption::default() };
         for (shared, path) in [
             (NamespaceOption::default(), ""),

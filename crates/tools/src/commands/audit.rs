@@ -2,12 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::{Arg, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use orlop_command::entry::{Entry, PLAIN};
 use orlop_command::globals::Globals;
 use orlop_command::{flags, output};
 use orlop_explain::Assumptions;
-use orlop_explain::audit::{Audit, Level};
+use orlop_explain::audit::{Audit, Level, rules};
 use orlop_explain::inspect::View;
 use orlop_runtime::{ContainerId, Error, Result};
 
@@ -41,6 +41,9 @@ fn arguments(command: Command) -> Command {
             "End with 2 on findings of this level and worse ones: critical, high, medium, low, info",
         )
         .value_parser(level),
+        flags::option("accept", "RULE,…", "Leave out these findings, by their names or those of their rules")
+            .value_delimiter(',')
+            .action(ArgAction::Append),
         flags::option("assume", "FACTS", "Facts of another machine, as for explain")
             .value_parser(Assumptions::parse),
     ])
@@ -50,8 +53,19 @@ fn level(name: &str) -> std::result::Result<Level, String> {
     Level::from_name(name).ok_or_else(|| format!("{name:?} is none of critical, high, medium, low, info"))
 }
 
+/// What is wanted.
+fn accepted(arguments: &ArgMatches) -> Result<Vec<String>> {
+    let names: Vec<String> = arguments.get_many("accept").into_iter().flatten().cloned().collect();
+    names.iter().find(|name| !rules::is_name(name)).map_or(Ok(()), |name| {
+        let why = format!("--accept {name}: there is no such rule; `orlop audit` names what it finds");
+        Err(Error::usage(why))
+    })?;
+    Ok(names)
+}
+
 fn run(globals: &Globals, arguments: &ArgMatches) -> Result<u8> {
-    let audit = audit(globals, arguments)?;
+    let accepted = accepted(arguments)?;
+    let audit = audit(globals, arguments)?.without(&accepted);
     output::write(match flags::get(arguments, "format").map_or("text", String::as_str) {
         "json" => audit.json(),
         "sarif" => audit.sarif(),

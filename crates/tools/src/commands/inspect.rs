@@ -4,9 +4,13 @@ use clap::{Arg, ArgMatches, value_parser};
 use orlop_command::entry::{Entry, PLAIN};
 use orlop_command::globals::Globals;
 use orlop_command::{flags, output};
-use orlop_explain::inspect::View;
+use orlop_explain::inspect::{Report, View};
 use orlop_runtime::{Error, Result};
+use orlop_spec::Status;
+use serde_json::json;
 
+use crate::format::{self, Format};
+use crate::template::Row;
 use crate::terminal;
 
 pub(super) const ENTRY: Entry = Entry {
@@ -14,17 +18,35 @@ pub(super) const ENTRY: Entry = Entry {
     about: "Show a running container, or any process, from the kernel's side",
     arguments: |command| {
         let id = flags::id().required(false);
-        command.args([id, pid(), format()])
+        command.args([id, pid(), format::option("text")])
     },
     run: |globals, arguments| {
         let (view, id) = view(globals, arguments)?;
         let report = view.report(id)?;
-        let json = flags::get(arguments, "format").is_some_and(|format: &String| format == "json");
-        output::write(if json { report.json() } else { report.text(&terminal::page()) })?;
+        match format::get(arguments) {
+            Format::Plain => output::write(report.text(&terminal::page())),
+            Format::Json => output::write(report.json()),
+            Format::Template(template) => format::print(&template, &[row(globals, arguments, &report)?]),
+        }?;
         Ok(0)
     },
     ..PLAIN
 };
+
+/// What the kernel says, and below `state`, as Docker has it, what is recorded.
+fn row(globals: &Globals, arguments: &ArgMatches, report: &Report) -> Result<Row> {
+    let mut value = json!(report);
+    let mut shown = Vec::new();
+    if report.id.is_some() {
+        let state = globals.runtime()?.state(&flags::get_id(arguments)?)?;
+        let is = |status| state.status == status;
+        value["state"] = json!({
+            "status": state.status, "pid": state.pid, "running": is(Status::Running), "paused": is(Status::Paused),
+        });
+        shown = vec![("Name", state.id.clone()), ("Created", state.created)];
+    }
+    Ok(Row { value, shown })
+}
 
 /// `--pid`.
 pub(super) fn pid() -> Arg {

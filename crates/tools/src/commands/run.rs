@@ -78,6 +78,8 @@ fn run(globals: &Globals, arguments: &ArgMatches) -> Result<u8> {
         orlop_spec::default::to_text(&spec).map_err(|e| Error::usage(format!("write the config: {e}")))?;
     home.file("config.json", &text)?;
     drop(claim);
+    let bundle = CreateOptions { bundle: home.path().to_owned(), ..CreateOptions::default() };
+    flags::strict::check(arguments, &bundle)?;
     if detach {
         background(globals, arguments, home, &id)
     } else {

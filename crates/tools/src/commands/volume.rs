@@ -4,7 +4,9 @@ use clap::{Arg, ArgAction, Command};
 use orlop_command::entry::{Entry, PLAIN};
 use orlop_command::{flags, output};
 use orlop_runtime::{Error, Result};
+use serde_json::json;
 
+use crate::format;
 use crate::images;
 use crate::run::{home, mounts};
 use crate::volumes::{self, Volume};
@@ -21,11 +23,13 @@ pub(super) const ENTRY: Entry = Entry {
             .arg_required_else_help(true)
             .subcommands([
                 Command::new("create").about("Make a volume").arg(names().help("Its name")),
-                Command::new("list")
-                    .visible_alias("ls")
-                    .about("List volumes")
-                    .args([flags::format(), flags::switch("quiet", "Print names only").short('q')]),
-                Command::new("inspect").about("Print volumes as JSON").arg(names().help("The volumes")),
+                Command::new("list").visible_alias("ls").about("List volumes").args([
+                    format::option("table"),
+                    flags::switch("quiet", "Print names only").short('q').conflicts_with("format"),
+                ]),
+                Command::new("inspect")
+                    .about("Print volumes as JSON")
+                    .args([names().help("The volumes"), format::option("json")]),
                 Command::new("remove")
                     .visible_alias("rm")
                     .about("Remove volumes that no container uses, with what is in them")
@@ -51,7 +55,10 @@ pub(super) const ENTRY: Entry = Entry {
             "inspect" => {
                 let found =
                     names()?.iter().map(|name| volumes::find(&store, name)).collect::<Result<Vec<_>>>()?;
-                output::json(&found, Some("  "))?;
+                let found: Vec<_> = found.iter().map(|volume| json!(volume)).collect();
+                if format::values(&format::get(arguments), &found, Some("  "))?.is_none() {
+                    output::json(&found, Some("  "))?;
+                }
             }
             "remove" => {
                 for name in names()? {
@@ -72,11 +79,10 @@ pub(super) const ENTRY: Entry = Entry {
 };
 
 fn list(all: &[Volume], arguments: &clap::ArgMatches) -> Result<()> {
+    let values: Vec<_> = all.iter().map(|volume| json!(volume)).collect();
     if arguments.get_flag("quiet") {
         output::lines(all.iter().map(|volume| volume.name.as_str()))?;
-    } else if flags::is_json(arguments) {
-        output::json(&all, None)?;
-    } else {
+    } else if format::values(&format::get(arguments), &values, None)?.is_none() {
         let head = ["NAME", "USED BY", "MOUNTPOINT"].map(str::to_owned);
         let row = |volume: &Volume| {
             [volume.name.clone(), volume.used_by.join(","), volume.mountpoint.display().to_string()]

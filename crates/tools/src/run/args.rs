@@ -42,6 +42,7 @@ pub(crate) fn all() -> Vec<Arg> {
     all.extend(security_of_it());
     all.extend(names());
     all.extend(flags::supervise::all());
+    all.extend(flags::strict::all());
     all.extend(images::import_options());
     all
 }

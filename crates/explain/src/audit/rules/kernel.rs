@@ -46,6 +46,10 @@ pub(super) fn calls(facts: &Facts) -> Vec<Hit> {
     hits
 }
 
+pub(super) fn is_part(text: &str) -> bool {
+    CALLS.iter().any(|dangerous| dangerous.id == text)
+}
+
 /// One hit about a path that can be written; less bad where root is nobody on the host.
 fn writable(facts: &Facts, path: &str, level: super::Level) -> Vec<Hit> {
     let mount = facts.visible(path).filter(|mount| mount.writable && is_of_kernel(mount));

@@ -49,13 +49,22 @@ pub(super) fn capabilities(facts: &Facts) -> Vec<Hit> {
             format!("its programs may gain {name}")
         };
         Hit {
-            part: Some(name.trim_start_matches("CAP_").to_ascii_lowercase().replace('_', "-")),
+            part: Some(part(name)),
             level: Some(if facts.unprivileged_root { level.lower() } else { *level }),
             why: Some(why),
             ..hit(what, SETS)
         }
     })
     .collect()
+}
+
+/// A capability's name as findings have it.
+fn part(name: &str) -> String {
+    name.trim_start_matches("CAP_").to_ascii_lowercase().replace('_', "-")
+}
+
+pub(super) fn is_part(text: &str) -> bool {
+    KNOWN_CAPABILITIES.iter().any(|name| part(name) == text)
 }
 
 pub(super) fn ambient(facts: &Facts) -> Vec<Hit> {

@@ -1,6 +1,6 @@
 //! `orlop image list`, `inspect` and `history`
 
-use clap::{ArgMatches, Command};
+use clap::ArgMatches;
 use orlop_command::{flags, output};
 use orlop_image::reference::Name;
 use orlop_image::store::Image;
@@ -9,7 +9,9 @@ use orlop_runtime::{Error, Result};
 use serde_json::{Value, json, value::RawValue};
 
 use super::Subcommand;
+use crate::format::{self, Format};
 use crate::images::{self, Told as _, size};
+use crate::template::Row;
 
 pub(super) const LIST: Subcommand = Subcommand {
     name: "list",
@@ -17,8 +19,8 @@ pub(super) const LIST: Subcommand = Subcommand {
     arguments: |command| {
         command.visible_alias("ls").args([
             images::store_option(),
-            flags::format(),
-            flags::switch("quiet", "Print ids only").short('q'),
+            format::option("table"),
+            flags::switch("quiet", "Print ids only").short('q').conflicts_with("format"),
         ])
     },
     run: list,
@@ -27,7 +29,9 @@ pub(super) const LIST: Subcommand = Subcommand {
 pub(super) const INSPECT: Subcommand = Subcommand {
     name: "inspect",
     about: "Show manifest, config and layers of images, as JSON",
-    arguments: of_images,
+    arguments: |command| {
+        command.args([images::names(true).num_args(1..), images::store_option(), format::option("json")])
+    },
     run: inspect,
 };
 
@@ -39,16 +43,12 @@ pub(super) const HISTORY: Subcommand = Subcommand {
         command.args([
             name,
             images::store_option(),
-            flags::format(),
+            format::option("table"),
             flags::switch("no-trunc", "Print all of each step"),
         ])
     },
     run: history,
 };
-
-fn of_images(command: Command) -> Command {
-    command.args([images::names(true).num_args(1..), images::store_option()])
-}
 
 /// An image, with what its documents say.
 fn found(store: &Store, image: &Image) -> Result<ImageHandle> {
@@ -63,27 +63,40 @@ fn list(arguments: &ArgMatches) -> Result<()> {
         return output::lines(all.iter().map(|image| image.id.hex())).map(drop);
     }
     let mut rows = vec![["NAME", "ID", "PLATFORM", "CREATED", "SIZE"].map(str::to_owned)];
+    let format = format::get(arguments);
     let mut values = Vec::new();
     for image in &all {
         let handle = found(&store, image)?;
         let bytes: u64 = store.sizes(&handle).told()?.iter().sum();
         let (platform, created) = (handle.config.platform.to_string(), handle.config.created.clone());
-        if flags::is_json(arguments) {
-            values.push(json!({
-                "name": image.name, "id": image.id, "manifest": image.manifest, "platform": platform,
-                "created": created, "imported": image.imported, "source": image.source, "size": bytes,
-            }));
-        }
+        let value = json!({
+            "name": image.name, "id": image.id, "manifest": image.manifest, "platform": platform,
+            "created": created, "imported": image.imported, "source": image.source, "size": bytes,
+        });
+        values.push(Row { value, shown: dockers(image, &created, bytes) });
         // Seconds are enough for people, and Go writes nine digits more.
         let created = created.get(..19).unwrap_or(&created).replace('T', " ");
         rows.push([image.name.clone(), image.id.short().into(), platform, created, size(bytes)]);
     }
-    if flags::is_json(arguments) {
-        output::json(&values, None)?;
-    } else {
-        output::write(output::table(&rows))?;
+    match format {
+        Format::Plain => output::write(output::table(&rows)),
+        Format::Json => output::json(&values.iter().map(|row| &row.value).collect::<Vec<_>>(), None),
+        Format::Template(template) => format::print(&template, &values),
     }
-    Ok(())
+    .map(drop)
+}
+
+/// Docker's names for what there is of an image.
+fn dockers(image: &Image, created: &str, bytes: u64) -> Vec<(&'static str, String)> {
+    let (repository, tag) = image.name.rsplit_once(':').unwrap_or((&image.name, "<none>"));
+    vec![
+        ("ID", image.id.short().to_owned()),
+        ("Repository", repository.to_owned()),
+        ("Tag", tag.to_owned()),
+        ("CreatedAt", created.to_owned()),
+        ("Digest", image.manifest.to_string()),
+        ("Size", size(bytes)),
+    ]
 }
 
 fn inspect(arguments: &ArgMatches) -> Result<()> {
@@ -98,7 +111,10 @@ fn inspect(arguments: &ArgMatches) -> Result<()> {
             "manifest": raw(&manifest)?, "config": raw(&config)?,
         }));
     }
-    output::json(&values, Some("  ")).map(drop)
+    if format::values(&format::get(arguments), &values, Some("  "))?.is_none() {
+        output::json(&values, Some("  "))?;
+    }
+    Ok(())
 }
 
 /// A document, as it is.
@@ -120,9 +136,9 @@ fn history(arguments: &ArgMatches) -> Result<()> {
     });
     let mut steps: Vec<_> = steps.collect();
     steps.reverse();
-    if flags::is_json(arguments) {
-        let values = steps.iter().map(|(step, bytes)| json!({"step": step, "size": bytes}));
-        return output::json(&values.collect::<Vec<_>>(), None).map(drop);
+    let values = steps.iter().map(|(step, bytes)| json!({"step": step, "size": bytes})).collect::<Vec<_>>();
+    if format::values(&format::get(arguments), &values, None)?.is_some() {
+        return Ok(());
     }
     let mut rows = vec![["CREATED", "SIZE", "CREATED BY"].map(str::to_owned)];
     for (step, bytes) in steps {

@@ -1,0 +1,104 @@
+//! `orlop list`, `state` and `stats` with a template: without one they are the runtime's own commands.
+
+use std::io::IsTerminal as _;
+use std::time::Duration;
+
+use clap::{ArgAction, ArgMatches};
+use orlop_command::entry::{Entry, PLAIN};
+use orlop_command::{flags, output};
+use orlop_runtime::{ContainerId, ContainerState, Error, Result, Usage};
+use serde_json::json;
+
+use crate::format::{self, Format};
+use crate::template::{Row, Template};
+
+pub(super) const LIST: Entry = Entry {
+    name: "list",
+    about: "List containers",
+    arguments: |command| {
+        let quiet = flags::switch("quiet", "Print ids only").short('q');
+        command.args([format::option("table"), quiet.conflicts_with("format")])
+    },
+    run: |globals, arguments| {
+        let states = globals.runtime()?.list()?;
+        format::print(&template(arguments)?, &states.iter().map(of_state).collect::<Vec<_>>())?;
+        Ok(0)
+    },
+    ..PLAIN
+};
+
+pub(super) const STATE: Entry = Entry {
+    name: "state",
+    about: "Print the state of a container as JSON",
+    arguments: |command| command.args([format::option("json"), flags::id()]),
+    run: |globals, arguments| {
+        let state = globals.runtime()?.state(&flags::get_id(arguments)?)?;
+        format::print(&template(arguments)?, &[of_state(&state)])?;
+        Ok(0)
+    },
+    ..PLAIN
+};
+
+pub(super) const STATS: Entry = Entry {
+    name: "stats",
+    about: "Show what running containers use, every second",
+    arguments: |command| {
+        let ids = flags::id().required(false).action(ArgAction::Append).num_args(0..);
+        command.args([
+            format::option("table"),
+            ids,
+            flags::switch("no-stream", "Show it once, after a second"),
+        ])
+    },
+    run: |globals, arguments| {
+        let ids = arguments.get_many::<String>("id").unwrap_or_default();
+        let ids = ids.map(|id| ContainerId::new(id)).collect::<Result<Vec<_>>>()?;
+        let (template, once) = (template(arguments)?, arguments.get_flag("no-stream"));
+        let clear = if !once && std::io::stdout().is_terminal() { "\u{1b}[H\u{1b}[J" } else { "" };
+        globals.runtime()?.usage(&ids, Duration::from_secs(1), once, &mut |usages| {
+            let text = format::text(&template, &usages.iter().map(of_usage).collect::<Vec<_>>())?;
+            output::write(format!("{clear}{text}"))
+        })?;
+        Ok(0)
+    },
+    ..PLAIN
+};
+
+/// The template, without which nobody comes here.
+fn template(arguments: &ArgMatches) -> Result<Template> {
+    match format::get(arguments) {
+        Format::Template(template) => Ok(template),
+        _ => Err(Error::usage("--format: a template is needed, such as '{{.ID}}'")),
+    }
+}
+
+/// A container, with Docker's names for what there is of it.
+fn of_state(state: &ContainerState) -> Row {
+    Row {
+        value: json!(state),
+        shown: vec![
+            ("ID", state.id.clone()),
+            ("Names", state.id.clone()),
+            ("Name", state.id.clone()),
+            ("Status", orlop_cli::list_status(state)),
+            ("State", state.status.to_string()),
+            ("CreatedAt", state.created.clone()),
+        ],
+    }
+}
+
+fn of_usage(usage: &Usage) -> Row {
+    let [id, cpu, memory, share, net, disk, pids] = orlop_cli::stats_row(usage);
+    let shown = [
+        ("ID", id.clone()),
+        ("Container", id.clone()),
+        ("Name", id),
+        ("CPUPerc", cpu),
+        ("MemUsage", memory),
+        ("MemPerc", share),
+        ("NetIO", net),
+        ("BlockIO", disk),
+        ("PIDs", pids),
+    ];
+    Row { value: json!(usage), shown: shown.to_vec() }
+}

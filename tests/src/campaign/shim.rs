@@ -1,0 +1,117 @@
+//! A campaign against the shim: it is struck, and what it makes, while it answers calls. Then containerd's part is played: a
+//! shim that is there is told to take the container away and to end; in the place of one that is not, its binary's `delete`.
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Bad, Extent, SOON, left_behind, strike_all, take_away};
+use crate::Container;
+use crate::fault::{Fault, Point, Trace, Traced};
+use crate::shim::messages::{Empty, Kill, Which};
+use crate::shim::{Client, Events, Shim, binary};
+
+/// How long a shim may take to end that was told to, or that has lost its connections: it gives up by itself after 20 seconds.
+const END: Duration = Duration::from_secs(60);
+
+/// What is traced as the command: it ends when the calls have been answered, and with it the trace.
+const STAND_IN: &str = "read code <\"$1\"; exit \"$code\"";
+
+/// Calls to the shim and what has to be there for them.
+pub struct ShimCampaign<'a> {
+    /// Its name in the report.
+    pub name: &'a str,
+    /// The container that it is about.
+    pub container: &'a Container,
+    /// Brings the container where the calls find it.
+    pub set_up: &'a dyn Fn(&mut Client),
+    /// The calls; whether all have succeeded.
+    pub calls: &'a (dyn Fn(&mut Client) -> bool + Sync),
+}
+
+impl ShimCampaign<'_> {
+    /// Runs it, says how many faults there were, and fails the test if one of them had a bad end.
+    pub fn run(&self, extent: Extent) {
+        let events = Events::listen(&self.container.home().join("events"));
+        let gate = self.container.home().join("gate");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &gate, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+            .expect("a new fifo");
+        // The stand-in is not the runtime's.
+        strike_all(self.name, 1, extent, |fault| self.once(fault, &events, &gate));
+    }
+
+    fn once(&self, fault: Option<(Point, Fault)>, events: &Events, gate: &PathBuf) -> (Trace, Vec<Bad>) {
+        let shim = Shim::start_again(self.container, events);
+        let mut client = shim.connect();
+        (self.set_up)(&mut client);
+        let argv = ["sh".into(), "-c".into(), STAND_IN.into(), "sh".into(), gate.into()].into();
+        let log = self.container.home().join("log");
+        let (id, also) = (self.container.id.as_str(), Some(shim.process.pid()));
+        let traced = Traced { argv, id, log, also, alone: false };
+        let mut answers = Vec::new();
+        let trace = std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // There is somebody at the other end once the shim is traced.
+                let mut gate = File::options().write(true).open(gate).expect("our own fifo");
+                let fine = (self.calls)(&mut client);
+                // If it has taken too long, nobody reads any more.
+                gate.write_all(if fine { b"0\n" } else { b"1\n" }).ok();
+            });
+            traced.run(fault, &mut || answers.extend(take_away(self.container)))
+        });
+        drop(client);
+        let mut bad: Vec<Bad> = answers.into_iter().flatten().collect();
+        if trace.hung {
+            bad.push(Bad::Hang("a call is not answered".to_owned()));
+        }
+        let failed = matches!(fault, Some((_, Fault::Fail(_)))) && trace.code == 1 && !shim.process.ended();
+        let state = self.container.state_root().join(&self.container.id);
+        if failed && self.name == "shim create" && state.exists() {
+            bad.push(Bad::Wrong("Create has failed, and the id is taken".to_owned()));
+        }
+        bad.extend(self.end(&shim));
+        bad.extend(self.delete());
+        drop(shim);
+        bad.extend(left_behind(self.container, &trace));
+        fs::remove_file(self.container.bundle.path().join("init.pid")).ok();
+        (trace, bad)
+    }
+
+    /// What containerd does with a shim that is there.
+    fn end(&self, shim: &Shim) -> Option<Bad> {
+        let id = self.container.id.clone();
+        let which = Which { id: id.clone(), ..Which::default() };
+        let mut answered = Vec::new();
+        if let Some(mut client) = Client::try_connect(&shim.socket) {
+            let kill = Kill { id, signal: 9, all: true, ..Kill::default() };
+            let mut say = |method: &str, answer: Option<_>| {
+                answered.push(format!("{method}: {answer:?}"));
+                answer.is_some()
+            };
+            // That there is nothing to kill, to wait for or to delete is no error here.
+            let _ = say("Kill", client.try_call::<Empty>("Kill", &kill))
+                && say("Wait", client.try_call::<Empty>("Wait", &which))
+                && say("Delete", client.try_call::<Empty>("Delete", &which))
+                && say("Shutdown", client.try_call::<Empty>("Shutdown", &which));
+        }
+        (!shim.process.wait(END))
+            .then(|| Bad::Hang(format!("the shim does not end: {}", answered.join("; "))))
+    }
+
+    /// What containerd does when the shim has gone.
+    fn delete(&self) -> Option<Bad> {
+        let bundle = self.container.bundle.path();
+        let out = crate::Invocation::new(binary(), &self.container.io())
+            .env("ORLOP_TEST", &self.container.id)
+            .args(["-namespace", "state", "-id", &self.container.id, "-bundle", &bundle.to_string_lossy()])
+            .arg("delete")
+            .current_dir(bundle)
+            .within(&["timeout", "-s", "KILL", SOON])
+            .output();
+        match out.code {
+            0 => None,
+            137 => Some(Bad::Hang(out.to_string())),
+            _ => Some(Bad::Wrong(out.to_string())),
+        }
+    }
+}
