@@ -3,10 +3,10 @@ PREFIX ?= /usr/local
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build try test test-unit test-host test-vm e2e attacks faults fuzz soak conformance bench bench-shim bench-images lint docs install clean
+.PHONY: help build try test test-unit test-host test-vm e2e attacks faults fuzz soak conformance bench bench-shim bench-images lint docs install uninstall deb sbom reproducible clean
 
 help: ## list what can be made
-	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 build: ## static binaries: bin/orlop, bin/orlop-tools and bin/containerd-shim-orlop-v2
 	@hack/build.sh
@@ -81,8 +81,23 @@ docs: ## the documentation as a site, target/site/index.html, which needs no net
 	@hack/setup.sh build
 	@hack/docs
 
-install: build ## install below PREFIX (/usr/local)
-	install -D -m 0755 bin/orlop bin/orlop-tools bin/containerd-shim-orlop-v2 -t $(DESTDIR)$(PREFIX)/bin
+install: build ## install below PREFIX (/usr/local): programs, manual pages, completions
+	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) hack/install
+
+uninstall: ## remove what make install has put below PREFIX
+	@DESTDIR=$(DESTDIR) PREFIX=$(PREFIX) hack/install -r
+
+deb: build ## Debian packages: target/deb/*.deb
+	@hack/setup.sh package
+	@hack/deb
+
+sbom: ## what the binaries are linked from, as SPDX: target/orlop.spdx.json
+	@hack/setup.sh build package
+	@hack/sbom
+
+reproducible: ## build the last commit twice, in two directories, and compare the bytes
+	@hack/setup.sh build
+	@hack/reproducible
 
 clean: ## remove everything that was built
 	cargo clean

@@ -3,6 +3,7 @@
 #
 #   build   compile orlop
 #   lint    check formatting and style
+#   package make packages and the bill of materials
 #   test    run the tests on this machine
 #   e2e     run it under the engines of hack/engines, of which nothing is installed here
 #   vm      run the tests in the test VM
@@ -17,6 +18,7 @@ packages() {
     case $1 in
     build) echo gcc libc6-dev make pkg-config libseccomp-dev ;;
     lint) echo make ;;
+    package) echo python3 gzip dpkg xz-utils ;;
     test)
         # Root file systems; what the tests ask the kernel and servers with; shells and a linter of manual pages; a runtime
         # to prove the tests with; engines.
@@ -35,7 +37,7 @@ packages() {
         ;;
     fuzz) echo g++ libc6-dev ;;
     bench) echo runc crun strace busybox-static python3 util-linux gcc libc6-dev patchelf ;;
-    *) echo "setup: unknown purpose $1 (build, lint, test, e2e, vm, conformance, bench)" >&2 && exit 2 ;;
+    *) echo "setup: unknown purpose $1 (build, lint, package, test, e2e, vm, conformance, bench)" >&2 && exit 2 ;;
     esac
 }
 

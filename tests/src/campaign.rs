@@ -42,6 +42,8 @@ pub enum Extent {
     All,
     /// So many, spread evenly, always the same.
     Sample(usize),
+    /// Every fault at this call, to have one again that was found.
+    At(Point),
 }
 
 /// What takes a second or more each is struck so often at most, even if all is asked for.
@@ -53,7 +55,14 @@ impl Extent {
         let sample = if need::in_vm() { sample / 8 } else { sample };
         match std::env::var("ORLOP_FAULTS").as_deref() {
             Ok("all") => Self::All,
-            Ok(number) => Self::Sample(number.parse().expect("ORLOP_FAULTS is \"all\" or a number")),
+            Ok(text) => {
+                let number =
+                    |text: &str| text.parse().expect("ORLOP_FAULTS is \"all\", a number, or PROCESS:CALL");
+                text.split_once(':').map_or_else(
+                    || Self::Sample(number(text)),
+                    |(process, call)| Self::At(Point { process: number(process), call: number(call) }),
+                )
+            }
             Err(_) => Self::Sample(sample),
         }
     }
@@ -62,7 +71,7 @@ impl Extent {
     pub fn of_slow(sample: usize) -> Self {
         match Self::of_environment(sample) {
             Self::All => Self::Sample(MOST_OF_SLOW),
-            sample @ Self::Sample(_) => sample,
+            other => other,
         }
     }
 }
@@ -173,8 +182,8 @@ fn strike_all(
                 Bad::Hang(_) => &mut hangs,
                 Bad::Wrong(_) => &mut wrongs,
             } += 1;
-            let call = clean.calls[point.process][point.call];
-            let line = format!("{name} {point:?} (call {call}) {fault:?}: {}\n", bad.what());
+            let call = clean.calls.get(point.process).and_then(|calls| calls.get(point.call));
+            let line = format!("{name} {point:?} (call {call:?}) {fault:?}: {}\n", bad.what());
             say(&line);
             report += &line;
         }
@@ -198,9 +207,6 @@ fn left_behind(container: &Container, trace: &Trace) -> Option<Bad> {
         // Ours to wait for are those whose parent has died. Until then they hold what they had, keys for instance.
         ProcessHandle::open(*pid).filter(|process| process.wait(SETTLE)).and_then(|process| process.reap());
     }
-    for pid in ledger::zombies(&container.id) {
-        ProcessHandle::open(pid).and_then(|process| process.reap());
-    }
     let left = settled(container);
     if left.is_empty() {
         return None;
@@ -218,6 +224,10 @@ fn say(line: &str) {
 fn settled(container: &Container) -> Vec<String> {
     let until = Instant::now() + SETTLE;
     loop {
+        // Whose parent has died is ours, at whatever moment it ends.
+        for pid in ledger::zombies(&container.id) {
+            ProcessHandle::open(pid).and_then(|process| process.reap());
+        }
         let mut left = ledger::leaks(&container.id, &container.state_root());
         left.extend(ledger::keys(&container.id));
         if left.is_empty() || Instant::now() > until {
@@ -242,6 +252,7 @@ fn settled_programs(before: Option<u64>) -> Option<u64> {
 
 fn choose(points: &[Point], extent: Extent) -> Vec<(Point, Fault)> {
     match extent {
+        Extent::At(point) => FAULTS.map(|fault| (point, fault)).to_vec(),
         Extent::All => points.iter().flat_map(|point| FAULTS.map(|fault| (*point, fault))).collect(),
         Extent::Sample(number) => {
             let all = points.len() * FAULTS.len();

@@ -96,7 +96,11 @@ impl Lab {
         let mut all: Vec<String> =
             pairs.filter_map(|(command, answer)| self.difference(command, answer)).collect();
         if let Some(command) = self.commands.get(answers.len()) {
-            all.push(format!("{}: the shell ended here: {}", self.place(command), command.text));
+            all.push(format!(
+                "{}: the shell ended here, or was ended: {}",
+                self.place(command),
+                command.text
+            ));
         }
         all
     }

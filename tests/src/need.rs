@@ -40,6 +40,13 @@ pub fn in_vm() -> bool {
     std::env::var_os("ORLOP_VM").is_some()
 }
 
+/// The running kernel's version.
+pub fn kernel() -> (u32, u32) {
+    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("procfs is mounted");
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit()).map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
 /// Whether we have a capability (by number, as in `capability.h`) in our effective set.
 pub fn capability(number: u32) -> bool {
     let status = std::fs::read_to_string("/proc/self/status").expect("procfs is mounted");

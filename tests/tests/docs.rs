@@ -83,7 +83,7 @@ const ERRORS: &str = "\
 # Error codes
 
 What `orlop help CODE` says of every code. This page is made of it by a test (`tests/tests/docs.rs`). Codes never change their
-meaning. The first two digits tell where an error comes from: 10 to 15 is orlop at work, and less is a place in a config.
+meaning. The first two digits tell where an error comes from: 10 to 16 is orlop at work, and less is a place in a config.
 ";
 
 #[test]

@@ -406,10 +406,17 @@ fn codes_are_explained_and_the_lines_in_question_shown() {
     container.set("/process/cwd", "relative");
     container.bundle.save();
     let (terminal, theirs) = Terminal::open();
-    let running = container.with_bundle::<&str>("run", &[]).on(&theirs).spawn();
+    let run = || container.with_bundle::<&str>("run", &[]).env("TERM", "xterm");
+    let running = run().env("NO_COLOR", "1").on(&theirs).spawn();
     drop(theirs);
     let said = terminal.rest();
     assert_eq!(running.wait().code, 1);
+    let (terminal, theirs) = Terminal::open();
+    let running = run().env("NO_COLOR", "").on(&theirs).spawn();
+    drop(theirs);
+    let coloured = terminal.rest();
+    assert_eq!(running.wait().code, 1);
+    assert!(coloured.contains("\u{1b}[31m^") && !said.contains('\u{1b}'), "{coloured}");
     let lines: Vec<&str> = said.lines().map(str::trim_end).collect();
     let shown =
         lines.iter().position(|line| line.contains("\"cwd\": \"relative\"")).expect("the line of the config");

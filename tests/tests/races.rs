@@ -174,6 +174,54 @@ fn a_number_that_another_process_has_got_is_not_the_containers() {
     container.assert_no_leaks();
 }
 
+/// In a PID namespace of its own, which has a hundred numbers for everybody: each is used again within moments.
+const FEW: &str = r#"
+orlop="$1 --root $2" bundle=$3 id=$4
+echo 400 >/proc/sys/kernel/pid_max || exit 8
+for n in 1 2 3 4 5 6 7 8; do sleep 1000 & innocent="$innocent $!"; done
+# One of them that is killed ends it.
+(while sh -c :; do :; done) & busy=$!
+lane() {
+    for n in 1 2 3 4 5 6 7 8; do
+        name=$id-$1-$n
+        $orlop run --detach --bundle $bundle $name || exit 1
+        $orlop exec $name sh -c "exit $n"; [ $? = $n ] || exit 2
+        # Until it is not running any more; then its number may be anybody's.
+        while $orlop kill $name KILL 2>/dev/null; do :; done
+        for again in 1 2 3; do $orlop kill $name KILL 2>/dev/null && exit 3; done
+        $orlop exec $name true 2>/dev/null && exit 4
+        $orlop delete --force $name || exit 5
+    done
+}
+for number in 1 2 3; do lane $number & lanes="$lanes $!"; done
+# Orphans are ours to wait for, which this does too.
+for lane in $lanes; do wait $lane || { echo "a lane ended with $?"; exit 1; }; done
+for process in $innocent $busy; do
+    case $(cat /proc/$process/stat 2>/dev/null) in
+    "" | *") Z "*) echo "an innocent process is dead"; exit 1 ;;
+    esac
+done
+"#;
+
+#[test]
+fn numbers_that_are_used_again_at_once_are_nobodys_but_their_owners() {
+    need!(runtime::is_orlop(), "others have a number only, and no time of its start");
+    // Before, it is the whole machine's, and must not be touched.
+    need!(need::kernel() >= (6, 14), "PID namespaces have no pid_max of their own before Linux 6.14");
+    let container = Container::lasting();
+    container.bundle.save();
+    let words = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", FEW, "sh"];
+    let out = orlop_tests::Invocation::new(words[0], &container.io())
+        .args(&words[1..])
+        .arg(runtime::binary())
+        .arg(container.state_root())
+        .arg(container.bundle.path())
+        .arg(&container.id)
+        .output();
+    out.ok();
+    container.assert_no_leaks();
+}
+
 /// Freezes a cgroup below the container's own, with a process of the container's in it.
 fn freeze_below(own: &Path, pid: i32, file: &str, value: &str) {
     let below = own.join("below");

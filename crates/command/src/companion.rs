@@ -44,6 +44,23 @@ fn find() -> Result<PathBuf> {
     })
 }
 
+/// The file of the runtime that this process, its companion, belongs to.
+///
+/// # Errors
+///
+/// It is not there.
+pub fn runtime() -> Result<PathBuf> {
+    let own = std::env::current_exe().doing(|| "find this program".to_owned())?;
+    // The other way round: beside it, or in the `bin` of the prefix whose `libexec/orlop` this is.
+    let prefixed = own.ancestors().nth(3).map(|prefix| prefix.join("bin/orlop"));
+    let places = [Some(own.with_file_name("orlop")), prefixed];
+    places
+        .into_iter()
+        .flatten()
+        .find(|path| path.exists())
+        .ok_or_else(|| Error::usage(format!("there is no orlop that {} belongs to", own.display())))
+}
+
 /// Starts it in the place of this process, with the same arguments.
 ///
 /// # Errors

@@ -113,6 +113,7 @@ fn report_of(command: &str, log: Option<&Log>, error: &Error, status: u8) -> u8 
         Some(help) if stderr.is_terminal() => format!("{name}{}\n{help}\n", error.headline()),
         _ => format!("{name}{error}\n"),
     };
+    let text = if output::has_colours(&stderr) { output::coloured(&text) } else { text };
     // Where standard error is closed nobody is left to be told.
     stderr.write_all(text.as_bytes()).ok();
     status

@@ -1,6 +1,6 @@
 //! Standard output.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::{ErrorKind, IsTerminal, Write as _};
 
 use orlop_runtime::error::Doing as _;
 use orlop_runtime::{Error, Result};
@@ -67,6 +67,43 @@ pub fn json(value: &impl Serialize, indent: Option<&str>) -> Result<bool> {
     write(&text)
 }
 
+/// Whether a stream shows colours: it is a terminal that knows some, and nobody has set `NO_COLOR`.
+pub fn has_colours(stream: &impl IsTerminal) -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let dumb = || std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    stream.is_terminal() && !set("NO_COLOR") && !dumb()
+}
+
+/// A table for standard output: its titles stand out where there are colours.
+pub fn titled(table: String) -> String {
+    if !has_colours(&std::io::stdout()) {
+        return table;
+    }
+    match table.split_once('\n') {
+        Some((titles, rows)) => format!("\u{1b}[1m{titles}\u{1b}[0m\n{rows}"),
+        None => table,
+    }
+}
+
+/// An error and what helps against it, for a terminal with colours: who speaks, the carets and the hints stand out.
+pub(crate) fn coloured(text: &str) -> String {
+    let mut out = String::new();
+    for line in text.lines() {
+        let carets = line.ends_with('^') && line.chars().all(|c| " |^".contains(c));
+        match line.trim_start().split_once(": ") {
+            Some((start @ ("orlop" | "hint"), rest)) => {
+                let indent = &line[..line.len() - line.trim_start().len()];
+                let colour = if start == "orlop" { "31" } else { "36" };
+                out.extend([indent, "\u{1b}[1;", colour, "m", start, ":\u{1b}[0m ", rest]);
+            }
+            _ if carets => out.push_str(&line.replacen('^', "\u{1b}[31m^", 1)),
+            _ => out.push_str(line),
+        }
+        out.push_str(if carets { "\u{1b}[0m\n" } else { "\n" });
+    }
+    out
+}
+
 /// Rows as columns that are aligned, at least 12 wide and 3 apart, the last one not padded: as runc prints them.
 pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
     let mut widths = [12; N];
@@ -90,6 +127,19 @@ pub fn table<const N: usize>(rows: &[[String; N]]) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn errors_in_colours_are_the_same_without_them() {
+        let text = "orlop: mount x (/a): no\n  12 | \"a\"\n     |  ^^\n    hint: try\nhint: y\nplain: text\n";
+        let coloured = super::coloured(text);
+        assert!(coloured.starts_with("\u{1b}[1;31morlop:\u{1b}[0m mount x"), "{coloured:?}");
+        assert!(
+            coloured.contains("|  \u{1b}[31m^^\u{1b}[0m\n    \u{1b}[1;36mhint:\u{1b}[0m try\n"),
+            "{coloured:?}"
+        );
+        let plain = ["\u{1b}[1;31m", "\u{1b}[1;36m", "\u{1b}[31m", "\u{1b}[0m"];
+        assert_eq!(plain.iter().fold(coloured, |text, code| text.replace(code, "")), text);
+    }
+
     #[test]
     fn tables_are_aligned_as_those_of_runc() {
         let row = |a: &str, b: &str, c: &str| [a.to_owned(), b.to_owned(), c.to_owned()];

@@ -6,7 +6,9 @@
 
 use std::os::fd::OwnedFd;
 
+use orlop_sys::process::{pidfd_open, pidfd_send_signal};
 use orlop_sys::spawn::Child;
+use orlop_sys::wait::wait;
 
 use crate::console::Console;
 use crate::create::Made;
@@ -48,6 +50,23 @@ pub struct Held {
 impl Held {
     pub(crate) fn new(child: Child, console: Option<Console>) -> Self {
         Self { pid: child.pid, pidfd: child.pidfd.into(), terminal: console.and_then(Console::master) }
+    }
+}
+
+/// Ends and waits for the children of this thread. An embedder whose attempt to make a process has failed has none that it
+/// knows of; but a helper that is killed at the wrong moment cannot tell which process it has made, and one that nobody waits
+/// for keeps its PID namespace from ending. In the process's first thread this does nothing: that may have others.
+pub fn end_children_of_thread() {
+    if nix::unistd::gettid() == nix::unistd::getpid() {
+        return;
+    }
+    let text = std::fs::read_to_string("/proc/thread-self/children").unwrap_or_default();
+    for pid in text.split_whitespace().filter_map(|pid| pid.parse().ok()) {
+        // Until we wait for it the number is its own.
+        let Ok(pidfd) = pidfd_open(pid) else { continue };
+        tracing::warn!("process {pid} is nobody's, and ended");
+        pidfd_send_signal(pidfd.fd(), libc::SIGKILL).ok();
+        wait(pidfd.fd()).ok();
     }
 }
 

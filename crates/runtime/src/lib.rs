@@ -63,7 +63,7 @@ pub use criu::CriuError;
 pub use error::{Error, Result};
 pub use facts::{has_apparmor, has_cgroups_of_version_1, has_selinux};
 pub use features::features;
-pub use held::{Held, Stdio};
+pub use held::{Held, Stdio, end_children_of_thread};
 pub use id::ContainerId;
 pub use idmap::user_namespace;
 pub use image::first_process;

@@ -55,6 +55,8 @@ impl TryOptions {
         let mut spec = default_spec(false);
         if let Some(root) = &mut spec.root {
             let lower = self.rootfs.as_deref().unwrap_or(Path::new("/"));
+            // Relative to the caller's directory, and not to a bundle, which there is none of.
+            let lower = std::path::absolute(lower).unwrap_or_else(|_| lower.to_owned());
             root.path = lower.to_string_lossy().into_owned();
             root.readonly = self.read_only;
         }

@@ -8,12 +8,15 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 /// More threads than this are not started: what comes then waits.
 const MOST: usize = 64;
 /// The stack of a thread, in bytes: only what is used of it is ever there.
 const STACK: usize = 1 << 20;
+/// How often it is tried to tell of a result. The kernel knows no reason to refuse that.
+const WAKE_TRIES: usize = 100;
 
 /// What to do with a result.
 pub(crate) type Then<S> = Box<dyn FnOnce(&mut S) + Send>;
@@ -96,8 +99,11 @@ impl<S: 'static> Jobs<S> {
 impl<S> Results<S> {
     fn add(&self, then: Then<S>) {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(then);
-        // It fails only if nobody has read for 2^64 times.
-        self.wake.write(1).ok();
+        // Without this nobody hears of the result. If it is full, there is something to be read already.
+        let tried = (0..WAKE_TRIES).find(|_| matches!(self.wake.write(1), Ok(_) | Err(Errno::EAGAIN)));
+        if tried.is_none() {
+            tracing::error!("a job is done, and the event for it cannot be had");
+        }
     }
 }
 

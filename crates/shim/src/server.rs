@@ -70,6 +70,8 @@ pub(crate) enum Source {
     Publish,
     /// A process has ended.
     Process(ProcessId),
+    /// It could not be watched, and may be now.
+    Watch(ProcessId),
     /// A side of a copy is ready.
     Flow(u64),
     /// A cgroup's memory events have changed.
@@ -225,6 +227,7 @@ impl Server {
             Source::Publisher => self.events_answered(),
             Source::Publish => self.events_again(),
             Source::Process(id) => self.process_ended(id),
+            Source::Watch(id) => self.watch_process(id),
             Source::Flow(number) => self.flow(*number),
             Source::Memory(id) => self.memory_changed(id),
             Source::Drained(id) => self.drained(id),

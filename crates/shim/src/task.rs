@@ -34,7 +34,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use orlop_cgroups::Cgroup;
-use orlop_runtime::{ContainerId, Held, Runtime, Stdio};
+use orlop_runtime::{ContainerId, Held, Runtime, Stdio, end_children_of_thread};
 use orlop_sys::Fd;
 use orlop_sys::process::pidfd_send_signal;
 use orlop_sys::terminal::set_size;
@@ -249,7 +249,12 @@ fn with_streams(
     let held = match made {
         Ok(held) => held,
         Err(e) => {
+            // A logging program is a child too, and has time to end.
+            let alone = streams.logger.is_none();
             streams.give_up(stdio);
+            if alone {
+                end_children_of_thread();
+            }
             return Err(e.into());
         }
     };

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal as _;
 
+use orlop_command::output;
 use orlop_explain::page::{PLAIN, Page};
 
 /// No line is wider than this, as it would be hard to read.
@@ -14,10 +15,8 @@ pub(crate) fn page() -> Page {
     if !out.is_terminal() {
         return PLAIN;
     }
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
     let columns = width(&out).unwrap_or(PLAIN.width).clamp(40, WIDEST);
-    Page { width: columns, colour: !set("NO_COLOR") && !dumb }
+    Page { width: columns, colour: output::has_colours(&out) }
 }
 
 /// How wide the terminal says that it is.

@@ -8,6 +8,8 @@ use serde_json::json;
 
 use super::{Answer, Lab};
 use crate::cgroup::Hierarchy;
+use crate::command::patience;
+use crate::events::when_file;
 use crate::layout::Layout;
 use crate::{Invocation, cgroup, runtime};
 
@@ -39,12 +41,12 @@ const EPILOGUE: &str = r#"
 set -- /proc/[0-9]*/
 for process; do
     [ "$process" = /proc/1/ ] || words=$(tr '\0' ' ' 2>/dev/null <"$process/cmdline")
-    [ -z "$words" ] || echo "a process: $words"
+    [ -z "$words" ] || echo "left: a process: $words"
     words=
 done
-diff <(echo "$mounts") <(cut -d ' ' -f 3- /proc/self/mountinfo) | sed -n '/ \/run\/netns /!s/^> /a mount: /p'
-find /run/orlop /run/netns -mindepth 1 -printf 'a file: %p\n' 2>/dev/null
-find /sys/fs/cgroup -mindepth 1 -type d ! -path /sys/fs/cgroup/shell -printf 'a cgroup: %p\n' 2>/dev/null
+diff <(echo "$mounts") <(cut -d ' ' -f 3- /proc/self/mountinfo) | sed -n '/ \/run\/netns /!s/^> /left: a mount: /p'
+find /run/orlop /run/netns -mindepth 1 -printf 'left: a file: %p\n' 2>/dev/null
+find /sys/fs/cgroup -mindepth 1 -type d ! -path /sys/fs/cgroup/shell -printf 'left: a cgroup: %p\n' 2>/dev/null
 :"#;
 
 impl Lab {
@@ -52,16 +54,16 @@ impl Lab {
     /// answered is written to the page instead.
     #[track_caller]
     pub fn check(&self) {
-        let (answers, left) = self.type_it();
+        let (answers, rest) = self.type_it();
         if std::env::var_os("ORLOP_LABS").is_some_and(|word| word == "write") {
             self.rewrite(&answers);
         }
         let mut wrong = self.differences(&answers);
-        wrong.extend(left.map(|left| format!("{}: it leaves\n{left}", self.path.display())));
+        wrong.extend(rest.map(|rest| format!("{}: after the last command\n{rest}", self.path.display())));
         assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
     }
 
-    /// What each command answered, and what was left after the last.
+    /// What each command answered, and what was said after the last: what it has left.
     fn type_it(&self) -> (Vec<Answer>, Option<String>) {
         let room = Room::new(&self.needs("controllers"));
         let script = room.script(self.commands.iter().map(|command| command.text.as_str()));
@@ -70,8 +72,10 @@ impl Lab {
             room.import(name);
         }
         let path = std::env::var("PATH").unwrap_or_default();
-        let shell = Invocation::new("bash", room.home.path())
-            .args(["-c", ENTER, "bash"])
+        // Sooner than the test gives up, so that it can say which command does not end.
+        let limit = (patience().as_secs() - 5).to_string();
+        let shell = Invocation::new("timeout", room.home.path())
+            .args(["-s", "KILL", &limit, "bash", "-c", ENTER, "bash"])
             .args([room.home.path(), cgroup])
             .env("PATH", format!("{}:{path}:/usr/sbin:/sbin", room.home.path().join("bin").display()))
             .env("ORLOP_STORE", room.home.path().join("store"))
@@ -83,17 +87,13 @@ impl Lab {
         let first = parts.next().unwrap_or_default();
         let mut said = room.lines(first);
         let mut answers = vec![];
-        let mut left = vec![];
         for part in parts {
             let (status, rest) = part.split_once('\n').unwrap_or((part, ""));
             answers.push(Answer { status: status.parse().unwrap_or(-1), said });
             said = room.lines(rest);
-            left.clone_from(&said);
         }
         assert!(!answers.is_empty(), "the shell did not begin: {script}\n{out}");
-        let ended = answers.len() < self.commands.len();
-        let left = if ended { format!("{said:?}: {}", out.stderr) } else { left.join("\n") };
-        (answers, Some(left).filter(|left| !left.is_empty()))
+        (answers, Some(said.join("\n")).filter(|rest| !rest.is_empty()))
     }
 }
 
@@ -171,9 +171,11 @@ fn new_cgroup(unified: &Hierarchy, controllers: &[&str]) -> PathBuf {
 }
 
 impl Drop for Room {
-    /// The shell was process 1 of its own namespace: with it, all its processes are gone.
+    /// The shell was process 1 of its own namespace: with it, all its processes are gone. After a failure, soon.
     fn drop(&mut self) {
         if let Some(cgroup) = &self.cgroup {
+            fs::write(cgroup.join("cgroup.kill"), "1").ok();
+            when_file(&cgroup.join("cgroup.events"), |text| text.contains("populated 0"));
             let left = remove(cgroup);
             assert!(left.is_ok() || std::thread::panicking(), "{}: {left:?}", cgroup.display());
         }

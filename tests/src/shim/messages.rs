@@ -59,11 +59,13 @@ messages! {
     /// The answer of Create and Start.
     Pid { 1 pid: u32 }
     /// The answer of Wait.
-    Ended { 1 exit_status: u32 }
+    Ended { 1 exit_status: u32, 2 exited_at: Option<Timestamp> }
+    /// A moment, since 1970.
+    Timestamp { 1 seconds: i64, 2 nanos: i32 }
     /// The answer of Delete.
-    Deleted { 1 pid: u32, 2 exit_status: u32 }
+    Deleted { 1 pid: u32, 2 exit_status: u32, 3 exited_at: Option<Timestamp> }
     /// The answer of State.
-    State { 1 id: String, 3 pid: u32, 4 status: i32, 9 exit_status: u32, 11 exec_id: String }
+    State { 1 id: String, 3 pid: u32, 4 status: i32, 9 exit_status: u32, 10 exited_at: Option<Timestamp>, 11 exec_id: String }
     /// The answer of Pids.
     Pids { 1 processes: Vec<ProcessInfo> }
     /// A process, and if it was added, its name.

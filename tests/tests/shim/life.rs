@@ -1,11 +1,12 @@
 //! From Create to Delete: the Task service.
 
 use std::fs;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use orlop_protobuf::Message as _;
 use orlop_tests::shim::messages::{
-    Any, Connected, Create, Empty, Ended, Exec, Exit, Kill, Pid, Pids, ProcessDetails, State, Stats, Update,
-    Which,
+    Any, Connected, Create, Deleted, Empty, Ended, Exec, Exit, Kill, Pid, Pids, ProcessDetails, State, Stats,
+    Update, Which,
 };
 use orlop_tests::{Container, cgroup, need};
 
@@ -267,4 +268,23 @@ fn who_waits_need_not_wait_for_ever() {
     assert_eq!(patient.answer::<Ended>().unwrap().exit_status, 137);
     assert_eq!(stage.wait(&first), 137);
     stage.delete(&first);
+}
+
+#[test]
+fn everybody_is_told_the_same_of_an_end() {
+    let mut stage = Stage::new(Container::sh("exit 9"));
+    let before = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+    stage.create();
+    stage.start();
+    let first = stage.which();
+    let ended: Ended = stage.client.call("Wait", &first).unwrap();
+    let at = ended.exited_at.clone().expect("a moment");
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() as i64;
+    assert!((before..=now).contains(&at.seconds), "{at:?}, between {before} and {now}");
+    // Who asks later hears the same.
+    assert_eq!(stage.client.call::<Ended>("Wait", &first).unwrap(), ended);
+    let state: State = stage.client.call("State", &first).unwrap();
+    assert_eq!((state.exit_status, state.exited_at.as_ref()), (9, Some(&at)));
+    let deleted: Deleted = stage.client.call("Delete", &first).unwrap();
+    assert_eq!((deleted.exit_status, deleted.exited_at), (9, Some(at)));
 }

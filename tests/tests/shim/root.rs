@@ -13,15 +13,14 @@ fn overlay(options: Vec<String>) -> Mount {
 
 /// Whether something is mounted at the place of the container's root.
 fn mounted(stage: &Stage) -> bool {
-    let mounts = fs::read_to_string("/proc/self/mountinfo").expect("procfs is mounted");
-    mounts.contains(&stage.container.bundle.rootfs().to_string_lossy().into_owned())
+    stage.mounts_of_shim().contains(&stage.container.bundle.rootfs().to_string_lossy().into_owned())
 }
 
 #[test]
 fn a_root_can_have_more_layers_than_fit_in_a_page() {
     let mut container = Container::sh("cat /layer-*");
     container.set("/root/readonly", false);
-    let mut stage = Stage::new(container);
+    let mut stage = Stage::apart(container);
     let mut stdout = stage.fifo("out");
     let layers = (0..40).map(|number| {
         let layer = stage.path(&format!("{}{number}", "a-long-name-".repeat(10)));
@@ -60,7 +59,7 @@ fn a_root_can_have_more_layers_than_fit_in_a_page() {
 
 #[test]
 fn a_root_that_cannot_be_mounted_leaves_nothing() {
-    let mut stage = Stage::new(Container::sh("exit 0"));
+    let mut stage = Stage::apart(Container::sh("exit 0"));
     let tmpfs = Mount { kind: "tmpfs".into(), source: "tmpfs".into(), ..Mount::default() };
     let outside = Mount { target: "/../x".into(), ..tmpfs.clone() };
     let long = Mount { options: vec!["x".repeat(5000)], ..tmpfs.clone() };

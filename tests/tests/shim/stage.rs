@@ -161,6 +161,11 @@ impl Stage {
         status
     }
 
+    /// What is mounted where the shim sees it.
+    pub(crate) fn mounts_of_shim(&self) -> String {
+        fs::read_to_string(format!("/proc/{}/mountinfo", self.shim.process.pid())).expect("it runs")
+    }
+
     /// What the shim is known by to the kernel.
     pub(crate) fn status_of_shim(&self, field: &str) -> String {
         let text = fs::read_to_string(format!("/proc/{}/status", self.shim.process.pid())).expect("it runs");

@@ -33,7 +33,7 @@ fn a_roots_ids_are_mapped_as_its_mount_says() {
         let mut container = Container::sh(script);
         add_user_namespace(&mut container.bundle.config, &[(0, HOST_ID, 65536)]);
         container.set("/root/readonly", false);
-        let mut stage = Stage::new(container);
+        let mut stage = Stage::apart(container);
         let root = stage.container.bundle.rootfs();
         // An engine's layers are somewhere else.
         let layer = stage.path("layer");
@@ -75,7 +75,7 @@ fn a_roots_ids_are_mapped_as_its_mount_says() {
         let (place, base) = changed;
         assert_eq!(owner(&place.join("new")), base, "{kind}");
         assert_eq!((owner(&layer.join("bin/busybox")), owner(&layer.join("of-one"))), (0, 7));
-        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+        let mounts = stage.mounts_of_shim();
         assert!(!mounts.contains(&stage.container.id), "{kind}: {mounts}");
         fs::remove_dir(&root).unwrap();
         fs::rename(&layer, &root).unwrap();
@@ -84,7 +84,7 @@ fn a_roots_ids_are_mapped_as_its_mount_says() {
 
 #[test]
 fn mappings_that_are_none_are_refused() {
-    let mut stage = Stage::new(Container::sh("exit 3"));
+    let mut stage = Stage::apart(Container::sh("exit 3"));
     for options in [&["uidmap=0:1:2"][..], &["uidmap=0:1:x", "gidmap=0:1:2"], &["uidmap=", "gidmap="]] {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let mount = Mount { kind: "tmpfs".into(), source: "tmpfs".into(), options, ..Mount::default() };

@@ -43,7 +43,7 @@ fn table(containers: &[ContainerState]) -> String {
             container.owner.clone(),
         ]
     }));
-    output::table(&rows)
+    output::titled(output::table(&rows))
 }
 
 /// Its status; of a supervised container also how it is or has ended.

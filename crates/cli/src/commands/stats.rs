@@ -54,7 +54,7 @@ fn table(usages: &[Usage]) -> String {
     let titles = ["ID", "CPU %", "MEMORY / LIMIT", "MEM %", "NET IN / OUT", "DISK READ / WRITTEN", "PIDS"];
     let mut rows = vec![titles.map(str::to_owned)];
     rows.extend(usages.iter().map(row));
-    output::table(&rows)
+    output::titled(output::table(&rows))
 }
 
 /// The cells of a container's row, for people.

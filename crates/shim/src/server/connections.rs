@@ -139,11 +139,11 @@ impl Server {
         if let Err(failure) = &result {
             tracing::debug!("a call failed: {}", failure.message);
         }
-        match peer.connection.respond(call.stream, &Response::of(result)) {
-            Ok(()) => self.update_interest(call.peer),
-            // It is reported as readable now, and dropped then.
-            Err(e) => tracing::debug!("a connection broke: {e}"),
+        if let Err(e) = peer.connection.respond(call.stream, &Response::of(result)) {
+            tracing::debug!("a connection broke: {e}");
         }
+        // What has not left is tried once more when the connection is ready, which a broken one is; and it is dropped then.
+        self.update_interest(call.peer);
     }
 
     /// Waits for what the peer's connection needs. One that does not take its answers is not asked for more calls.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use orlop_runtime::{ContainerId, CreateOptions, Held, Runtime};
 use orlop_spec::{Document, NamespaceKind};
@@ -12,10 +13,13 @@ use crate::messages::events::{TaskCreate, TaskIO, TaskStart};
 use crate::messages::task::{CreateTaskRequest, CreateTaskResponse, StartRequest, StartResponse};
 use crate::rootfs;
 use crate::sandbox::{Files, Sandbox};
-use crate::server::{Answer, Call, Server, done};
+use crate::server::{Answer, Call, Server, Source, done};
 use crate::settings::TaskOptions;
 use crate::stdio::{Addresses, Streams, Whose};
 use crate::ttrpc::{Code, Failure, Result};
+
+/// After how long it is tried again to watch a process that the kernel had no room to watch.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// What a job needs to make a container.
 struct Making {
@@ -170,14 +174,14 @@ impl Server {
     /// Follows the process with its pidfd from now on.
     pub(crate) fn watch_process(&mut self, id: &ProcessId) {
         let Ok(process) = process(&mut self.tasks, id) else { return };
-        let Some((pidfd, token)) = &mut process.pidfd else { return };
-        match self.reactor.add(
-            &*pidfd,
-            crate::reactor::Interest::Readable,
-            crate::server::Source::Process(id.clone()),
-        ) {
+        let Some((pidfd, token @ None)) = &mut process.pidfd else { return };
+        match self.reactor.add(&*pidfd, crate::reactor::Interest::Readable, Source::Process(id.clone())) {
             Ok(added) => *token = Some(added),
-            Err(e) => tracing::error!("process {}: cannot wait for its end: {e}", process.pid),
+            // Its end must not be missed, and a limit or a shortage may be over soon.
+            Err(e) => {
+                tracing::error!("process {}: cannot wait for its end: {e}", process.pid);
+                self.reactor.at(Instant::now() + AGAIN, Source::Watch(id.clone()));
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use clap::ArgMatches;
+use orlop_command::companion;
 use orlop_command::entry::{Entry, PLAIN, called, status};
 use orlop_command::flags::{self, get};
 use orlop_command::globals::Globals;
@@ -115,8 +116,7 @@ fn foreground(
 
 /// Hands it to a supervisor, which is the runtime's own program, and prints its id.
 fn background(globals: &Globals, arguments: &ArgMatches, home: Home, id: &ContainerId) -> Result<u8> {
-    let own = std::env::current_exe().doing(|| "find this program".to_owned())?;
-    let mut command = Command::new(own.with_file_name("orlop"));
+    let mut command = Command::new(companion::runtime()?);
     command.args(&globals.given).args(["run", "--detach", "--supervise", "--bundle"]).arg(home.path());
     for name in flags::supervise::WITH_VALUES {
         let raw = arguments.get_raw(name).into_iter().flatten();

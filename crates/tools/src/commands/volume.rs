@@ -88,7 +88,7 @@ fn list(all: &[Volume], arguments: &clap::ArgMatches) -> Result<()> {
             [volume.name.clone(), volume.used_by.join(","), volume.mountpoint.display().to_string()]
         };
         let rows: Vec<_> = std::iter::once(head).chain(all.iter().map(row)).collect();
-        output::write(output::table(&rows))?;
+        output::write(output::titled(output::table(&rows)))?;
     }
     Ok(())
 }

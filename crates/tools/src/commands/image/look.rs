@@ -79,7 +79,7 @@ fn list(arguments: &ArgMatches) -> Result<()> {
         rows.push([image.name.clone(), image.id.short().into(), platform, created, size(bytes)]);
     }
     match format {
-        Format::Plain => output::write(output::table(&rows)),
+        Format::Plain => output::write(output::titled(output::table(&rows))),
         Format::Json => output::json(&values.iter().map(|row| &row.value).collect::<Vec<_>>(), None),
         Format::Template(template) => format::print(&template, &values),
     }
@@ -148,5 +148,5 @@ fn history(arguments: &ArgMatches) -> Result<()> {
         let line = if arguments.get_flag("no-trunc") { line } else { line.chars().take(60).collect() };
         rows.push([created, bytes.map_or("-".into(), size), line]);
     }
-    output::write(output::table(&rows)).map(drop)
+    output::write(output::titled(output::table(&rows))).map(drop)
 }
