@@ -3,7 +3,7 @@ PREFIX ?= /usr/local
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := help
-.PHONY: help build try test test-unit test-host test-vm e2e attacks faults fuzz soak conformance bench bench-shim lint docs install uninstall deb sbom reproducible clean
+.PHONY: help build try test test-unit test-host test-vm e2e attacks faults fuzz soak conformance bench bench-shim bench-images lint docs install uninstall deb sbom reproducible clean
 
 help: ## list what can be made
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,11 @@ bench-shim: ## the shim beside containerd's own, in one run
 	@hack/setup.sh build e2e
 	@hack/build.sh
 	@hack/bench-shim
+
+bench-images: ## unpacking images, beside Podman and umoci; writes the table in docs/images.md
+	@hack/setup.sh build test vm
+	@hack/build.sh
+	@hack/bench-images --write
 
 lint: ## formatting, clippy with warnings denied, the kernel feature table, types for aarch64
 	@hack/setup.sh lint

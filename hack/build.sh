@@ -42,11 +42,20 @@ else
     RUSTFLAGS="${RUSTFLAGS-} -C target-feature=+crt-static"
 fi
 
+# zstd's library is C with nothing of a system in it: where there is no compiler for musl, the usual one does, without what
+# only glibc has.
+flags=${CFLAGS-}
+if [ "$target" = "$musl" ] && ! command -v musl-gcc >/dev/null; then
+    export "CC_${target//-/_}=${CC-cc}"
+    flags+=" -U_FORTIFY_SOURCE -fno-stack-protector"
+fi
 # Where the crates of others lie is in the messages of their panics.
 cargo fetch --quiet --locked --target "$target"
 for registry in "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/; do
     RUSTFLAGS+=" --remap-path-prefix=$registry=crates.io/"
+    flags+=" -ffile-prefix-map=$registry=crates.io/"
 done
+export "CFLAGS_${target//-/_}=$flags"
 export RUSTFLAGS="$RUSTFLAGS --remap-path-prefix=$PWD=orlop"
 
 # What `orlop --version` says; a tree without git says nothing. What git does not have is said to be there.

@@ -22,7 +22,7 @@ packages() {
     test)
         # Root file systems; what the tests ask the kernel and servers with; shells and a linter of manual pages; a runtime
         # to prove the tests with; engines.
-        echo busybox-static mmdebstrap debian-archive-keyring uidmap util-linux iproute2 python3 redis-tools curl jq strace procps libcap2-bin mandoc zsh fish iptables containernetworking-plugins runc podman conmon containerd umoci
+        echo busybox-static mmdebstrap debian-archive-keyring uidmap util-linux iproute2 python3 redis-tools curl jq strace procps libcap2-bin mandoc zsh fish iptables containernetworking-plugins runc podman conmon containerd umoci skopeo
         ;;
     e2e) echo mmdebstrap debian-archive-keyring busybox-static util-linux iproute2 procps ;;
     vm)

@@ -195,6 +195,11 @@ impl Running {
         &self.files[1]
     }
 
+    /// Whether it ends within this time.
+    pub fn ends_within(&self, limit: Duration) -> bool {
+        self.handle.wait(limit)
+    }
+
     /// Waits for its end; past the time limit it is killed and the test fails.
     #[track_caller]
     pub fn wait(mut self) -> Output {

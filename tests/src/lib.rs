@@ -16,6 +16,7 @@
 //! | [`campaign`] | one fault after another, and what is left after each |
 //! | [`fault`] | faults at every system call of a command |
 //! | [`figures`] | what the machine has in use, in numbers |
+//! | [`images`] | containers of images, and a store for them |
 //! | [`lab`] | a page of the labs, typed into a shell |
 //! | [`layout`] | small images |
 //! | [`ledger`] | what a container left behind on the machine |
@@ -59,6 +60,7 @@ pub mod events;
 #[cfg(target_arch = "x86_64")]
 pub mod fault;
 pub mod figures;
+pub mod images;
 pub mod lab;
 pub mod layout;
 pub mod ledger;

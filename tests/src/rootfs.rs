@@ -16,8 +16,16 @@ const PACKAGES: [&str; 3] = ["redis-server", "redis-tools", "nginx-light"];
 ///
 /// Its directory carries a hash of the package list, so that a changed list makes a new one.
 pub fn debian() -> Result<PathBuf, String> {
+    debian_with(&PACKAGES)
+}
+
+/// The same with other packages.
+///
+/// # Errors
+/// The reason, for a test to skip with.
+pub fn debian_with(packages: &[&str]) -> Result<PathBuf, String> {
     let mut hasher = DefaultHasher::new();
-    PACKAGES.hash(&mut hasher);
+    packages.hash(&mut hasher);
     let directory = runtime::workspace().join(format!("target/rootfs/{:016x}", hasher.finish()));
     if directory.is_dir() {
         return Ok(directory);
@@ -28,13 +36,13 @@ pub fn debian() -> Result<PathBuf, String> {
     if !need::program("mmdebstrap") {
         return Err("mmdebstrap is not installed (hack/setup.sh test)".to_owned());
     }
-    build(&directory);
+    build(&directory, packages);
     Ok(directory)
 }
 
-fn build(directory: &Path) {
+fn build(directory: &Path, packages: &[&str]) {
     let script = runtime::workspace().join("hack/rootfs");
-    let out = Command::new(script).arg(directory).args(PACKAGES).output().expect("hack/rootfs starts");
+    let out = Command::new(script).arg(directory).args(packages).output().expect("hack/rootfs starts");
     // Where the tool is there but fails, the test fails: a skip would hide that.
     assert!(out.status.success(), "hack/rootfs failed: {}", String::from_utf8_lossy(&out.stderr));
 }

@@ -4,98 +4,10 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::PathBuf;
 
 use orlop_tests::command::patience;
-use orlop_tests::layout::Layout;
+use orlop_tests::images::Place;
 use orlop_tests::unprivileged::{USER, Unprivileged};
-use orlop_tests::{Invocation, Output, ProcessHandle, ledger, need, runtime};
+use orlop_tests::{Invocation, ledger, need, runtime};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-
-/// A store, a layout with one image, and a root for the state of containers.
-struct Place {
-    home: TempDir,
-    image: String,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self::of(&json!({"Env": ["PATH=/bin", "WHO=image"], "Cmd": ["echo", "hello"], "WorkingDir": "/srv"}))
-    }
-
-    fn of(config: &Value) -> Self {
-        let home = tempfile::Builder::new().prefix("ot-").tempdir().expect("a temporary directory");
-        for directory in ["io", "state", "net.d"] {
-            fs::create_dir(home.path().join(directory)).expect("a new directory");
-        }
-        let image = Layout::busybox(&home.path().join("image"), config);
-        Self { home, image }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.home.path().join(name)
-    }
-
-    fn orlop(&self, arguments: &[&str]) -> Invocation {
-        Invocation::new(runtime::binary(), &self.path("io"))
-            .arg("--root")
-            .arg(self.path("state"))
-            .args(arguments)
-            .env("ORLOP_STORE", self.path("store"))
-            .env("NETCONFPATH", self.path("net.d"))
-    }
-
-    /// `run OPTIONS IMAGE COMMAND`.
-    fn run(&self, options: &[&str], command: &[&str]) -> Output {
-        self.orlop(&[&["run"], options, &[&self.image], command].concat()).output()
-    }
-
-    /// The same, of a script, in a container that is deleted.
-    #[track_caller]
-    fn prints(&self, options: &[&str], script: &str) -> String {
-        self.run(&[&["--rm"], options].concat(), &["sh", "-c", script]).ok().stdout
-    }
-
-    /// The directories of containers.
-    fn homes(&self) -> Vec<String> {
-        let Ok(entries) = fs::read_dir(self.path("store/containers")) else { return Vec::new() };
-        entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
-    }
-
-    /// The process that looks after a container.
-    #[track_caller]
-    fn supervisor(&self, id: &str) -> ProcessHandle {
-        let state: Value = serde_json::from_str(&self.orlop(&["state", id]).ok().stdout).expect("JSON");
-        let pid = state["supervisor"]["pid"].as_i64().expect("a number") as i32;
-        ProcessHandle::open(pid).expect("it is there")
-    }
-
-    #[track_caller]
-    fn is_clean(&self, id: &str) {
-        self.keeps_nothing();
-        self.is_clean_of(id);
-    }
-
-    /// Neither directories of containers nor images for them.
-    #[track_caller]
-    fn keeps_nothing(&self) {
-        assert_eq!(self.homes(), Vec::<String>::new());
-        let pins = fs::read_dir(self.path("store/pins")).expect("the store is there");
-        assert_eq!(pins.count(), 0, "images are kept for containers that are gone");
-    }
-
-    #[track_caller]
-    fn is_clean_of(&self, id: &str) {
-        assert_eq!(ledger::leaks(id, &self.path("state")), Vec::<String>::new());
-    }
-}
-
-/// Containers that a test has left are deleted, so that it fails alone.
-impl Drop for Place {
-    fn drop(&mut self) {
-        for id in self.homes() {
-            self.orlop(&["delete", "--force", &id]).output();
-        }
-    }
-}
 
 #[test]
 fn an_image_runs_as_it_says_and_leaves_nothing() {

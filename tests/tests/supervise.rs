@@ -156,6 +156,7 @@ fn options_that_make_no_sense_are_refused() {
     };
     refused(&["--supervise"], "need --detach");
     refused(&["--restart", "always"], "need --detach");
+    refused(&["--rm", "--keep"], "--rm and --keep");
     refused(&["--detach", "--restart", "sometimes"], "none of no, on-failure");
     refused(&["--detach", "--log-opt", "max-size=much"], "not an amount of memory");
     refused(&["--detach", "--log-opt", "max-file=0"], "not a number of files");

@@ -4,7 +4,11 @@
 
 use std::ffi::CString;
 use std::fs::File;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io::{BufRead, Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat, renameat};
@@ -18,6 +22,9 @@ use orlop_sys::file::{How, IN_ROOT, openat2};
 
 use crate::error::{Answer, Doing as _, Error, Result, shown};
 use crate::file;
+use crate::pack::{archive_directory, archive_file};
+use crate::tar::Input;
+use crate::unpack::{Limits, OpaqueMark, Options, Owners, unpack};
 
 /// A path in a tree.
 #[derive(Debug)]
@@ -76,6 +83,82 @@ pub fn copy(from: &Place<'_>, to: &Place<'_>, owner: Owner) -> Result<()> {
         return Err(Error::usage(from.path, "the root has no name to be copied under: /. is what is in it"));
     }
     one(&source, &stat, &target, owner, from.path.as_bytes())
+}
+
+/// Writes an archive of a file or a directory: called as it is, or, where the path ends in `/.`, of what is in the directory.
+///
+/// # Errors
+///
+/// It is not there, changes while it is read, or the archive cannot be written.
+pub fn copy_out(from: &Place<'_>, to: &mut dyn Write) -> Result<()> {
+    let source = entry(from).doing(|| format!("find {}", from.path))?;
+    let stat = look(&source).doing(|| format!("look at {}", from.path))?;
+    let contents = source.name.is_empty() || from.path.ends_with("/.");
+    if kind(&stat) == SFlag::S_IFDIR {
+        let dir = open(&source).doing(|| format!("open {}", from.path))?;
+        return archive_directory(dir, if contents { b"" } else { &source.name }, to);
+    }
+    if contents {
+        return Err(Error::usage(from.path, "it is no directory"));
+    }
+    archive_file(&source.dir, &source.name, to)
+}
+
+/// Unpacks an archive into a directory that is there: first where nobody else is, refusing what layers are refused for, and
+/// from there as [`copy`] does.
+///
+/// # Errors
+///
+/// The archive is refused, there is no such directory, or the kernel's answer.
+pub fn copy_in(from: impl BufRead, to: &Place<'_>, owner: Owner) -> Result<()> {
+    directory(to).doing(|| format!("open the directory {}", to.path))?;
+    let doing = || "make a directory to unpack in".to_owned();
+    let own = Temporary::make().doing(doing)?;
+    let root = nix::fcntl::open(&own.0, DIRECTORY, Mode::empty()).doing(doing)?;
+    let owners = if nix::unistd::geteuid().is_root() { Owners::Keep } else { Owners::Caller };
+    let options = Options { limits: Limits::default(), owners, mark: OpaqueMark::Trusted, whiteouts: false };
+    unpack(Plain(from), root.try_clone().doing(doing)?, &options)?;
+    copy(&Place { root: &root, path: "/." }, to, owner)
+}
+
+/// An archive that no layer is.
+struct Plain<R>(R);
+
+impl<R: BufRead> Read for Plain<R> {
+    fn read(&mut self, buf: &mut [u8]) -> std::io::Result<usize> {
+        self.0.read(buf)
+    }
+}
+
+impl<R: BufRead> BufRead for Plain<R> {
+    fn fill_buf(&mut self) -> std::io::Result<&[u8]> {
+        self.0.fill_buf()
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.0.consume(count);
+    }
+}
+
+impl<R: BufRead> Input for Plain<R> {}
+
+/// A directory that nobody else may enter, and that goes with this.
+struct Temporary(PathBuf);
+
+impl Temporary {
+    fn make() -> std::io::Result<Self> {
+        let random = RandomState::new().build_hasher().finish();
+        let path = std::env::temp_dir().join(format!("orlop-cp-{}-{random:016x}", std::process::id()));
+        std::fs::DirBuilder::new().mode(0o700).create(&path)?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        // Whether it could be copied is what counts.
+        file::remove_tree(&self.0).ok();
+    }
 }
 
 /// The directory at a path.

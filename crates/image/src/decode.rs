@@ -3,9 +3,6 @@
 
 use std::io::{self, BufRead, Read};
 
-use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
-use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
-
 use crate::error::{Error, Result};
 
 /// How a blob is compressed.
@@ -39,70 +36,37 @@ fn unknown(what: &str) -> Error {
 
 /// What is in a blob, without its compression.
 pub(crate) fn decoder<'a, R: BufRead + 'a>(mut blob: R) -> io::Result<Result<Box<dyn Read + 'a>>> {
-    let start = blob.fill_buf()?;
-    Ok(Compression::of(start).map(|compression| -> Box<dyn Read> {
-        match compression {
-            Compression::None => Box::new(blob),
-            // A blob may consist of several members, one after the other.
-            Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(blob)),
-            Compression::Zstd => Box::new(Frames { blob, decoder: FrameDecoder::new(), inside: false }),
-        }
+    let compression = match Compression::of(blob.fill_buf()?) {
+        Ok(compression) => compression,
+        Err(e) => return Ok(Err(e)),
+    };
+    Ok(Ok(match compression {
+        Compression::None => Box::new(blob),
+        // A blob may consist of several members, one after the other.
+        Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(blob)),
+        // Of several frames, too; those that are marked to be skipped (zstd:chunked keeps a table of contents in one) are. It
+        // takes windows of up to 128 MiB, as all decoders do unless they are told otherwise.
+        Compression::Zstd => Box::new(zstd::stream::read::Decoder::with_buffer(blob)?),
     }))
 }
 
-/// The frames of a blob that is compressed with zstd, one after the other; those that are marked to be skipped (zstd:chunked
-/// keeps a table of contents in one) are.
-struct Frames<R> {
-    blob: R,
-    decoder: FrameDecoder,
-    inside: bool,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl<R: BufRead> Read for Frames<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if !self.inside && !self.next_frame()? {
-                return Ok(0);
-            }
-            let missing = buf.len().saturating_sub(self.decoder.can_collect());
-            if missing > 0 && !self.decoder.is_finished() {
-                let strategy = BlockDecodingStrategy::UptoBytes(missing);
-                self.decoder.decode_blocks(&mut self.blob, strategy).map_err(|e| invalid(&e))?;
-            }
-            let n = self.decoder.read(buf)?;
-            if n > 0 {
-                return Ok(n);
-            }
-            self.inside = !self.decoder.is_finished();
-        }
+    fn decoded(blob: &[u8]) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        decoder(blob)?.expect("known").read_to_end(&mut bytes)?;
+        Ok(bytes)
     }
-}
 
-impl<R: BufRead> Frames<R> {
-    /// Begins the next frame that has something in it; false at the end of the blob.
-    fn next_frame(&mut self) -> io::Result<bool> {
-        while !self.blob.fill_buf()?.is_empty() {
-            match self.decoder.init(&mut self.blob) {
-                Ok(()) => {
-                    self.inside = true;
-                    return Ok(true);
-                }
-                Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame {
-                    length,
-                    ..
-                })) => {
-                    let skipped = io::copy(&mut (&mut self.blob).take(length.into()), &mut io::sink())?;
-                    if skipped < length.into() {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
-                    }
-                }
-                Err(e) => return Err(invalid(&e)),
-            }
-        }
-        Ok(false)
+    #[test]
+    fn frames_follow_one_another_and_some_are_skipped() {
+        let frame = |text: &str| zstd::encode_all(text.as_bytes(), 1).expect("compressed");
+        let skipped = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"toc"].concat();
+        let blob = [&skipped[..], &frame("one "), &skipped, &frame("two"), &skipped].concat();
+        assert_eq!(decoded(&blob).expect("whole"), b"one two");
+        assert!(decoded(&blob[..blob.len() - 14]).is_err(), "the last frame is cut off");
+        assert!(decoded(&[&frame("one")[..], b"more"].concat()).is_err(), "something follows");
     }
-}
-
-fn invalid(e: &FrameDecoderError) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, e.to_string())
 }

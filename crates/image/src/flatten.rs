@@ -30,11 +30,22 @@ pub(crate) fn flatten(
     to: &OwnedFd,
     owners: Owners,
 ) -> Result<Warnings> {
+    copy(tree.root(), b"", implicit, to, owners)
+}
+
+/// Copies what is in a directory of a tree, which has this path there, and what the directory itself is like.
+pub(crate) fn copy(
+    from: &Directory,
+    path: &[u8],
+    implicit: &[BTreeSet<Vec<u8>>],
+    to: &OwnedFd,
+    owners: Owners,
+) -> Result<Warnings> {
     let warnings = std::cell::RefCell::default();
     let ids = (geteuid().as_raw(), getegid().as_raw());
     let setter = Setter { owners, ids, warnings: &warnings };
-    let mut copier = Copier { root: to, implicit, setter, links: HashMap::new() };
-    copier.directory(tree.root(), to, b"")?;
+    let mut copier = Copier { root: to, start: path.len(), implicit, setter, links: HashMap::new() };
+    copier.directory(from, to, path)?;
     Ok(warnings.into_inner())
 }
 
@@ -47,6 +58,8 @@ pub(crate) fn copy_directory(from: &OwnedFd, to: &OwnedFd) -> Result<()> {
 
 struct Copier<'a> {
     root: &'a OwnedFd,
+    /// How long the path is that has become the root.
+    start: usize,
     implicit: &'a [BTreeSet<Vec<u8>>],
     setter: Setter<'a>,
     /// Files with several names, by layer and inode: the path of the first.
@@ -91,6 +104,7 @@ impl Copier<'_> {
         let name = path.rsplit(|b| *b == b'/').next().unwrap_or(path);
         if stat.st_nlink > 1 {
             if let Some(first) = self.links.get(&(layer, stat.st_ino)) {
+                let first = first[self.start..].strip_prefix(b"/").unwrap_or(&first[self.start..]);
                 return self.link(first, to, name).doing(doing);
             }
             self.links.insert((layer, stat.st_ino), path.to_vec());

@@ -18,7 +18,7 @@
 //! | `flatten` | the layers of an image, copied into one tree |
 //! | `upper` | the upper directory of an overlay over the layers |
 //! | [`bundle`] | a directory that any runtime can run |
-//! | `pack` | a directory of overlayfs becomes the archive of a layer |
+//! | `pack` | a directory of overlayfs becomes the archive of a layer; a tree becomes a plain archive |
 //! | [`mod@copy`] | files into a container and out of it |
 //! | [`mod@diff`] | what a container has changed |
 //! | [`save`] | an imported image becomes an OCI layout again |
@@ -59,8 +59,10 @@ pub use digest::Digest;
 pub use document::ImageConfig;
 pub use error::{Error, Result};
 pub use file::remove_tree;
+pub use pack::export;
 pub use platform::Platform;
 pub use progress::{Progress, Silent};
 pub use reference::Reference;
 pub use store::{ImageHandle, ImportOptions, Store};
+pub use tree::Tree;
 pub use unpack::Limits;

@@ -1,4 +1,5 @@
-//! A directory of overlayfs becomes the archive of a layer: the other direction of [`crate::unpack`].
+//! A directory of overlayfs becomes the archive of a layer, the other direction of [`crate::unpack`]; and a whole tree, or a
+//! part of it, a plain archive.
 //!
 //! The same directory always gives the same bytes: names are sorted, and times are those of the files.
 
@@ -16,7 +17,7 @@ use crate::file;
 use crate::flatten::attributes;
 use crate::tar::write::Writer;
 use crate::tar::{Entry, Kind};
-use crate::tree::{is_opaque, is_whiteout};
+use crate::tree::{Directory, Found, Tree, is_opaque, is_whiteout};
 use crate::unpack::path::join;
 
 /// Writes the archive of a layer: what is in a directory as overlayfs has it, the upper directory of a container or a layer
@@ -26,27 +27,90 @@ use crate::unpack::path::join;
 ///
 /// Something cannot be read, or the archive not be written.
 pub(crate) fn pack<W: Write>(dir: &OwnedFd, implicit: &BTreeSet<Vec<u8>>, to: W) -> Result<W> {
-    let mut packer =
-        Packer { archive: Writer::new(to), implicit, links: HashMap::new(), buf: vec![0; 128 << 10] };
+    let mut packer = Packer::new(to, implicit);
     packer.directory(dir, b"")?;
-    packer.archive.finish().doing(|| "write the archive of a layer".into())
+    packer.finish()
 }
+
+/// Writes a plain archive of what is seen in a tree, as `docker export` does: without the root directory itself.
+///
+/// # Errors
+///
+/// Something cannot be read, or the archive not be written.
+pub fn export(tree: &Tree, to: &mut dyn Write) -> Result<()> {
+    let mut packer = Packer::new(to, &NONE);
+    packer.inside(tree.root(), b"")?;
+    packer.finish()?.flush().doing(writing)
+}
+
+/// Writes a plain archive of a directory, as everything in it is called then, or with no name of what is in it.
+pub(crate) fn archive_directory(dir: OwnedFd, name: &[u8], to: &mut dyn Write) -> Result<()> {
+    let mut packer = Packer::new(to, &NONE);
+    packer.merged(Tree::of_directory(dir).root(), name)?;
+    packer.finish()?.flush().doing(writing)
+}
+
+/// Writes a plain archive of one file that is no directory.
+pub(crate) fn archive_file(dir: &OwnedFd, name: &[u8], to: &mut dyn Write) -> Result<()> {
+    let doing = || format!("look at {}", shown(name));
+    let stat = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).doing(doing)?;
+    let mut packer = Packer::new(to, &NONE);
+    packer.other((0, dir), name, &stat, name)?;
+    packer.finish()?.flush().doing(writing)
+}
+
+/// Where every directory is described.
+static NONE: BTreeSet<Vec<u8>> = BTreeSet::new();
 
 struct Packer<'a, W> {
     archive: Writer<W>,
     implicit: &'a BTreeSet<Vec<u8>>,
-    /// Files with several names, by inode: the path of the first.
-    links: HashMap<u64, Vec<u8>>,
+    /// Files with several names, by layer and inode: the path of the first.
+    links: HashMap<(usize, u64), Vec<u8>>,
     buf: Vec<u8>,
 }
 
-impl<W: Write> Packer<'_, W> {
+impl<'a, W: Write> Packer<'a, W> {
+    fn new(to: W, implicit: &'a BTreeSet<Vec<u8>>) -> Self {
+        Self { archive: Writer::new(to), implicit, links: HashMap::new(), buf: vec![0; 128 << 10] }
+    }
+
+    fn finish(self) -> Result<W> {
+        self.archive.finish().doing(writing)
+    }
+
+    /// What is in a directory of a tree.
+    fn inside(&mut self, dir: &Directory, path: &[u8]) -> Result<()> {
+        for name in dir.names().doing(|| format!("list the directory {}", shown(path)))? {
+            let child = join(path, &name);
+            match dir.look_up(&name).doing(|| format!("look at {}", shown(&child)))? {
+                Found::Nothing => {}
+                Found::Directory(below) => self.merged(&below, &child)?,
+                Found::Other(layer, dir, stat) => self.other((layer, &dir), &name, &stat, &child)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// A directory of a tree, and what is in it.
+    fn merged(&mut self, dir: &Directory, path: &[u8]) -> Result<()> {
+        if let Some((_, top)) = dir.0.first() {
+            self.describe(top, path)?;
+        }
+        self.inside(dir, path)
+    }
+
+    /// The directory itself.
+    fn describe(&mut self, dir: &OwnedFd, path: &[u8]) -> Result<()> {
+        let stat = fstat(dir).doing(|| format!("look at {}", shown(path)))?;
+        let entry = entry(dir, &stat, Kind::Directory, path)?;
+        let name = if path.is_empty() { b"./".to_vec() } else { [path, b"/"].concat() };
+        self.add(&Entry { path: name, ..entry })
+    }
+
     fn directory(&mut self, dir: &OwnedFd, path: &[u8]) -> Result<()> {
         if !self.implicit.contains(path) {
-            let stat = fstat(dir).doing(|| format!("look at {}", shown(path)))?;
-            let entry = entry(dir, &stat, Kind::Directory, path)?;
-            let name = if path.is_empty() { b"./".to_vec() } else { [path, b"/"].concat() };
-            self.add(&Entry { path: name, ..entry })?;
+            self.describe(dir, path)?;
         }
         if is_opaque(dir) {
             self.add(&empty(&join(path, b".wh..wh..opq")))?;
@@ -61,13 +125,20 @@ impl<W: Write> Packer<'_, W> {
             } else if is_whiteout(&stat) {
                 self.add(&empty(&join(path, &[b".wh.", &name[..]].concat())))?;
             } else {
-                self.other(dir, &name, &stat, &child)?;
+                self.other((0, dir), &name, &stat, &child)?;
             }
         }
         Ok(())
     }
 
-    fn other(&mut self, dir: &OwnedFd, name: &[u8], stat: &FileStat, path: &[u8]) -> Result<()> {
+    /// Anything but a directory, of a layer's directory.
+    fn other(
+        &mut self,
+        (layer, dir): (usize, &OwnedFd),
+        name: &[u8],
+        stat: &FileStat,
+        path: &[u8],
+    ) -> Result<()> {
         let doing = || format!("read {}", shown(path));
         let kind = match stat.st_mode & libc::S_IFMT {
             libc::S_IFREG => Kind::File,
@@ -83,20 +154,25 @@ impl<W: Write> Packer<'_, W> {
         let node = openat(dir, name, flags, Mode::empty()).doing(doing)?;
         let mut entry = entry(&node, stat, kind, path)?;
         if stat.st_nlink > 1 {
-            if let Some(first) = self.links.get(&stat.st_ino) {
+            if let Some(first) = self.links.get(&(layer, stat.st_ino)) {
                 (entry.kind, entry.link, entry.size) = (Kind::HardLink, first.clone(), 0);
                 entry.attributes.clear();
                 return self.add(&entry);
             }
-            self.links.insert(stat.st_ino, path.to_vec());
+            self.links.insert((layer, stat.st_ino), path.to_vec());
         }
         if kind == Kind::Symlink {
             entry.link = readlinkat(dir, name).doing(doing)?.as_bytes().to_vec();
         }
         self.add(&entry)?;
         if kind == Kind::File {
-            let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-            self.data(File::from(openat(dir, name, flags, Mode::empty()).doing(doing)?), entry.size, path)?;
+            // Of a container that runs, it may be something else by now: nobody waits for a pipe, and a longer file is cut.
+            let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
+            let file = File::from(openat(dir, name, flags, Mode::empty()).doing(doing)?);
+            if !file.metadata().doing(doing)?.is_file() {
+                return Err(Error::archive(path, "it became something else while it was read"));
+            }
+            self.data(file, entry.size, path)?;
         }
         Ok(())
     }
@@ -113,15 +189,19 @@ impl<W: Write> Packer<'_, W> {
             if n == 0 {
                 return Err(Error::archive(path, "it became shorter while it was read"));
             }
-            self.archive.data(&self.buf[..n]).doing(|| "write the archive of a layer".into())?;
+            self.archive.data(&self.buf[..n]).doing(writing)?;
             left -= n as u64;
         }
         Ok(())
     }
 
     fn add(&mut self, entry: &Entry) -> Result<()> {
-        self.archive.entry(entry).doing(|| "write the archive of a layer".into())
+        self.archive.entry(entry).doing(writing)
     }
+}
+
+fn writing() -> String {
+    "write the archive".into()
 }
 
 /// What an archive says of a file.

@@ -32,8 +32,12 @@ pub struct Tree {
 #[derive(Clone, Debug)]
 pub(crate) struct Directory(pub(crate) Vec<(usize, Rc<OwnedFd>)>);
 
-/// A layer's directory, and a name in it.
-type Place = (Rc<OwnedFd>, Vec<u8>);
+/// Where a path leads.
+enum Place {
+    /// To a layer's directory, and a name in it that is no directory.
+    File(Rc<OwnedFd>, Vec<u8>),
+    Directory(Directory),
+}
 
 /// What a name in a directory is.
 pub(crate) enum Found {
@@ -62,7 +66,12 @@ impl Tree {
         Self::layered(&[path.into()])
     }
 
-    pub(crate) fn layered(layers: &[PathBuf]) -> Result<Self> {
+    /// The tree of these directories, the topmost first.
+    ///
+    /// # Errors
+    ///
+    /// One of them is not there.
+    pub fn layered(layers: &[PathBuf]) -> Result<Self> {
         let opened = layers.iter().enumerate().map(|(layer, path)| {
             let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
             let fd =
@@ -89,7 +98,11 @@ impl Tree {
     /// It is no regular file, too long, or cannot be read.
     pub fn read(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>> {
         let doing = || format!("read {path} of the image");
-        let Some((dir, name)) = self.find(path).doing(doing)? else { return Ok(None) };
+        let (dir, name) = match self.find(path).doing(doing)? {
+            None => return Ok(None),
+            Some(Place::Directory(_)) => return Err(Errno::EISDIR).doing(doing),
+            Some(Place::File(dir, name)) => (dir, name),
+        };
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         let file = File::from(openat(&*dir, &name[..], flags, Mode::empty()).doing(doing)?);
         let wrong = |why: &str| Error::document(format!("{path} of the image"), why);
@@ -99,7 +112,15 @@ impl Tree {
         file::read_at_most(file, limit).doing(doing)?.ok_or_else(|| wrong("it is too long")).map(Some)
     }
 
-    /// Where a file is, through links: a layer's directory and the name in it.
+    /// The directory that a path leads to in the container, through links; `None` if there is none.
+    pub(crate) fn directory(&self, path: &str) -> std::result::Result<Option<Directory>, Errno> {
+        Ok(match self.find(path)? {
+            Some(Place::Directory(dir)) => Some(dir),
+            _ => None,
+        })
+    }
+
+    /// Where a path leads, through links.
     fn find(&self, path: &str) -> std::result::Result<Option<Place>, Errno> {
         let parts = |path: &[u8]| path.split(|b| *b == b'/').map(<[u8]>::to_vec).collect::<Vec<_>>();
         let mut rest: VecDeque<Vec<u8>> = parts(path.as_bytes()).into();
@@ -131,17 +152,26 @@ impl Tree {
                 }
                 Found::Other(_, dir, _) => {
                     let last = rest.iter().all(Vec::is_empty);
-                    return Ok(last.then_some((dir, name)));
+                    return Ok(last.then_some(Place::File(dir, name)));
                 }
             }
         }
-        Err(Errno::EISDIR)
+        Ok(above.pop().map(Place::Directory))
     }
 }
 
 impl Directory {
     /// What a name is: of the topmost layer that has it, and of those below as far as directories are merged.
     pub(crate) fn look_up(&self, name: &[u8]) -> std::result::Result<Found, Errno> {
+        self.find(name, true)
+    }
+
+    /// The same for overlayfs where it does not see which directories hide those below.
+    pub(crate) fn look_up_unmarked(&self, name: &[u8]) -> std::result::Result<Found, Errno> {
+        self.find(name, false)
+    }
+
+    fn find(&self, name: &[u8], marks: bool) -> std::result::Result<Found, Errno> {
         let mut merged = Vec::new();
         for (layer, dir) in &self.0 {
             let stat = match fstatat(&**dir, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
@@ -151,7 +181,7 @@ impl Directory {
             if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {
                 let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
                 let child = openat(&**dir, name, flags, Mode::empty())?;
-                let opaque = is_opaque(&child);
+                let opaque = marks && is_opaque(&child);
                 merged.push((*layer, Rc::new(child)));
                 if opaque {
                     break;

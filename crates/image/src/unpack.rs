@@ -72,6 +72,8 @@ pub struct Options {
     pub owners: Owners,
     /// How directories are marked that hide what is below.
     pub mark: OpaqueMark,
+    /// Whether there are whiteouts: in the archive of a layer. Elsewhere their names are like any other.
+    pub whiteouts: bool,
 }
 
 /// What could not be kept, and how often.
@@ -139,7 +141,7 @@ impl Unpacker<'_> {
     fn entry<I: Input>(&mut self, archive: &mut Archive<I>, mut entry: Entry) -> Result<()> {
         let path = TreePath::parse(&entry.path, self.options.limits.depth)?;
         self.count(&entry)?;
-        if self.whiteouts.take(&path)? {
+        if self.options.whiteouts && self.whiteouts.take(&path)? {
             return Ok(());
         }
         let attributes = Attributes::of(&mut entry, self.options, self.warnings.get_mut())?;

@@ -25,6 +25,8 @@ pub struct Machine<'a> {
     pub(crate) empty_dir: Option<OwnedFd>,
     /// The tree as the host left it is shared, so what we mount next to has to be made private first.
     pub(crate) host_is_shared: bool,
+    /// Something of ours lies over the host's root itself.
+    pub(crate) host_is_covered: bool,
     /// The working directory was entered.
     pub(crate) in_cwd: bool,
 }
@@ -38,6 +40,7 @@ impl<'a> Machine<'a> {
             home: home::Home::NONE,
             empty_dir: None,
             host_is_shared: false,
+            host_is_covered: false,
             in_cwd: false,
         };
         for (slot, number) in program.slots.iter() {

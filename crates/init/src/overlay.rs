@@ -32,6 +32,7 @@ pub fn root<'a>(
     let tmpfs = mounts::make(c"tmpfs", options.iter(), 0)?;
     let place = file::openat(Fd::CWD, at, libc::O_PATH | libc::O_DIRECTORY, 0)?;
     mount::move_mount(tmpfs.fd(), place.fd())?;
+    machine.host_is_covered = at.to_bytes() == b"/";
     file::fchdir(tmpfs.fd())?;
     let overlay = mount::fsopen(c"overlay")?;
     match layers(machine, tmpfs.fd(), overlay.fd(), lowers)

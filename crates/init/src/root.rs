@@ -76,6 +76,10 @@ pub fn pivot(machine: &Machine<'_>, detach: bool) -> Outcome {
         // Else the unmounting below would be done on the host as well.
         set_propagation(old.fd(), c"", libc::MS_SLAVE, true)?;
     }
+    if machine.host_is_covered {
+        // A path is looked up to the topmost mount, which is not the old root but what lies over that.
+        mount::umount2(c".", libc::MNT_DETACH)?;
+    }
     mount::umount2(c".", libc::MNT_DETACH)?;
     file::chdir(c"/").map_err(Fault::from)
 }

@@ -6,9 +6,10 @@ mod bundle;
 mod commit;
 mod completion;
 mod cp;
-mod diff;
+pub(crate) mod diff;
 mod doctor;
 mod explain;
+mod export;
 pub(crate) mod hook;
 mod image;
 mod inspect;
@@ -39,6 +40,7 @@ const COMMANDS: &[Entry] = &[
     cp::ENTRY,
     diff::ENTRY,
     commit::ENTRY,
+    export::ENTRY,
     volume::ENTRY,
     explain::ENTRY,
     inspect::ENTRY,

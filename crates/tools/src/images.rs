@@ -1,6 +1,7 @@
 //! What commands with images share: the store, references, limits, and how errors are told.
 
-use std::path::PathBuf;
+use std::io::{BufWriter, IsTerminal as _, Write};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::builder::RangedU64ValueParser;
@@ -8,6 +9,7 @@ use clap::{Arg, ArgMatches, value_parser};
 use orlop_command::flags;
 use orlop_image::reference::Name;
 use orlop_image::{ImportOptions, Platform, Reference, Store};
+use orlop_runtime::error::Doing as _;
 use orlop_runtime::{Error, Result};
 
 /// `--store`.
@@ -96,6 +98,24 @@ pub(crate) trait Told<T> {
 impl<T> Told<T> for orlop_image::Result<T> {
     fn told(self) -> Result<T> {
         self.map_err(|e| Error::Image { what: e.to_string(), hint: e.hint().map(Into::into) })
+    }
+}
+
+/// Where an archive is written to: a file, or standard output if that is no terminal.
+///
+/// # Errors
+///
+/// It is one; the kernel's answer.
+pub(crate) fn output(path: Option<&Path>) -> Result<Box<dyn Write>> {
+    match path {
+        Some(path) => {
+            let file = std::fs::File::create(path).doing(|| format!("write {}", path.display()))?;
+            Ok(Box::new(BufWriter::with_capacity(1 << 20, file)))
+        }
+        None if std::io::stdout().is_terminal() => {
+            Err(Error::usage("an archive is nothing for a terminal; --output names a file"))
+        }
+        None => Ok(Box::new(BufWriter::with_capacity(1 << 20, std::io::stdout()))),
     }
 }
 

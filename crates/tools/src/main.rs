@@ -12,6 +12,7 @@ mod images;
 mod man;
 mod progress;
 mod run;
+mod stopped;
 mod table;
 mod template;
 mod terminal;

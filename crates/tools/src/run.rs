@@ -5,7 +5,7 @@
 //! | [`args`] | the options |
 //! | [`config`] | the config that they make |
 //! | [`home`] | the container's own directory |
-//! | [`mounts`], [`limits`], [`security`], [`network`] | what some of the options mean |
+//! | [`mounts`], [`limits`], [`security`], [`network`], [`userns`] | what some of the options mean |
 
 pub(crate) mod args;
 pub(crate) mod config;
@@ -14,3 +14,4 @@ pub(crate) mod limits;
 pub(crate) mod mounts;
 pub(crate) mod network;
 pub(crate) mod security;
+pub(crate) mod userns;

@@ -1,10 +1,12 @@
 //! Volumes with a name: directories that outlive containers.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::io::ErrorKind;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{Flock, FlockArg};
 use orlop_runtime::error::Doing as _;
 use orlop_runtime::{Error, Result};
 use serde::Serialize;
@@ -38,6 +40,22 @@ pub(crate) fn ensure(volumes: &Path, name: &str) -> Result<PathBuf> {
         made => made.doing(doing)?,
     }
     Ok(data)
+}
+
+/// The directory of a volume for a container: one that is empty begins with what `fill` puts there.
+///
+/// # Errors
+///
+/// The kernel's answer, or `fill`'s.
+pub(crate) fn fill(path: &Path, fill: impl FnOnce(&OwnedFd) -> Result<()>) -> Result<()> {
+    let doing = || format!("look at the volume {}", path.display());
+    let dir = File::open(path).doing(doing)?;
+    // Of two containers that begin at once, one fills it.
+    let locked = Flock::lock(dir, FlockArg::LockExclusive).map_err(|(_, errno)| errno).doing(doing)?;
+    if std::fs::read_dir(path).doing(doing)?.next().is_some() {
+        return Ok(());
+    }
+    fill(&locked.try_clone().doing(doing)?.into())
 }
 
 /// All of them, by name.
@@ -98,7 +116,18 @@ mod tests {
         assert!(all(store.path()).unwrap().is_empty());
         let volumes = store.path().join("volumes");
         let data = ensure(&volumes, "b").unwrap();
+        let filled = std::cell::Cell::new(0);
+        let count = || {
+            let one_more = |_: &OwnedFd| {
+                filled.set(filled.get() + 1);
+                Ok(())
+            };
+            fill(&data, one_more).unwrap();
+        };
+        count();
         std::fs::write(data.join("file"), "").unwrap();
+        count();
+        assert_eq!(filled.get(), 1, "only one that is empty");
         assert_eq!(ensure(&volumes, "b").unwrap(), data);
         ensure(&volumes, "a").unwrap();
         let names: Vec<_> = all(store.path()).unwrap().into_iter().map(|volume| volume.name).collect();

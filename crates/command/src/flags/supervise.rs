@@ -77,6 +77,9 @@ pub fn get(arguments: &ArgMatches) -> Result<Option<Supervision>> {
     if remove && arguments.contains_id("restart") {
         return Err(Error::usage("--rm and --restart: a container that is deleted is not run again"));
     }
+    if remove && is_set("keep") {
+        return Err(Error::usage("--rm and --keep: a container is deleted when it has ended, or it is not"));
+    }
     // In the foreground, whoever waits for it deletes it.
     let asked = is_set("supervise") || remove && is_set("detach");
     if !asked && !WITH_VALUES.iter().any(given) {

@@ -194,6 +194,21 @@ impl Store {
         flatten(&Tree::of(image)?, &implicit, to, self.owners)
     }
 
+    /// Copies what an image has in a directory into an empty one, which becomes like it; false if the image has no such
+    /// directory. Links are followed, inside the image.
+    ///
+    /// # Errors
+    ///
+    /// Something cannot be read, or not be written.
+    pub fn copy_directory(&self, image: &ImageHandle, path: &str, to: &std::os::fd::OwnedFd) -> Result<bool> {
+        let tree = Tree::of(image)?;
+        let found = tree.directory(path).doing(|| format!("find {path} in the image"))?;
+        let Some(found) = found else { return Ok(false) };
+        let implicit = self.implicit(image)?;
+        crate::flatten::copy(&found, path.trim_matches('/').as_bytes(), &implicit, to, self.owners)?;
+        Ok(true)
+    }
+
     /// Of each layer, topmost first, the directories that have something in it but are not described by it.
     pub(crate) fn implicit(&self, image: &ImageHandle) -> Result<Vec<BTreeSet<Vec<u8>>>> {
         let of = |diff_id| Ok(self.layer_file(diff_id)?.implicit.into_iter().collect());

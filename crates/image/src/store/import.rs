@@ -194,7 +194,7 @@ impl Store {
             diff_id: &layer.diff_id,
             advance: &|bytes| progress.advance(*part, bytes),
         };
-        let how = Options { limits: options.limits, owners: self.owners, mark: self.mark };
+        let how = Options { limits: options.limits, owners: self.owners, mark: self.mark, whiteouts: true };
         let unpacked = layer::unpack(job, tree, &how)?;
         for text in unpacked.warnings.texts() {
             progress.warn(&format!("layer {}: {text}", layer.diff_id.short()));

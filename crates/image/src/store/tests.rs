@@ -314,12 +314,40 @@ fn the_upper_directory_has_what_layers_do_not_describe() {
     let upper = place.path("upper");
     fs::create_dir(&upper).expect("a directory");
     let fd = File::open(&upper).expect("a directory").into();
-    place.store().prepare_upper(&image, &fd).expect("prepared");
+    place.store().prepare_upper(&image, &fd, false).expect("prepared");
     let mode = |path: &str| {
         std::os::unix::fs::MetadataExt::mode(&fs::metadata(upper.join(path)).expect("made")) & 0o7777
     };
     assert_eq!((mode("."), mode("a"), mode("a/b")), (0o751, 0o751, 0o751));
     assert!(!upper.join("c").exists() && !upper.join("new").exists() && !upper.join("a/b/file").exists());
+}
+
+/// In a user namespace overlayfs does not see which directories hide those below.
+#[test]
+fn the_upper_directory_deletes_what_marks_would_hide() {
+    let place = Place::new();
+    let below =
+        layer(&[("./", ""), ("a/", ""), ("a/one", "1"), ("a/sub/", ""), ("a/sub/two", "2"), ("b/", "")]);
+    let above = layer(&[("a/", ""), ("a/.wh..wh..opq", ""), ("a/sub/", ""), ("a/sub/new", "n"), ("b/x", "")]);
+    let reference = place.image("tag", &[below, above], |_| ());
+    let image = place.import(&reference, "demo").expect("a good image");
+    if image.userxattr {
+        eprintln!("SKIP: this user's stores have marks that are seen");
+        return;
+    }
+    let upper = place.path("upper");
+    fs::create_dir(&upper).expect("a directory");
+    let fd = File::open(&upper).expect("a directory").into();
+    place.store().prepare_upper(&image, &fd, true).expect("prepared");
+    let look = |path: &str| fs::symlink_metadata(upper.join(path)).expect("made");
+    let is_deleted = |path| {
+        std::os::unix::fs::MetadataExt::rdev(&look(path)) == 0
+            && !look(path).is_dir()
+            && !look(path).is_file()
+    };
+    assert!(is_deleted("a/one") && is_deleted("a/sub/two"));
+    assert!(!upper.join("a/sub/new").exists() && !upper.join("b/x").exists());
+    assert_eq!(std::os::unix::fs::MetadataExt::mode(&look("a/sub")) & 0o7777, 0o751);
 }
 
 #[test]

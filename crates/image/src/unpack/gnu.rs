@@ -179,7 +179,7 @@ proptest! {
         }
         prop_assert!(tar.arg("-C").arg(&from).arg(".").status().expect("tar is installed").success());
         let owners = if geteuid().is_root() { Owners::Keep } else { Owners::Caller };
-        let options = Options { limits: Limits::default(), owners, mark: OpaqueMark::User };
+        let options = Options { limits: Limits::default(), owners, mark: OpaqueMark::User, whiteouts: true };
         let bytes = fs::read(&archive).expect("an archive");
         unpack(&bytes[..], OwnedFd::from(File::open(&to).expect("a directory")), &options).expect("a good archive");
         prop_assert_eq!(snapshot(&from, format == "gnu"), snapshot(&to, format == "gnu"));

@@ -77,7 +77,7 @@ impl Place {
 
     fn unpack(&self, archive: &[u8], limits: Limits) -> Result<Unpacked> {
         let root = OwnedFd::from(File::open(&self.tree).expect("a directory"));
-        unpack(archive, root, &Options { limits, owners: owners(), mark: mark() })
+        unpack(archive, root, &Options { limits, owners: owners(), mark: mark(), whiteouts: true })
     }
 
     fn assert_outside_is_untouched(&self, case: &str) {

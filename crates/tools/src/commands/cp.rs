@@ -7,21 +7,21 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use clap::Arg;
 use orlop_command::entry::{Entry, PLAIN};
 use orlop_command::flags::{self, get};
-use orlop_image::copy::{Owner, Place, copy};
+use orlop_image::copy::{Owner, Place, copy, copy_in, copy_out};
 use orlop_runtime::error::Doing as _;
 use orlop_runtime::{ContainerId, Error, Result, Runtime};
 
-use crate::images::Told as _;
+use crate::images::{self, Told as _};
 
 pub(super) const ENTRY: Entry = Entry {
     name: "cp",
-    about: "Copy files into a running container, or out of it",
+    about: "Copy files into a container, or out of it",
     arguments: |command| {
-        let path = |name, help| Arg::new(name).required(true).help(help);
+        let path = |name, help| Arg::new(name).required(true).allow_hyphen_values(true).help(help);
         command
             .args([
-                path("from", "What to copy: PATH, or ID:PATH in a container; /. at its end is what is in a directory"),
-                path("to", "Where to: the same; into a directory that is there, else under this name"),
+                path("from", "What to copy: PATH, ID:PATH in a container, or - for an archive on standard input; /. at its end is what is in a directory"),
+                path("to", "Where to: the same; into a directory that is there, else under this name; - is an archive on standard output"),
                 flags::switch("archive", "Keep owners, by number").short('a'),
             ])
             .after_help(
@@ -32,59 +32,97 @@ pub(super) const ENTRY: Entry = Entry {
     run: |globals, arguments| {
         let text = |name: &str| get::<String>(arguments, name).map_or("", String::as_str);
         let runtime = globals.runtime()?;
-        let (from, to) = (Side::of(&runtime, text("from"))?, Side::of(&runtime, text("to"))?);
-        let owner = match (&from.container, &to.container) {
-            (None, None) | (Some(_), Some(_)) => {
+        let (from, to) = (End::of(&runtime, text("from"))?, End::of(&runtime, text("to"))?);
+        let same = arguments.get_flag("archive");
+        match (from, to) {
+            (End::Container(from), End::Host(path)) => {
+                let owner = if same { Owner::Same } else { Owner::Caller };
+                copy(&from.place(), &Side::of_host(&path)?.place(), owner).told()?;
+            }
+            (End::Host(path), End::Container(to)) => {
+                copy(&Side::of_host(&path)?.place(), &to.place(), to.owner(same)).told()?;
+            }
+            (End::Container(from), End::Archive) => {
+                let mut out = images::output(None)?;
+                copy_out(&from.place(), &mut out).told()?;
+            }
+            (End::Archive, End::Container(to)) => {
+                copy_in(std::io::stdin().lock(), &to.place(), to.owner(same)).told()?;
+            }
+            _ => {
                 return Err(Error::usage("one of the two is in a container, ID:PATH, and the other is not"));
             }
-            _ if arguments.get_flag("archive") => Owner::Same,
-            (None, Some(pid)) => root_of(*pid)?,
-            (Some(_), None) => Owner::Caller,
-        };
-        let (from, to) =
-            (Place { root: &from.root, path: &from.path }, Place { root: &to.root, path: &to.path });
-        copy(&from, &to, owner).told().map(|()| 0)
+        }
+        Ok(0)
     },
     ..PLAIN
 };
 
 /// One of the two ends.
-struct Side {
-    root: OwnedFd,
-    path: String,
-    /// The first process of the container that it is in.
-    container: Option<i32>,
+enum End {
+    Container(Side),
+    Host(String),
+    Archive,
 }
 
-impl Side {
+impl End {
     fn of(runtime: &Runtime, text: &str) -> Result<Self> {
-        let root = |path: &str| {
-            let opened = File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(path);
-            opened.map(OwnedFd::from).doing(|| format!("open {path}"))
-        };
-        let (id, path) = match text.split_once(':') {
+        match text.split_once(':') {
+            _ if text == "-" => Ok(Self::Archive),
             Some((id, path)) if !text.starts_with(['/', '.']) && !id.contains('/') => {
-                (ContainerId::new(id)?, path)
+                Side::of_container(runtime, &ContainerId::new(id)?, path).map(Self::Container)
             }
-            _ => {
-                let path = std::path::absolute(text).doing(|| format!("find {text}"))?;
-                // A dot at the end says something, and an absolute path has none any more.
-                let end = if text.ends_with("/.") || text == "." { "/." } else { "" };
-                let path = format!("{}{end}", path.display());
-                return Ok(Self { root: root("/")?, path, container: None });
-            }
-        };
-        let gone = || Error::usage(format!("container {id}: it does not run, so its root is nowhere"));
-        let first = runtime.first_process_of(&id)?.ok_or_else(gone)?;
-        let root = root(&format!("/proc/{}/root", first.pid))?;
-        // The process was there after its root had been opened, so it was its own.
-        first.open()?.ok_or_else(gone)?;
-        Ok(Self { root, path: path.to_owned(), container: Some(first.pid) })
+            _ => Ok(Self::Host(text.to_owned())),
+        }
     }
 }
 
+/// A root, and a path in it.
+struct Side {
+    root: OwnedFd,
+    path: String,
+    /// Whom a container's root is for us.
+    ids: (u32, u32),
+}
+
+impl Side {
+    fn of_host(text: &str) -> Result<Self> {
+        let path = std::path::absolute(text).doing(|| format!("find {text}"))?;
+        // A dot at the end says something, and an absolute path has none any more.
+        let end = if text.ends_with("/.") || text == "." { "/." } else { "" };
+        Ok(Self { root: open("/")?, path: format!("{}{end}", path.display()), ids: (0, 0) })
+    }
+
+    fn of_container(runtime: &Runtime, id: &ContainerId, path: &str) -> Result<Self> {
+        let path = path.to_owned();
+        let Some(first) = runtime.first_process_of(id)? else {
+            let state = runtime.state(id)?;
+            let (root, ids) = crate::stopped::root(&state, &path)?;
+            return Ok(Self { root, path, ids });
+        };
+        let root = open(&format!("/proc/{}/root", first.pid))?;
+        let ids = root_of(first.pid)?;
+        // The process was there after its root had been opened, so it was its own.
+        first.open()?.ok_or_else(|| Error::usage(format!("container {id} has just ended")))?;
+        Ok(Self { root, path, ids })
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place { root: &self.root, path: &self.path }
+    }
+
+    fn owner(&self, same: bool) -> Owner {
+        if same { Owner::Same } else { Owner::Ids(self.ids.0, self.ids.1) }
+    }
+}
+
+fn open(path: &str) -> Result<OwnedFd> {
+    let opened = File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(path);
+    opened.map(OwnedFd::from).doing(|| format!("open {path}"))
+}
+
 /// Who is root in a process's user namespace, by the numbers that we have for it.
-fn root_of(pid: i32) -> Result<Owner> {
+fn root_of(pid: i32) -> Result<(u32, u32)> {
     let id = |file: &str| {
         let path = format!("/proc/{pid}/{file}");
         let text = std::fs::read_to_string(&path).doing(|| format!("read {path}"))?;
@@ -94,5 +132,5 @@ fn root_of(pid: i32) -> Result<Owner> {
         });
         outside.ok_or_else(|| Error::usage(format!("the container's root is not mapped in {path}")))
     };
-    Ok(Owner::Ids(id("uid_map")?, id("gid_map")?))
+    Ok((id("uid_map")?, id("gid_map")?))
 }

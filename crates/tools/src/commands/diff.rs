@@ -43,7 +43,7 @@ pub(super) const ENTRY: Entry = Entry {
 /// # Errors
 ///
 /// Its root is no overlay, or its changes are in memory.
-pub(super) fn layers(state: &ContainerState) -> Result<(PathBuf, Vec<PathBuf>)> {
+pub(crate) fn layers(state: &ContainerState) -> Result<(PathBuf, Vec<PathBuf>)> {
     let id = &state.id;
     let of_bundle = |path: &str| state.bundle.join(Path::new(path));
     let upper = match state.annotations.get(OVERLAY).and_then(|text| Upper::parse(text)) {

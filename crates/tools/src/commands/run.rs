@@ -20,6 +20,7 @@ use crate::progress::Bar;
 use crate::run::args::{self, Wishes};
 use crate::run::config::Making;
 use crate::run::home::{CHANGES, Home};
+use crate::run::userns::Ids;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "run",
@@ -62,21 +63,22 @@ fn run(globals: &Globals, arguments: &ArgMatches) -> Result<u8> {
     let making = Making {
         runtime: &runtime,
         id: &id,
-        store: store.path(),
+        images: &store,
         home: &home,
         image: &image,
         wishes: &wishes,
         state: runtime.root(),
     };
-    let spec = making.config()?;
+    let (spec, claim) = making.config()?;
     store.pin(home.path(), &image).told()?;
-    // Directories that the image's layers do not describe themselves. The container's root is in no other user namespace.
+    // Directories that overlayfs would show otherwise than the image has them.
     let upper = home.directory(&format!("{CHANGES}/upper"), 0o755)?;
     let upper = std::fs::File::open(&upper).doing(|| format!("open {}", upper.display()))?;
-    store.prepare_upper(&image, &upper.into()).told()?;
+    store.prepare_upper(&image, &upper.into(), wishes.ids != Ids::Host).told()?;
     let text =
         orlop_spec::default::to_text(&spec).map_err(|e| Error::usage(format!("write the config: {e}")))?;
     home.file("config.json", &text)?;
+    drop(claim);
     let bundle = CreateOptions { bundle: home.path().to_owned(), ..CreateOptions::default() };
     flags::strict::check(arguments, &bundle)?;
     if detach {

@@ -4,16 +4,18 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
+use nix::unistd::geteuid;
 use orlop_command::flags::{self, get, option, path, switch};
 use orlop_command::values;
 use orlop_image::Reference;
 use orlop_runtime::{Error, Result};
-use orlop_spec::{Rlimit, ThrottleDevice};
+use orlop_spec::{IdMapping, Rlimit, ThrottleDevice};
 
 use super::limits::{self, Limits};
 use super::mounts::{self, Wish};
 use super::network::{self, Names, Network};
 use super::security;
+use super::userns::{self, Ids};
 use crate::cni::{self, PortMapping};
 use crate::images;
 
@@ -104,7 +106,7 @@ fn limits_of_it() -> Vec<Arg> {
     ]
 }
 
-fn security_of_it() -> [Arg; 5] {
+fn security_of_it() -> [Arg; 8] {
     [
         several("cap-add", "NAME", "Give a capability; ALL is all"),
         several("cap-drop", "NAME", "Take a capability; ALL is all"),
@@ -115,6 +117,11 @@ fn security_of_it() -> [Arg; 5] {
         ),
         several("sysctl", "NAME=VALUE", "Set a kernel parameter of its namespaces"),
         several("annotation", "KEY=VALUE", "Add an annotation to the config"),
+        option("userns", "host|auto[:size=N]", "Whose ids it has; auto is some of its own [default: host]"),
+        several("uidmap", "CONTAINER:HOST:SIZE", "Which user ids of the host it has")
+            .value_parser(userns::mapping),
+        several("gidmap", "CONTAINER:HOST:SIZE", "Which group ids [default: as --uidmap]")
+            .value_parser(userns::mapping),
     ]
 }
 
@@ -168,6 +175,7 @@ pub(crate) struct Wishes {
     pub(crate) sysctls: Vec<(String, String)>,
     pub(crate) annotations: Vec<(String, String)>,
     pub(crate) network: Network,
+    pub(crate) ids: Ids,
     pub(crate) ports: Vec<PortMapping>,
     pub(crate) hostname: Option<String>,
     pub(crate) names: Names,
@@ -188,6 +196,13 @@ impl Wishes {
         );
         if !ports.is_empty() && !matches!(network, Network::Cni(_)) {
             return Err(Error::usage("--publish needs --network cni:NAME: a network that leads somewhere"));
+        }
+        let maps = |name| list::<IdMapping>(arguments, name);
+        let ids =
+            Ids::read(text("userns").as_deref(), maps("uidmap"), maps("gidmap")).map_err(Error::usage)?;
+        if ids != Ids::Host && !geteuid().is_root() {
+            let message = "--userns, --uidmap, --gidmap: only root has other ids to give than its own";
+            return Err(Error::usage(message));
         }
         let mut security = security::Options::default();
         for option in list::<String>(arguments, "security-opt") {
@@ -218,6 +233,7 @@ impl Wishes {
             sysctls: pairs(arguments, "sysctl")?,
             annotations: pairs(arguments, "annotation")?,
             network,
+            ids,
             ports,
             hostname: text("hostname"),
             names: Names {

@@ -6,7 +6,7 @@ use nix::unistd::{getegid, geteuid};
 use orlop_command::entry::called;
 use orlop_compile::{OVERLAY, OVERLAY_LOWER};
 use orlop_image::tree::Tree;
-use orlop_image::{ImageHandle, Overrides};
+use orlop_image::{ImageHandle, Overrides, Store};
 use orlop_runtime::error::Doing as _;
 use orlop_runtime::{ContainerId, Error, Result, Runtime, has_cgroups_of_version_1};
 use orlop_seccomp::Arch;
@@ -18,6 +18,7 @@ use super::home::{CHANGES, Home, NETWORK, ROOT, VOLUMES};
 use super::mounts::Source;
 use super::network::Network;
 use super::security::{self, Filter};
+use super::userns::{self, Claim};
 use crate::images::Told as _;
 
 /// How long a hook of ours may take, in seconds: plugins of networks ask others.
@@ -27,7 +28,7 @@ const PATIENCE: i64 = 120;
 pub(crate) struct Making<'a> {
     pub(crate) runtime: &'a Runtime,
     pub(crate) id: &'a ContainerId,
-    pub(crate) store: &'a Path,
+    pub(crate) images: &'a Store,
     pub(crate) home: &'a Home,
     pub(crate) image: &'a ImageHandle,
     pub(crate) wishes: &'a Wishes,
@@ -36,12 +37,12 @@ pub(crate) struct Making<'a> {
 }
 
 impl Making<'_> {
-    /// The config; files that it names are made.
+    /// The config; files that it names are made. What it claims is its own once it is written.
     ///
     /// # Errors
     ///
     /// A wish cannot be had; the kernel's answer.
-    pub(crate) fn config(&self) -> Result<Spec> {
+    pub(crate) fn config(&self) -> Result<(Spec, Claim)> {
         let wishes = self.wishes;
         let rootless = (!geteuid().is_root()).then(|| (geteuid().as_raw(), getegid().as_raw()));
         let overrides = Overrides {
@@ -69,10 +70,11 @@ impl Making<'_> {
         let mut linux = spec.linux.take().unwrap_or_default();
         self.process(&mut process)?;
         self.linux(&mut linux, &mut process)?;
+        let claim = wishes.ids.apply(&mut linux, self.images.path())?;
         self.mounts(&mut spec.mounts, &linux)?;
         (spec.process, spec.linux) = (Some(process), Some(linux));
         self.hooks(&mut spec)?;
-        Ok(spec)
+        Ok((spec, claim))
     }
 
     fn hostname(&self) -> &str {
@@ -139,15 +141,37 @@ impl Making<'_> {
                 mount.options.push(format!("size={bytes}"));
             }
         }
+        let has = |kind| linux.namespaces.iter().any(|namespace| namespace.kind == kind);
+        if has(NamespaceKind::User) {
+            userns::sys(mounts, has(NamespaceKind::Network));
+        }
+        // What is ours and the container's, in its own ids.
+        let mapped = geteuid().is_root() && has(NamespaceKind::User);
+        let first = mounts.len();
         self.files(mounts, linux)?;
+        if mapped {
+            mounts[first..].iter_mut().for_each(in_its_ids);
+        }
         for (number, wish) in self.wishes.mounts.iter().enumerate() {
             let path = match &wish.source {
                 Source::Memory(_) => None,
                 Source::Anonymous => Some(self.home.directory(&format!("volumes/{number}"), 0o755)?),
-                Source::Volume(name) => Some(crate::volumes::ensure(&self.store.join(VOLUMES), name)?),
+                Source::Volume(name) => {
+                    Some(crate::volumes::ensure(&self.images.path().join(VOLUMES), name)?)
+                }
                 Source::Host { path, make } => Some(host_path(path, *make)?),
             };
-            mounts.push(wish.mount(path.as_deref()));
+            let is_volume = matches!(wish.source, Source::Anonymous | Source::Volume(_));
+            if let (Some(path), true, true) = (&path, is_volume, wish.copy) {
+                crate::volumes::fill(path, |to| {
+                    self.images.copy_directory(self.image, &wish.target, to).told().map(drop)
+                })?;
+            }
+            let mut mount = wish.mount(path.as_deref());
+            if is_volume && mapped {
+                in_its_ids(&mut mount);
+            }
+            mounts.push(mount);
         }
         Ok(())
     }
@@ -212,6 +236,11 @@ impl Making<'_> {
         spec.hooks.poststop.push(hook("remove"));
         Ok(())
     }
+}
+
+/// The files of a mount have the owners in the container that they have outside.
+fn in_its_ids(mount: &mut Mount) {
+    mount.options.push("idmap".to_owned());
 }
 
 /// Where a bind mount comes from; with `-v`, a directory is made if there is nothing, as Docker does.

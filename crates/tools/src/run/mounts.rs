@@ -17,6 +17,8 @@ pub(crate) struct Wish {
     pub(crate) read_only: bool,
     /// `rprivate`, `rshared` …; empty is `rprivate`.
     pub(crate) propagation: String,
+    /// An empty volume begins with what the image has there.
+    pub(crate) copy: bool,
 }
 
 /// Where it comes from.
@@ -47,14 +49,20 @@ pub(crate) fn volume(text: &str) -> Result<Wish, String> {
         path if path.starts_with(['/', '.']) => Source::Host { path: path.to_owned(), make: true },
         name => Source::Volume(volume_name(name)?),
     };
+    if options.split(',').any(|option| option == "nocopy") && matches!(source, Source::Host { .. }) {
+        return Err("nocopy is for volumes".to_owned());
+    }
     let mut wish = wish(source, target)?;
     for option in options.split(',').filter(|option| !option.is_empty()) {
         match option {
             "ro" => wish.read_only = true,
             "rw" => wish.read_only = false,
+            "nocopy" => wish.copy = false,
             _ if PROPAGATIONS.contains(&option) => option.clone_into(&mut wish.propagation),
             "z" | "Z" => return Err(format!("{option}: labels of SELinux are not changed by orlop")),
-            _ => return Err(format!("{option:?}: there are ro, rw, and {}", PROPAGATIONS.join(", "))),
+            _ => {
+                return Err(format!("{option:?}: there are ro, rw, nocopy, and {}", PROPAGATIONS.join(", ")));
+            }
         }
     }
     Ok(wish)
@@ -63,7 +71,7 @@ pub(crate) fn volume(text: &str) -> Result<Wish, String> {
 /// `--mount`: `type=bind|volume|tmpfs,source=…,target=…[,readonly]` …
 pub(crate) fn mount(text: &str) -> Result<Wish, String> {
     let (mut kind, mut source, mut target) = ("volume", "", "");
-    let (mut read_only, mut propagation, mut options) = (false, "", Vec::new());
+    let (mut read_only, mut propagation, mut options, mut copy) = (false, "", Vec::new(), true);
     for field in text.split(',') {
         let (key, value) = field.split_once('=').unwrap_or((field, ""));
         match (key, value) {
@@ -72,6 +80,8 @@ pub(crate) fn mount(text: &str) -> Result<Wish, String> {
             ("target" | "destination" | "dst", value) => target = value,
             ("readonly" | "ro", "" | "true" | "1") => read_only = true,
             ("readonly" | "ro", "false" | "0") => read_only = false,
+            ("volume-nocopy", "" | "true" | "1") => copy = false,
+            ("volume-nocopy", "false" | "0") => copy = true,
             ("bind-propagation", value) if PROPAGATIONS.contains(&value) => propagation = value,
             ("tmpfs-size", value) => options.push(format!("size={value}")),
             ("tmpfs-mode", value) => options.push(format!("mode={value}")),
@@ -80,6 +90,9 @@ pub(crate) fn mount(text: &str) -> Result<Wish, String> {
     }
     if !options.is_empty() && kind != "tmpfs" {
         return Err("tmpfs-size and tmpfs-mode are for type=tmpfs".to_owned());
+    }
+    if !copy && kind != "volume" {
+        return Err("volume-nocopy is for type=volume".to_owned());
     }
     let source = match (kind, source) {
         ("bind", "") => return Err("a bind mount needs a source".to_owned()),
@@ -91,7 +104,7 @@ pub(crate) fn mount(text: &str) -> Result<Wish, String> {
         ("tmpfs", _) => return Err("a tmpfs has no source".to_owned()),
         _ => return Err(format!("type {kind:?}: there are bind, volume and tmpfs")),
     };
-    Ok(Wish { read_only, propagation: propagation.to_owned(), ..wish(source, target)? })
+    Ok(Wish { read_only, copy, propagation: propagation.to_owned(), ..wish(source, target)? })
 }
 
 /// `--tmpfs`: `TARGET[:OPTIONS]`.
@@ -120,7 +133,8 @@ fn wish(source: Source, target: &str) -> Result<Wish, String> {
     if !path.is_absolute() || !plain || path.parent().is_none() {
         return Err(format!("the target {target:?} is not an absolute path below /"));
     }
-    Ok(Wish { source, target: target.to_owned(), read_only: false, propagation: String::new() })
+    let propagation = String::new();
+    Ok(Wish { source, target: target.to_owned(), read_only: false, propagation, copy: true })
 }
 
 /// A volume's name, which becomes that of a directory.
@@ -175,9 +189,19 @@ mod tests {
         assert_eq!(volume("data:/var/lib").unwrap().source, Source::Volume("data".to_owned()));
         assert_eq!(volume("./here:/there").unwrap().source, host("./here", true));
         assert_eq!(volume("/var/cache").unwrap().source, Source::Anonymous);
-        for wrong in
-            ["", ":/a", "a:b", "/a:/", "/a:/b/../c", "/a:/b:ro:x", "/a:/b:rx", "-a:/b", "a b:/c", "/a:/b:Z"]
-        {
+        for wrong in [
+            "",
+            ":/a",
+            "a:b",
+            "/a:/",
+            "/a:/b/../c",
+            "/a:/b:ro:x",
+            "/a:/b:rx",
+            "/a:/b:nocopy",
+            "-a:/b",
+            "a b:/c",
+            "/a:/b:Z",
+        ] {
             assert!(volume(wrong).is_err(), "{wrong}");
         }
     }
@@ -191,6 +215,7 @@ mod tests {
         assert_eq!(memory.mount(None).options, ["nosuid", "nodev", "noexec", "size=1m", "mode=1777"]);
         for wrong in [
             "type=bind,target=/a",
+            "type=bind,source=/a,target=/a,volume-nocopy",
             "type=bind,source=a,target=/a",
             "type=npipe,target=/a",
             "target=a",

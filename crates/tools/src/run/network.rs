@@ -42,7 +42,7 @@ impl Network {
     /// The other container is not there, or does not run.
     pub(crate) fn apply(&self, namespaces: &mut Vec<Namespace>, runtime: &Runtime) -> Result<()> {
         let path = match self {
-            Self::None | Self::Cni(_) => return Ok(()),
+            Self::None | Self::Cni(_) => String::new(),
             Self::Host => {
                 namespaces.retain(|namespace| namespace.kind != NamespaceKind::Network);
                 return Ok(());
@@ -57,9 +57,9 @@ impl Network {
             }
             Self::Path(path) => path.clone(),
         };
-        if let Some(own) = namespaces.iter_mut().find(|namespace| namespace.kind == NamespaceKind::Network) {
-            own.path = path;
-        }
+        // Without root there may be none yet.
+        namespaces.retain(|namespace| namespace.kind != NamespaceKind::Network);
+        namespaces.push(Namespace { kind: NamespaceKind::Network, path });
         Ok(())
     }
 }

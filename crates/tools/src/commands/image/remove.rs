@@ -1,11 +1,12 @@
 //! `orlop image remove` and `gc`
 
-use orlop_command::output;
+use orlop_command::{flags, output};
 use orlop_image::reference::Name;
 use orlop_image::store::Freed;
 
 use super::Subcommand;
 use crate::images::{self, Told as _};
+use crate::run::home;
 
 pub(super) const REMOVE: Subcommand = Subcommand {
     name: "remove",
@@ -26,9 +27,16 @@ pub(super) const REMOVE: Subcommand = Subcommand {
 pub(super) const GC: Subcommand = Subcommand {
     name: "gc",
     about: "Remove layers that no image and no container needs, and what killed imports left",
-    arguments: |command| command.arg(images::store_option()),
+    arguments: |command| {
+        let containers = "Also what is left of containers that no runtime knows any more, after a crash of the machine: with \
+                          what they have changed";
+        command.args([flags::switch("containers", containers), images::store_option()])
+    },
     run: |arguments| {
-        let Freed { layers, documents, leftovers } = images::store(arguments)?.gc().told()?;
+        let store = images::store(arguments)?;
+        let containers = home::sweep(store.path(), arguments.get_flag("containers"))?;
+        output::lines(containers.iter().map(String::as_str))?;
+        let Freed { layers, documents, leftovers } = store.gc().told()?;
         output::lines(layers.iter().map(String::as_str))?;
         output::lines([format!(
             "{} layers, {documents} documents and {leftovers} leftovers removed",

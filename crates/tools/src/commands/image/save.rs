@@ -1,12 +1,10 @@
 //! `orlop image save`
 
-use std::io::{IsTerminal as _, Write};
 use std::path::PathBuf;
 
 use orlop_command::flags;
 use orlop_image::reference::Name;
 use orlop_runtime::Error;
-use orlop_runtime::error::Doing as _;
 
 use super::Subcommand;
 use crate::images::{self, Told as _};
@@ -26,16 +24,7 @@ pub(super) const SAVE: Subcommand = Subcommand {
         let name: &Name = flags::get(arguments, "name").ok_or_else(|| Error::usage("an image is needed"))?;
         let image = store.image(name).told()?;
         let called = image.name.clone().unwrap_or_else(|| name.to_string());
-        let mut to: Box<dyn Write> = match flags::get::<PathBuf>(arguments, "output") {
-            Some(path) => {
-                let file = std::fs::File::create(path).doing(|| format!("write {}", path.display()))?;
-                Box::new(std::io::BufWriter::new(file))
-            }
-            None if std::io::stdout().is_terminal() => {
-                return Err(Error::usage("an archive is nothing for a terminal; --output names a file"));
-            }
-            None => Box::new(std::io::stdout().lock()),
-        };
+        let mut to = images::output(flags::get::<PathBuf>(arguments, "output").map(PathBuf::as_path))?;
         orlop_image::save::save(&store, &image, &called, &mut to).told()
     },
 };
