@@ -211,10 +211,19 @@ pub(super) const ALL: &[Words] = &[
     ),
     about(
         "cp",
-        "The container has to run. No link of the container's leads out of its root.",
+        "The container may run or be stopped. No link of the container's leads out of its root.",
         &[
             ("orlop cp web:/var/log/app.log .", "Out of it:"),
             ("orlop cp -a ./site/. web:/srv/site", "What is in a directory, into it:"),
+            ("orlop cp web:/etc - | tar -t", "As an archive:"),
+        ],
+    ),
+    about(
+        "export",
+        "It has the tree as the container sees it, mounts left out, with owners, extended attributes and times.",
+        &[
+            ("orlop export -o web.tar web", "Into a file:"),
+            ("orlop export web | tar -tv", "What is in it:"),
         ],
     ),
     about(
