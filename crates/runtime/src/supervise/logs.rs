@@ -211,19 +211,31 @@ fn newer(dir: &StateDir, id: &str, than: Option<&File>) -> Result<Vec<File>> {
     let inode = |file: &File| file.metadata().map(|data| data.ino()).doing(|| "look at the log".to_owned());
     let known = than.map(inode).transpose()?;
     loop {
-        let mut found = Vec::new();
+        let (mut found, mut last, mut missing) = (Vec::new(), None, 0);
         for age in 0.. {
             let file = match dir.open(&name(id, age), OFlag::O_RDONLY) {
                 Ok(file) => file,
-                Err(e) if e.errno() == Some(libc::ENOENT) && age > 0 => break,
-                // Between two files, or deleted.
-                Err(e) if e.errno() == Some(libc::ENOENT) => continue,
+                // Each file gets its next name, the oldest first: one name at a time is free while that goes on, and stays
+                // so if it was cut short. Two are the end.
+                Err(e) if e.errno() == Some(libc::ENOENT) => {
+                    missing += 1;
+                    if missing == 2 {
+                        break;
+                    }
+                    continue;
+                }
                 Err(e) => return Err(e),
             };
-            if Some(inode(&file)?) == known {
+            missing = 0;
+            let inode = Some(inode(&file)?);
+            if inode == known {
                 break;
             }
-            found.push(file);
+            // The one before has got this name meanwhile.
+            if inode != last {
+                found.push(file);
+            }
+            last = inode;
         }
         // Unless they were rotated meanwhile.
         let newest = dir.open(&name(id, 0), OFlag::O_RDONLY);
@@ -236,5 +248,39 @@ fn newer(dir: &StateDir, id: &str, than: Option<&File>) -> Result<Vec<File>> {
             found.reverse();
             return Ok(found);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+    use crate::store::Store;
+
+    fn texts(files: Vec<File>) -> Vec<String> {
+        let text = |mut file: File| {
+            let mut text = String::new();
+            file.read_to_string(&mut text).map(|_| text).unwrap()
+        };
+        files.into_iter().map(text).collect()
+    }
+
+    /// Names as they are in the middle of a rotation, and after one that was cut short.
+    #[test]
+    fn a_name_that_is_free_for_a_moment_is_not_the_end() {
+        let temporary = tempfile::tempdir().unwrap();
+        let dir = Store::open(Some(temporary.path())).unwrap().claim(&"web".parse().unwrap()).unwrap();
+        let write = |age: u32, text: &str| dir.write(&name("web", age), text.as_bytes()).unwrap();
+        for (age, text) in [(0, "d"), (1, "c"), (3, "b"), (4, "a")] {
+            write(age, text);
+        }
+        assert_eq!(texts(newer(&dir, "web", None).unwrap()), ["a", "b", "c", "d"]);
+        let oldest = dir.open(&name("web", 4), OFlag::O_RDONLY).unwrap();
+        assert_eq!(texts(newer(&dir, "web", Some(&oldest)).unwrap()), ["b", "c", "d"]);
+        // The newest is not made yet.
+        dir.rename(&name("web", 1), &name("web", 2)).unwrap();
+        dir.rename(&name("web", 0), &name("web", 1)).unwrap();
+        assert_eq!(texts(newer(&dir, "web", Some(&oldest)).unwrap()), ["b", "c", "d"]);
     }
 }

@@ -221,10 +221,7 @@ pub(super) const ALL: &[Words] = &[
     about(
         "export",
         "It has the tree as the container sees it, mounts left out, with owners, extended attributes and times.",
-        &[
-            ("orlop export -o web.tar web", "Into a file:"),
-            ("orlop export web | tar -tv", "What is in it:"),
-        ],
+        &[("orlop export -o web.tar web", "Into a file:"), ("orlop export web | tar -tv", "What is in it:")],
     ),
     about(
         "diff",
