@@ -156,19 +156,24 @@ $orlop --root $root delete --force $id
 kill -0 $! || { echo "an innocent process is dead"; exit 1; }
 "#;
 
-#[test]
-fn a_number_that_another_process_has_got_is_not_the_containers() {
-    need!(Path::new("/proc/sys/kernel/ns_last_pid").exists(), "numbers cannot be chosen on this kernel");
-    let container = Container::lasting();
+/// A script in a PID namespace of its own: the runtime, the root of its state, a bundle and an id are its arguments.
+fn in_pid_namespace(script: &str, container: &Container) -> orlop_tests::Output {
     container.bundle.save();
-    let words = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", REUSE, "sh"];
-    let out = orlop_tests::Invocation::new(words[0], &container.io())
+    let words = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", script, "sh"];
+    orlop_tests::Invocation::new(words[0], &container.io())
         .args(&words[1..])
         .arg(runtime::binary())
         .arg(container.state_root())
         .arg(container.bundle.path())
         .arg(&container.id)
-        .output();
+        .output()
+}
+
+#[test]
+fn a_number_that_another_process_has_got_is_not_the_containers() {
+    need!(Path::new("/proc/sys/kernel/ns_last_pid").exists(), "numbers cannot be chosen on this kernel");
+    let container = Container::lasting();
+    let out = in_pid_namespace(REUSE, &container);
     need!(out.code != 9, "the number of the container's process was taken by somebody else");
     out.ok();
     container.assert_no_leaks();
@@ -209,15 +214,7 @@ fn numbers_that_are_used_again_at_once_are_nobodys_but_their_owners() {
     // Before, it is the whole machine's, and must not be touched.
     need!(need::kernel() >= (6, 14), "PID namespaces have no pid_max of their own before Linux 6.14");
     let container = Container::lasting();
-    container.bundle.save();
-    let words = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", FEW, "sh"];
-    let out = orlop_tests::Invocation::new(words[0], &container.io())
-        .args(&words[1..])
-        .arg(runtime::binary())
-        .arg(container.state_root())
-        .arg(container.bundle.path())
-        .arg(&container.id)
-        .output();
+    let out = in_pid_namespace(FEW, &container);
     out.ok();
     container.assert_no_leaks();
 }

@@ -36,7 +36,7 @@ mod version;
 mod wait;
 
 pub use list::status as list_status;
-pub use stats::row as stats_row;
+pub use stats::{arguments as stats_arguments, row as stats_row, watch as watch_stats};
 
 /// The program that is made of them.
 pub const ORLOP: Program = Program {

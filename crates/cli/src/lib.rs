@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 
 use orlop_command::{companion, flags, output, values};
 
-pub use commands::{ORLOP, list_status, stats_row};
+pub use commands::{ORLOP, list_status, stats_arguments, stats_row, watch_stats};
 
 /// What [`main`] was given.
 static LIVE_ON: OnceLock<fn()> = OnceLock::new();

@@ -25,14 +25,8 @@ const ATTRIBUTES: [(u64, &str); 7] = [
 ];
 /// Which of the times of access are kept: one number in these bits.
 const ATIME: u64 = 0x70;
-const SECCOMP_FLAGS: [(u64, &str); 6] = [
-    (1, "TSYNC"),
-    (2, "LOG"),
-    (4, "SPEC_ALLOW"),
-    (8, "NEW_LISTENER"),
-    (16, "TSYNC_ESRCH"),
-    (32, "WAIT_KILLABLE_RECV"),
-];
+const SECCOMP_FLAGS: [(u64, &str); 4] =
+    [(2, "LOG"), (4, "SPEC_ALLOW"), (8, "NEW_LISTENER"), (32, "WAIT_KILLABLE_RECV")];
 
 fn joined(names: impl IntoIterator<Item = String>) -> String {
     let names: Vec<String> = names.into_iter().collect();

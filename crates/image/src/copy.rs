@@ -4,7 +4,6 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{BufRead, Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -147,8 +146,7 @@ struct Temporary(PathBuf);
 
 impl Temporary {
     fn make() -> std::io::Result<Self> {
-        let random = RandomState::new().build_hasher().finish();
-        let path = std::env::temp_dir().join(format!("orlop-cp-{}-{random:016x}", std::process::id()));
+        let path = std::env::temp_dir().join(format!("orlop-cp-{}", file::free_name()));
         std::fs::DirBuilder::new().mode(0o700).create(&path)?;
         Ok(Self(path))
     }

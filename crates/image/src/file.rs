@@ -1,6 +1,7 @@
 //! Files by descriptor: what several parts of this crate do with them.
 
 use std::ffi::CString;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
@@ -38,6 +39,12 @@ pub(crate) fn names(dir: &OwnedFd) -> Result<Vec<Vec<u8>>, Errno> {
     }
     names.sort();
     Ok(names)
+}
+
+/// A name that nobody else has, for a while.
+pub(crate) fn free_name() -> String {
+    let random = RandomState::new().build_hasher().finish();
+    format!("{}-{random:016x}", std::process::id())
 }
 
 /// Removes a tree, with directories in it that not even their owner may enter, as overlayfs makes one. It may be gone

@@ -40,3 +40,15 @@ pub struct IdMapping {
     /// How many ids.
     pub size: u32,
 }
+
+impl IdMapping {
+    /// Three numbers as options and mounts have them, such as `0:100000:65536`: the first id in the container, the first one
+    /// on the host, and how many, with `divider` between them. `None`: it is something else.
+    pub fn parse(text: &str, divider: char) -> Option<Self> {
+        let numbers: Option<Vec<u32>> = text.split(divider).map(|number| number.parse().ok()).collect();
+        match numbers?[..] {
+            [container_id, host_id, size] => Some(Self { container_id, host_id, size }),
+            _ => None,
+        }
+    }
+}

@@ -60,9 +60,18 @@ fn spec(bundle: &Path) -> Result<Spec> {
     serde_json::from_slice(&text).map_err(|e| Error::State { path, why: e.to_string() })
 }
 
-fn open(path: &Path) -> Result<OwnedFd> {
+/// Opens a directory, as `O_PATH`.
+///
+/// # Errors
+///
+/// The kernel's answer.
+pub(crate) fn open(path: &Path) -> Result<OwnedFd> {
+    directory(path).doing(|| format!("open {}", path.display()))
+}
+
+fn directory(path: &Path) -> std::io::Result<OwnedFd> {
     let opened = File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(path);
-    opened.map(OwnedFd::from).doing(|| format!("open {}", path.display()))
+    opened.map(OwnedFd::from)
 }
 
 /// Who is not root may mount in namespaces of their own, where they are.
@@ -87,9 +96,7 @@ fn overlay(upper: &Path, lowers: &[PathBuf], user_attributes: bool) -> std::io::
         mount::fsconfig(Fd::of(&context), key, value.as_deref()).map_err(fault)
     };
     // A value is shorter than 256 bytes, so directories are named by descriptor.
-    let open =
-        |path: &Path| File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(path);
-    let opened = lowers.iter().map(|lower| open(lower)).collect::<std::io::Result<Vec<_>>>()?;
+    let opened = lowers.iter().map(|lower| directory(lower)).collect::<std::io::Result<Vec<_>>>()?;
     let names: Vec<String> = opened.iter().map(|dir| format!("/proc/self/fd/{}", dir.as_raw_fd())).collect();
     for (number, name) in names.iter().enumerate() {
         match set(c"lowerdir+", Some(name)) {
@@ -101,7 +108,7 @@ fn overlay(upper: &Path, lowers: &[PathBuf], user_attributes: bool) -> std::io::
             added => added?,
         }
     }
-    let changes = open(upper.parent().unwrap_or(upper))?;
+    let changes = directory(upper.parent().unwrap_or(upper))?;
     let within = format!("/proc/self/fd/{}", changes.as_raw_fd());
     set(c"upperdir", Some(&format!("{within}/upper")))?;
     set(c"workdir", Some(&format!("{within}/work")))?;

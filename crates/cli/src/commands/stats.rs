@@ -3,10 +3,11 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use clap::ArgAction;
+use clap::{Arg, ArgAction, ArgMatches};
 use orlop_runtime::{Result, Usage};
 
 use orlop_command::entry::Companion;
+use orlop_command::globals::Globals;
 
 use super::{Entry, PLAIN};
 use crate::{flags, output, several};
@@ -20,26 +21,41 @@ pub(super) const ENTRY: Entry = Entry {
     name: "stats",
     about: "Show what running containers use, every second",
     companion: Companion::ForTemplates,
-    arguments: |command| {
-        let ids = flags::id().required(false).action(ArgAction::Append).num_args(0..);
-        let ids = ids.help("The containers [default: all that run]");
-        command.args([
-            flags::format().help(flags::FORMAT_HELP),
-            ids,
-            flags::switch("no-stream", "Show it once, after a second"),
-        ])
-    },
+    arguments: |command| command.arg(flags::format().help(flags::FORMAT_HELP)).args(arguments()),
     run: |globals, arguments| {
-        let ids = several::given(arguments)?;
-        let (once, json) = (arguments.get_flag("no-stream"), flags::is_json(arguments));
-        let clear = if !once && std::io::stdout().is_terminal() { CLEAR } else { "" };
-        globals.runtime()?.usage(&ids, INTERVAL, once, &mut |usages| {
+        let json = flags::is_json(arguments);
+        watch(globals, arguments, &mut |clear, usages| {
             if json { lines_of_json(usages) } else { output::write(format!("{clear}{}", table(usages))) }
-        })?;
-        Ok(0)
+        })
     },
     ..PLAIN
 };
+
+/// Which containers, and whether once.
+pub fn arguments() -> [Arg; 2] {
+    let ids = flags::id().required(false).action(ArgAction::Append).num_args(0..);
+    [
+        ids.help("The containers [default: all that run]"),
+        flags::switch("no-stream", "Show it once, after a second"),
+    ]
+}
+
+/// Tells every second what the containers of [`arguments`] use, and what clears the screen before it is shown, if there is
+/// one; until nobody wants to hear more. The exit status.
+///
+/// # Errors
+///
+/// A bad id, one that no running container has, or what `tell` says.
+pub fn watch(
+    globals: &Globals,
+    arguments: &ArgMatches,
+    tell: &mut dyn FnMut(&str, &[Usage]) -> Result<bool>,
+) -> Result<u8> {
+    let (ids, once) = (several::given(arguments)?, arguments.get_flag("no-stream"));
+    let clear = if !once && std::io::stdout().is_terminal() { CLEAR } else { "" };
+    globals.runtime()?.usage(&ids, INTERVAL, once, &mut |usages| tell(clear, usages))?;
+    Ok(0)
+}
 
 fn lines_of_json(usages: &[Usage]) -> Result<bool> {
     for usage in usages {

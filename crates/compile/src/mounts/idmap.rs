@@ -165,17 +165,15 @@ fn parse<'m>(
 
 fn range(text: &str, of_container: &[IdMapping]) -> Result<IdMapping, String> {
     let (relative, range) = text.strip_prefix('@').map_or((false, text), |rest| (true, rest));
-    let numbers: Result<Vec<u32>, _> = range.split('-').map(str::parse).collect();
-    let Ok(&[container_id, host_id, size]) = numbers.as_deref() else {
+    let Some(mut mapping) = IdMapping::parse(range, '-') else {
         return Err(format!("{text:?} are not three numbers"));
     };
-    let host_id = if relative {
-        find(of_container, host_id)
-            .ok_or_else(|| format!("id {host_id} is not mapped in the container's user namespace"))?
-    } else {
-        host_id
-    };
-    Ok(IdMapping { container_id, host_id, size })
+    if relative {
+        let id = mapping.host_id;
+        mapping.host_id = find(of_container, id)
+            .ok_or_else(|| format!("id {id} is not mapped in the container's user namespace"))?;
+    }
+    Ok(mapping)
 }
 
 #[cfg(test)]

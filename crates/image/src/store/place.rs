@@ -1,7 +1,6 @@
 //! Files of the store: each is there as a whole or not at all.
 
 use std::fs::File;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -134,8 +133,7 @@ impl Place {
 
     /// A name below `tmp` that nobody else has.
     pub(super) fn temporary() -> String {
-        let random = RandomState::new().build_hasher().finish();
-        format!("tmp/{}-{random:016x}", std::process::id())
+        format!("tmp/{}", file::free_name())
     }
 
     /// Makes a directory below `tmp`; its name.

@@ -50,15 +50,8 @@ pub(super) fn split(options: &[String]) -> Result<(Option<Maps>, Vec<String>), S
 
 /// `CONTAINER:HOST:SIZE`, with commas between several.
 fn read(text: &str) -> Result<Vec<IdMapping>, String> {
-    let one = |part: &str| {
-        let numbers: Option<Vec<u32>> = part.split(':').map(|number| number.parse().ok()).collect();
-        match numbers.as_deref() {
-            Some([container_id, host_id, size]) => {
-                Ok(IdMapping { container_id: *container_id, host_id: *host_id, size: *size })
-            }
-            _ => Err(format!("{part:?} is no mapping of ids")),
-        }
-    };
+    let one =
+        |part: &str| IdMapping::parse(part, ':').ok_or_else(|| format!("{part:?} is no mapping of ids"));
     text.split(',').map(one).collect()
 }
 

@@ -1,8 +1,7 @@
 //! `orlop cp`
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 
 use clap::Arg;
 use orlop_command::entry::{Entry, PLAIN};
@@ -12,6 +11,7 @@ use orlop_runtime::error::Doing as _;
 use orlop_runtime::{ContainerId, Error, Result, Runtime};
 
 use crate::images::{self, Told as _};
+use crate::stopped;
 
 pub(super) const ENTRY: Entry = Entry {
     name: "cp",
@@ -90,17 +90,21 @@ impl Side {
         let path = std::path::absolute(text).doing(|| format!("find {text}"))?;
         // A dot at the end says something, and an absolute path has none any more.
         let end = if text.ends_with("/.") || text == "." { "/." } else { "" };
-        Ok(Self { root: open("/")?, path: format!("{}{end}", path.display()), ids: (0, 0) })
+        Ok(Self {
+            root: stopped::open(Path::new("/"))?,
+            path: format!("{}{end}", path.display()),
+            ids: (0, 0),
+        })
     }
 
     fn of_container(runtime: &Runtime, id: &ContainerId, path: &str) -> Result<Self> {
         let path = path.to_owned();
         let Some(first) = runtime.first_process_of(id)? else {
             let state = runtime.state(id)?;
-            let (root, ids) = crate::stopped::root(&state, &path)?;
+            let (root, ids) = stopped::root(&state, &path)?;
             return Ok(Self { root, path, ids });
         };
-        let root = open(&format!("/proc/{}/root", first.pid))?;
+        let root = stopped::open(Path::new(&format!("/proc/{}/root", first.pid)))?;
         let ids = root_of(first.pid)?;
         // The process was there after its root had been opened, so it was its own.
         first.open()?.ok_or_else(|| Error::usage(format!("container {id} has just ended")))?;
@@ -114,11 +118,6 @@ impl Side {
     fn owner(&self, same: bool) -> Owner {
         if same { Owner::Same } else { Owner::Ids(self.ids.0, self.ids.1) }
     }
-}
-
-fn open(path: &str) -> Result<OwnedFd> {
-    let opened = File::options().read(true).custom_flags(libc::O_PATH | libc::O_DIRECTORY).open(path);
-    opened.map(OwnedFd::from).doing(|| format!("open {path}"))
 }
 
 /// Who is root in a process's user namespace, by the numbers that we have for it.

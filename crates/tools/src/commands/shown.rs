@@ -1,12 +1,9 @@
 //! `orlop list`, `state` and `stats` with a template: without one they are the runtime's own commands.
 
-use std::io::IsTerminal as _;
-use std::time::Duration;
-
-use clap::{ArgAction, ArgMatches};
+use clap::ArgMatches;
 use orlop_command::entry::{Entry, PLAIN};
 use orlop_command::{flags, output};
-use orlop_runtime::{ContainerId, ContainerState, Error, Result, Usage};
+use orlop_runtime::{ContainerState, Error, Result, Usage};
 use serde_json::json;
 
 use crate::format::{self, Format};
@@ -42,24 +39,13 @@ pub(super) const STATE: Entry = Entry {
 pub(super) const STATS: Entry = Entry {
     name: "stats",
     about: "Show what running containers use, every second",
-    arguments: |command| {
-        let ids = flags::id().required(false).action(ArgAction::Append).num_args(0..);
-        command.args([
-            format::option("table"),
-            ids,
-            flags::switch("no-stream", "Show it once, after a second"),
-        ])
-    },
+    arguments: |command| command.arg(format::option("table")).args(orlop_cli::stats_arguments()),
     run: |globals, arguments| {
-        let ids = arguments.get_many::<String>("id").unwrap_or_default();
-        let ids = ids.map(|id| ContainerId::new(id)).collect::<Result<Vec<_>>>()?;
-        let (template, once) = (template(arguments)?, arguments.get_flag("no-stream"));
-        let clear = if !once && std::io::stdout().is_terminal() { "\u{1b}[H\u{1b}[J" } else { "" };
-        globals.runtime()?.usage(&ids, Duration::from_secs(1), once, &mut |usages| {
+        let template = template(arguments)?;
+        orlop_cli::watch_stats(globals, arguments, &mut |clear, usages| {
             let text = format::text(&template, &usages.iter().map(of_usage).collect::<Vec<_>>())?;
             output::write(format!("{clear}{text}"))
-        })?;
-        Ok(0)
+        })
     },
     ..PLAIN
 };

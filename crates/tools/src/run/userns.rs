@@ -63,13 +63,8 @@ impl Ids {
 
 /// `--uidmap`, `--gidmap`: `CONTAINER:HOST:SIZE`.
 pub(crate) fn mapping(text: &str) -> std::result::Result<IdMapping, String> {
-    let numbers: Vec<u32> = text.split(':').map_while(|part| part.parse().ok()).collect();
-    match numbers[..] {
-        [container_id, host_id, size] if text.matches(':').count() == 2 && size > 0 => {
-            Ok(IdMapping { container_id, host_id, size })
-        }
-        _ => Err("there is CONTAINER:HOST:SIZE, three numbers".to_owned()),
-    }
+    let mapping = IdMapping::parse(text, ':').filter(|mapping| mapping.size > 0);
+    mapping.ok_or_else(|| "there is CONTAINER:HOST:SIZE, three numbers".to_owned())
 }
 
 /// What others are kept from while ids are chosen and until the config says them.
