@@ -1,13 +1,16 @@
 //! The process `criu swrk`, and the conversation with it.
 
 use std::ffi::CString;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use orlop_sys::command::{Mount, with_descriptors, with_mounts, with_no_signal_blocked};
+use orlop_sys::process::pidfd_open;
 use orlop_sys::{Fd, socket};
 
 use super::CriuError;
@@ -33,6 +36,7 @@ pub(crate) struct Setup<'a> {
 #[derive(Debug)]
 pub(crate) struct Swrk {
     child: Child,
+    pidfd: OwnedFd,
     /// `None` once there is nothing more to say.
     socket: Option<OwnedFd>,
     /// It has no processes of others to let go of, so it can be ended at any time.
@@ -61,8 +65,15 @@ impl Swrk {
             with_mounts(&mut command, mounts.collect::<Result<_>>()?);
         }
         let numbers = setup.inherit.iter().chain([&theirs]).map(AsRawFd::as_raw_fd).collect();
-        let child = with_descriptors(&mut command, numbers).spawn().doing(doing)?;
-        Ok(Self { child, socket: Some(ours), expendable: false })
+        let mut child = with_descriptors(&mut command, numbers).spawn().doing(doing)?;
+        match pidfd_open(child.id() as i32) {
+            Ok(pidfd) => Ok(Self { child, pidfd: pidfd.into(), socket: Some(ours), expendable: false }),
+            Err(e) => {
+                // Nobody has asked it for anything yet.
+                child.kill().and_then(|()| child.wait()).ok();
+                Err(e).doing(doing)
+            }
+        }
     }
 
     /// Its process id.
@@ -128,6 +139,9 @@ impl Swrk {
     fn receive(&self) -> Result<(Response, Option<OwnedFd>)> {
         let ended = || CriuError::failed("it ended without an answer".to_owned());
         let socket = self.socket.as_ref().ok_or_else(ended)?;
+        if !self.speaks(socket)? {
+            return Err(ended().into());
+        }
         let mut buffer = vec![0; MAX];
         let (n, fd) = match socket::receive_with_fd(Fd::of(socket), &mut buffer) {
             Err(e) if e.is(libc::ECONNRESET) => (0, None),
@@ -137,6 +151,23 @@ impl Swrk {
             return Err(ended().into());
         }
         Ok((Response::read(&buffer[..n]), fd.map(OwnedFd::from)))
+    }
+}
+
+impl Swrk {
+    /// Waits until CRIU says something, or has ended without. What it has made has the other end of the socket too, so that its
+    /// own end alone does not close that.
+    fn speaks(&self, socket: &OwnedFd) -> Result<bool> {
+        loop {
+            let fds = &mut [socket, &self.pidfd].map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
+            match poll(fds, PollTimeout::NONE) {
+                Err(Errno::EINTR) => {}
+                polled => {
+                    polled.doing(|| "wait for criu".to_owned())?;
+                    return Ok(fds[0].any().unwrap_or(false));
+                }
+            }
+        }
     }
 }
 
@@ -152,7 +183,7 @@ impl Drop for Swrk {
 }
 
 fn c_path(path: &Path) -> Result<CString> {
-    let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| nix::errno::Errno::EINVAL);
+    let name = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL);
     name.doing(|| format!("mount {}", path.display()))
 }
 
@@ -165,5 +196,29 @@ fn failed(response: &Response) -> CriuError {
     match response.message.trim() {
         "" => CriuError::failed(format!("it refused or gave up{errno}")),
         message => CriuError::failed(format!("{message}{errno}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    #[test]
+    fn one_that_ends_without_a_word_is_not_waited_for_whatever_it_has_started() {
+        let directory = tempfile::tempdir().unwrap();
+        let (program, started) = (directory.path().join("criu"), directory.path().join("started"));
+        // What it starts has the socket, too. Another process writes this one's file: while ours had it open, a fork of another
+        // test's would keep it from being executed.
+        let write = r#"printf '#!/bin/sh\nsleep 1000 &\necho $! >%s\n' "$2" >"$1" && chmod 755 "$1""#;
+        let written = Command::new("sh").args(["-c", write, "sh"]).args([&program, &started]).status();
+        assert!(written.unwrap().success());
+        let Err(e) = Swrk::start(&program, Setup::default()).unwrap().ask(Kind::Version) else {
+            panic!("it has said nothing")
+        };
+        assert!(e.to_string().contains("ended without an answer"), "{e}");
+        let number = std::fs::read_to_string(&started).unwrap().trim().parse().unwrap();
+        kill(Pid::from_raw(number), Signal::SIGKILL).unwrap();
     }
 }
