@@ -3,12 +3,15 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd as _, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, killpg};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+use nix::unistd::Pid;
 use orlop_sys::command::{Mount, with_descriptors, with_mounts, with_no_signal_blocked};
 use orlop_sys::process::pidfd_open;
 use orlop_sys::{Fd, socket};
@@ -41,6 +44,8 @@ pub(crate) struct Swrk {
     socket: Option<OwnedFd>,
     /// It has no processes of others to let go of, so it can be ended at any time.
     expendable: bool,
+    /// It has a process group of its own, and was not waited for.
+    has_group: bool,
 }
 
 /// What is done while CRIU waits, with the descriptor that came with the notification.
@@ -53,6 +58,10 @@ impl Swrk {
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
                 .doing(doing)?;
         let mut command = Command::new(program);
+        // With what it starts, so that nothing of that outlives it. Restored processes may have to stay in our group.
+        if !setup.streams {
+            command.process_group(0);
+        }
         command.arg("swrk").arg(theirs.as_raw_fd().to_string());
         if !setup.streams {
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -67,7 +76,13 @@ impl Swrk {
         let numbers = setup.inherit.iter().chain([&theirs]).map(AsRawFd::as_raw_fd).collect();
         let mut child = with_descriptors(&mut command, numbers).spawn().doing(doing)?;
         match pidfd_open(child.id() as i32) {
-            Ok(pidfd) => Ok(Self { child, pidfd: pidfd.into(), socket: Some(ours), expendable: false }),
+            Ok(pidfd) => Ok(Self {
+                child,
+                pidfd: pidfd.into(),
+                socket: Some(ours),
+                expendable: false,
+                has_group: !setup.streams,
+            }),
             Err(e) => {
                 // Nobody has asked it for anything yet.
                 child.kill().and_then(|()| child.wait()).ok();
@@ -118,6 +133,7 @@ impl Swrk {
             None => {}
         }
         self.socket = None;
+        self.has_group = false;
         let status = self.child.wait().doing(|| "wait for criu".to_owned())?;
         // After a pre-dump it waits for the dump, and takes the end of the conversation for a failure.
         if status.success() || kind == Kind::PreDump {
@@ -158,15 +174,22 @@ impl Swrk {
     /// Waits until CRIU says something, or has ended without. What it has made has the other end of the socket too, so that its
     /// own end alone does not close that.
     fn speaks(&self, socket: &OwnedFd) -> Result<bool> {
-        loop {
-            let fds = &mut [socket, &self.pidfd].map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
-            match poll(fds, PollTimeout::NONE) {
-                Err(Errno::EINTR) => {}
-                polled => {
-                    polled.doing(|| "wait for criu".to_owned())?;
-                    return Ok(fds[0].any().unwrap_or(false));
-                }
-            }
+        let fds = &mut [socket, &self.pidfd].map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
+        wait_for(fds).doing(|| "wait for criu".to_owned())?;
+        Ok(fds[0].any().unwrap_or(false))
+    }
+
+    /// Waits until it has ended, as far as the kernel lets us; it stays to be waited for.
+    fn ends(&self) -> bool {
+        wait_for(&mut [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)]).is_ok()
+    }
+}
+
+fn wait_for(fds: &mut [PollFd<'_>]) -> nix::Result<()> {
+    loop {
+        match poll(fds, PollTimeout::NONE) {
+            Err(Errno::EINTR) => {}
+            polled => return polled.map(drop),
         }
     }
 }
@@ -176,6 +199,10 @@ impl Drop for Swrk {
         if self.socket.take().is_some() && self.expendable {
             // Else it could wait for processes that have ended and are ours to wait for.
             self.child.kill().ok();
+        }
+        if self.has_group && self.ends() {
+            // Its number is its group's as long as nobody has waited for it. If it was killed, what it has started may not know.
+            killpg(Pid::from_raw(self.pid()), Signal::SIGKILL).ok();
         }
         // It ends when nobody speaks with it any more, once it has let go of the processes that it had stopped.
         self.child.wait().ok();
@@ -202,11 +229,9 @@ fn failed(response: &Response) -> CriuError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sys::signal::{Signal, kill};
-    use nix::unistd::Pid;
 
     #[test]
-    fn one_that_ends_without_a_word_is_not_waited_for_whatever_it_has_started() {
+    fn one_that_ends_without_a_word_is_not_waited_for_and_nothing_outlives_it() {
         let directory = tempfile::tempdir().unwrap();
         let (program, started) = (directory.path().join("criu"), directory.path().join("started"));
         // What it starts has the socket, too. Another process writes this one's file: while ours had it open, a fork of another
@@ -218,7 +243,9 @@ mod tests {
             panic!("it has said nothing")
         };
         assert!(e.to_string().contains("ended without an answer"), "{e}");
-        let number = std::fs::read_to_string(&started).unwrap().trim().parse().unwrap();
-        kill(Pid::from_raw(number), Signal::SIGKILL).unwrap();
+        let number: i32 = std::fs::read_to_string(&started).unwrap().trim().parse().unwrap();
+        let Ok(pidfd) = pidfd_open(number).map(OwnedFd::from) else { return };
+        let ended = poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::from(30_000_u16));
+        assert_eq!(ended, Ok(1), "it was killed");
     }
 }
