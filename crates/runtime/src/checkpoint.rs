@@ -79,8 +79,9 @@ impl Runtime {
             ("status-ready", Some(number)) => say_ready(number),
             _ => Ok(()),
         };
-        criu.start(Setup { mounts: &mounts, ..Setup::default() })?
-            .perform(kind, &opts, on_notify)
+        let swrk = criu.start(Setup { mounts: &mounts, ..Setup::default() })?;
+        let pid = swrk.pid();
+        criu::record::remembered(&container.dir, pid, || swrk.perform(kind, &opts, on_notify))
             .map_err(|e| directories.explain(e))
     }
 

@@ -13,6 +13,7 @@
 //! | `criu/namespaces.rs` | namespaces that are not the container's own |
 //! | `criu/cgroups.rs` | what CRIU has to know of cgroups |
 //! | `criu/streams.rs` | standard input, output and error |
+//! | `criu/record.rs` | which one is at work, for `delete --force` |
 //! | `criu/error.rs` | what goes wrong, with an excerpt of CRIU's log |
 
 mod cgroups;
@@ -20,6 +21,7 @@ mod error;
 pub(crate) mod mounts;
 pub(crate) mod namespaces;
 mod options;
+pub(crate) mod record;
 mod rpc;
 pub(crate) mod streams;
 mod swrk;

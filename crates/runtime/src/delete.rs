@@ -9,6 +9,7 @@ use orlop_spec::{Hook, Status};
 use orlop_sys::Fd;
 use orlop_sys::process::pidfd_send_signal;
 
+use crate::criu;
 use crate::error::{Action, Doing, Error, Result};
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
@@ -39,6 +40,9 @@ impl Runtime {
             return Err(Error::WrongState { id: id.to_string(), action: Action::Delete, status });
         }
         container.dismiss_supervisor(force)?;
+        if matches!(status, Status::Running | Status::Paused) {
+            container.end_checkpoint()?;
+        }
         container.take_down()?;
         // The config goes with the state directory, and is needed once more.
         let hooks = container.poststop_hooks();
@@ -62,6 +66,12 @@ impl Container {
             tracing::warn!("{e}");
         }
         reason
+    }
+
+    /// Ends CRIU, if it is saving it: else both would wait for each other.
+    fn end_checkpoint(&self) -> Result<()> {
+        let criu = criu::record::kill(&self.dir)?;
+        criu.map_or(Ok(()), |pidfd| has_ended_within(&pidfd, DEATH).map(drop))
     }
 
     /// Ends what is left of it, and removes what was made for it but the state directory. It can be repeated.

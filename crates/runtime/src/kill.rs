@@ -7,6 +7,7 @@ use orlop_spec::{NamespaceKind, Status};
 use orlop_sys::Fd;
 use orlop_sys::process::{pidfd_open, pidfd_send_signal};
 
+use crate::criu;
 use crate::error::{Action, Doing, Error, Result};
 use crate::id::ContainerId;
 use crate::runtime::{Container, Runtime};
@@ -22,23 +23,12 @@ impl Runtime {
     /// [`Error::WrongState`]: it has ended ("container not running", as engines expect).
     pub fn kill(&self, id: &ContainerId, signal: i32, all: bool) -> Result<()> {
         let container = self.load(id)?;
-        let cgroup = container.cgroup()?;
-        if let (true, Some(cgroup)) = (all, &cgroup) {
-            return signal_all(cgroup, signal);
+        let sent = container.kill(signal, all);
+        if signal == libc::SIGKILL {
+            // Who saves it would keep what is dead, and wait for the rest.
+            criu::record::kill(&container.dir)?;
         }
-        // Found out first: after the signal, whoever waits for the container may delete it at once.
-        let Some(cgroup) = cgroup.filter(|_| signal == libc::SIGKILL) else {
-            return container.signal(signal);
-        };
-        if container.owns_pid_namespace()? {
-            container.signal(signal)?;
-            // What the freezer of version 1 has stopped dies when it runs again.
-            return Ok(cgroup.thaw_all_v1()?);
-        }
-        let others = !cgroup.procs()?.is_empty();
-        let sent = container.signal(signal);
-        cgroup.kill()?;
-        if others { Ok(()) } else { sent }
+        sent
     }
 }
 
@@ -46,6 +36,26 @@ impl Runtime {
 const REAPING: Duration = Duration::from_millis(50);
 
 impl Container {
+    fn kill(&self, signal: i32, all: bool) -> Result<()> {
+        let cgroup = self.cgroup()?;
+        if let (true, Some(cgroup)) = (all, &cgroup) {
+            return signal_all(cgroup, signal);
+        }
+        // Found out first: after the signal, whoever waits for the container may delete it at once.
+        let Some(cgroup) = cgroup.filter(|_| signal == libc::SIGKILL) else {
+            return self.signal(signal);
+        };
+        if self.owns_pid_namespace()? {
+            self.signal(signal)?;
+            // What the freezer of version 1 has stopped dies when it runs again.
+            return Ok(cgroup.thaw_all_v1()?);
+        }
+        let others = !cgroup.procs()?.is_empty();
+        let sent = self.signal(signal);
+        cgroup.kill()?;
+        if others { Ok(()) } else { sent }
+    }
+
     fn signal(&self, signal: i32) -> Result<()> {
         let stopped =
             || Error::WrongState { id: self.saved.id.clone(), action: Action::Kill, status: Status::Stopped };

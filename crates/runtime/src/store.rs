@@ -6,6 +6,7 @@
 //! | `config.json` | the config that the container was made with, for later commands |
 //! | `start.sock` | where a created container waits for `start`; gone once it was started |
 //! | `.changes.lock` | held by whoever changes the limits of the container |
+//! | `criu.json` | which CRIU is saving the container, if one is |
 //! | `notify/` | the container's `NOTIFY_SOCKET`, if its maker has one |
 //! | `supervise.json`, `life.json`, `stop`, `ID-json.log…` | of a supervised container: see [`supervise`](crate::supervise) |
 //!
