@@ -154,10 +154,11 @@ impl Order<'_> {
                     session.proceed()?;
                 }
                 Event::Ready if self.mode == Mode::Create => {
+                    // Before others can know of it: `start` waits for init, and is not to wait for us too.
+                    session.proceed()?;
                     state.status = Status::Created;
                     draft.dir().write_state(state)?;
                     self.announce(state, session)?;
-                    session.proceed()?;
                     return Ok(console);
                 }
                 Event::Begin => session.proceed()?,
