@@ -8,7 +8,6 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 /// More threads than this are not started: what comes then waits.
@@ -99,8 +98,8 @@ impl<S: 'static> Jobs<S> {
 impl<S> Results<S> {
     fn add(&self, then: Then<S>) {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(then);
-        // Without this nobody hears of the result. If it is full, there is something to be read already.
-        let tried = (0..WAKE_TRIES).find(|_| matches!(self.wake.write(1), Ok(_) | Err(Errno::EAGAIN)));
+        // Without this nobody hears of the result.
+        let tried = (0..WAKE_TRIES).find(|_| self.wake.write(1).is_ok());
         if tried.is_none() {
             tracing::error!("a job is done, and the event for it cannot be had");
         }
