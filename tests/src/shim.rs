@@ -30,6 +30,9 @@ pub fn binary() -> PathBuf {
     path
 }
 
+/// The service of pods.
+pub const SANDBOX: &str = "containerd.runtime.sandbox.v1.Sandbox";
+
 /// A running shim, and those it tells of events. It is ended with this value.
 #[derive(Debug)]
 pub struct Shim {

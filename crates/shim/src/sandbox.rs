@@ -20,9 +20,10 @@ mod wanted;
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use orlop_cgroups::{Cgroup, CgroupPath, Layout};
+use orlop_runtime::liveness::has_ended;
 use orlop_runtime::{ContainerId, Held, Runtime};
 use orlop_sys::Fd;
 use orlop_sys::wait::{How, wait};
@@ -37,7 +38,7 @@ use crate::reactor::{Interest, Token};
 use crate::server::{Answer, Call, Server, Source, done, empty};
 use crate::settings::TaskOptions;
 use crate::stdio::{Whose, failed};
-use crate::task::Exit;
+use crate::task::{AGAIN, Exit};
 use crate::ttrpc::{Code, Failure, Result};
 pub(crate) use files::Files;
 use thread::Namespaces;
@@ -54,6 +55,8 @@ pub(crate) struct Sandbox {
     phase: Phase,
     created: SystemTime,
     waiting: Vec<Call>,
+    /// There may be the container that its process is, which has to be deleted.
+    remains: bool,
     /// It is to end, and these want to know when it has.
     stopping: Option<Vec<Call>>,
 }
@@ -153,6 +156,7 @@ impl Server {
             phase: Phase::Created,
             created: SystemTime::now(),
             waiting: Vec::new(),
+            remains: false,
             stopping: None,
         });
         empty()
@@ -168,6 +172,7 @@ impl Server {
             (sandbox.id.clone(), sandbox.bundle.clone(), sandbox.options.clone(), sandbox.wanted.clone());
         let runtime = Runtime::new(options.settings(&namespace))?;
         sandbox.phase = Phase::Busy;
+        sandbox.remains = wanted.needs_process();
         let make = move || {
             let files = Files::make(&bundle, &wanted)?;
             let made = if wanted.needs_process() {
@@ -194,18 +199,35 @@ impl Server {
         sandbox.files = files;
         sandbox.phase = match made {
             Made::Thread(namespaces) => Phase::Thread(namespaces),
-            Made::Process(Held { pid, pidfd, .. }) => {
-                let added = self.reactor.add(&pidfd, Interest::Readable, Source::Sandbox);
-                Phase::Process { pid, pidfd, token: added.ok() }
-            }
+            Made::Process(Held { pid, pidfd, .. }) => Phase::Process { pid, pidfd, token: None },
         };
         let created_at = Some(Timestamp::from(sandbox.created));
         let response = StartSandboxResponse { pid: sandbox.pid(), created_at, spec: None };
         self.answer(call, done(&response));
+        self.watch_sandbox();
+    }
+
+    /// Follows the process of the pod from now on; if the kernel has no room for that, it is tried again soon.
+    pub(crate) fn watch_sandbox(&mut self) {
+        let Some(Phase::Process { pid, pidfd, token }) =
+            self.sandbox.as_mut().map(|sandbox| &mut sandbox.phase)
+        else {
+            return;
+        };
+        if token.is_some() || has_ended(pidfd).unwrap_or(false) {
+            return self.sandbox_ended();
+        }
+        match self.reactor.add(&*pidfd, Interest::Readable, Source::Sandbox) {
+            Ok(added) => *token = Some(added),
+            Err(e) => {
+                tracing::error!("process {pid} of the sandbox: cannot wait for its end: {e}");
+                self.reactor.at(Instant::now() + AGAIN, Source::Sandbox);
+            }
+        }
     }
 
     /// The process of the pod has ended, by itself or not.
-    pub(crate) fn sandbox_ended(&mut self) {
+    fn sandbox_ended(&mut self) {
         let Some(sandbox) = &mut self.sandbox else { return };
         let status = match std::mem::replace(&mut sandbox.phase, Phase::Busy) {
             Phase::Process { pid, pidfd, token } => {
@@ -222,7 +244,10 @@ impl Server {
             }
             // Its namespaces are gone with it, unless containers are in them.
             Phase::Thread(_) | Phase::Created | Phase::Busy => 0,
-            Phase::Ended(exit) => return sandbox.phase = Phase::Ended(exit),
+            Phase::Ended(exit) => {
+                sandbox.phase = Phase::Ended(exit);
+                return self.leave();
+            }
         };
         if sandbox.files.take().is_some() {
             files::remove(&sandbox.bundle);
@@ -291,7 +316,8 @@ impl Server {
 
     /// Ends the shim if that was asked for and the pod has ended.
     fn leave(&mut self) {
-        let ended = self.sandbox.as_ref().is_some_and(|sandbox| matches!(sandbox.phase, Phase::Ended(_)));
+        let has_ended = |sandbox: &Sandbox| matches!(sandbox.phase, Phase::Ended(_)) && !sandbox.remains;
+        let ended = self.sandbox.as_ref().is_some_and(has_ended);
         if self.leaving && ended {
             self.sandbox = None;
             self.quit();

@@ -232,7 +232,7 @@ impl Server {
             Source::Memory(id) => self.memory_changed(id),
             Source::Drained(id) => self.drained(id),
             Source::Late(id) => self.tell_end(id),
-            Source::Sandbox => self.sandbox_ended(),
+            Source::Sandbox => self.watch_sandbox(),
             Source::Grace => self.grace_over(),
             Source::Overdue(call) => self.overdue(*call),
             Source::Turn(call) => self.no_turn(*call),

@@ -45,6 +45,7 @@ use crate::server::Call;
 use crate::settings::TaskOptions;
 use crate::stdio::{Addresses, Logger, Streams};
 use crate::ttrpc::{Code, Failure, Request, Result};
+pub(crate) use create::AGAIN;
 pub(crate) use streams::Flow;
 
 /// Names a process: a container, and which of its added processes; empty for its first.

@@ -9,14 +9,12 @@ use orlop_tests::shim::messages::{
     Create, CreateSandbox, Deleted, Dns, Empty, Ended, LinuxPod, Metrics, Options, Pid, PlatformIs,
     PodConfig, PodNamespaces, PodSecurity, Sandbox, SandboxState, Which,
 };
-use orlop_tests::shim::{Client, Status};
+use orlop_tests::shim::{Client, SANDBOX, Status};
 use orlop_tests::{Container, Fifo, ProcessHandle, cgroup, need, shim};
 use rustix::process::Signal;
 use serde_json::json;
 
 use crate::stage::{EXISTS, INVALID, NOT_FOUND, PRECONDITION, Stage, UNIMPLEMENTED, any};
-
-const SERVICE: &str = "containerd.runtime.sandbox.v1.Sandbox";
 
 /// Each container's own PID namespace, as Kubernetes has it unless it is told otherwise.
 pub(crate) const SEPARATE: PodNamespaces = PodNamespaces { network: 0, pid: 1, ipc: 0, users: None };
@@ -39,7 +37,7 @@ impl Pod {
 
     pub(crate) fn in_network_of(mut stage: Stage, network: Container) -> Self {
         network.up();
-        stage.client.service = SERVICE;
+        stage.client.service = SANDBOX;
         Self { stage, network }
     }
 
@@ -183,7 +181,7 @@ fn a_pod_is_namespaces_without_a_process() {
     last.start();
     assert_eq!(last.stdout.line(), "runs");
     let mut waiting = pod.stage.shim.connect();
-    waiting.service = SERVICE;
+    waiting.service = SANDBOX;
     waiting.send("WaitSandbox", &pod.which());
     pod.call::<Empty>("StopSandbox").unwrap();
     assert_eq!(waiting.answer::<Ended>().unwrap().exit_status, 0);
@@ -283,6 +281,7 @@ fn containers_that_see_each_others_processes_have_a_first_process() {
     assert_eq!(pod.state().state, "SANDBOX_NOTREADY");
     pod.call::<Empty>("ShutdownSandbox").unwrap();
     assert_eq!(pod.stage.shim.process.reap(), Some(0));
+    pod.stage.container.assert_no_leaks();
 }
 
 #[test]

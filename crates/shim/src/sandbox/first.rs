@@ -69,6 +69,17 @@ pub(super) fn start(
     started
 }
 
+/// Ends it, and takes away what is left of it. It can be repeated.
+///
+/// # Errors
+///
+/// As with any container.
+pub(super) fn end(runtime: &Runtime, id: &ContainerId, bundle: &Path) -> Result<()> {
+    runtime.delete(id, true)?;
+    let root = bundle.join("rootfs");
+    rootfs::unmount_all(&root).map_err(failed(format!("unmount {}", root.display())))
+}
+
 /// The user namespace that the pod's network was made in, if the pod has one and a network: it has to be root over that.
 fn userns_of(wanted: &Wanted) -> Result<Option<OwnedFd>> {
     let (Some(_), Some(network)) = (&wanted.users, &wanted.network) else { return Ok(None) };

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use orlop_runtime::Runtime;
 
-use super::Phase;
+use super::{Phase, first};
 use crate::messages::sandbox::StopSandboxRequest;
 use crate::server::{Answer, Call, Server, Source, empty};
 use crate::ttrpc::Result;
@@ -16,8 +16,8 @@ impl Server {
         let sandbox = self.pod(&request.sandbox_id)?;
         match sandbox.phase {
             Phase::Busy => return Err(sandbox.wrong_phase("stop")),
-            Phase::Ended(_) => return empty(),
-            Phase::Created | Phase::Thread(_) | Phase::Process { .. } => {}
+            Phase::Ended(_) if !sandbox.remains => return empty(),
+            Phase::Ended(_) | Phase::Created | Phase::Thread(_) | Phase::Process { .. } => {}
         }
         sandbox.stopping.get_or_insert_default().push(call);
         let grace = Duration::from_secs(request.timeout_secs.into());
@@ -48,17 +48,21 @@ impl Server {
         let namespace = self.namespace.clone();
         let Some(sandbox) = &mut self.sandbox else { return };
         let calls = sandbox.stopping.take().unwrap_or_default();
-        let process = matches!(sandbox.phase, Phase::Process { .. });
-        let (own, options) = (sandbox.id.clone(), sandbox.options.clone());
+        let remains = sandbox.remains;
+        let (own, bundle, options) = (sandbox.id.clone(), sandbox.bundle.clone(), sandbox.options.clone());
         self.kill_all();
-        if !process {
+        if !remains {
             self.sandbox_ended();
             return self.stopped(calls, &Ok(()));
         }
-        let delete = move || Ok(Runtime::new(options.settings(&namespace))?.delete(&own, true)?);
-        self.jobs.start(delete, move |server: &mut Self, deleted: Result<()>| {
+        let delete = move || first::end(&Runtime::new(options.settings(&namespace))?, &own, &bundle);
+        self.jobs.start(delete, move |server: &mut Self, deleted| {
             if deleted.is_ok() {
+                server.sandbox.iter_mut().for_each(|sandbox| sandbox.remains = false);
                 server.sandbox_ended();
+            } else {
+                // There will be another call.
+                server.leaving = false;
             }
             server.stopped(calls, &deleted);
         });

@@ -19,7 +19,7 @@ use crate::stdio::{Addresses, Streams, Whose};
 use crate::ttrpc::{Code, Failure, Result};
 
 /// After how long it is tried again to watch a process that the kernel had no room to watch.
-const AGAIN: Duration = Duration::from_millis(100);
+pub(crate) const AGAIN: Duration = Duration::from_millis(100);
 
 /// What a job needs to make a container.
 struct Making {
