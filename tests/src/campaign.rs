@@ -1,8 +1,10 @@
 //! A campaign of faults against one command, or one call of the shim: one fault at a time, and after each a look at what is
-//! left.
+//! left. Or of commands of others, while the one stands still.
+mod others;
 mod shim;
 
 use std::ffi::OsString;
+use std::fmt::Debug;
 use std::io::Write as _;
 use std::time::{Duration, Instant};
 
@@ -33,6 +35,7 @@ const OTHERS_PROGRAMS: u64 = 32;
 /// How long a command may take while another one is stalled: the deadlines in the runtime are 10 seconds.
 const SOON: &str = "20";
 
+pub use others::Others;
 pub use shim::ShimCampaign;
 
 /// How many faults, and which.
@@ -42,6 +45,8 @@ pub enum Extent {
     All,
     /// So many, spread evenly, always the same.
     Sample(usize),
+    /// Every fault at the last so many calls of the command's own process.
+    Last(usize),
     /// Every fault at this call, to have one again that was found.
     At(Point),
 }
@@ -88,8 +93,6 @@ pub struct Campaign<'a> {
     pub command: Vec<OsString>,
     /// The first process of the container is struck, too.
     pub with_init: bool,
-    /// Processes that the command starts are not struck, and not traced.
-    pub alone: bool,
 }
 
 /// A bad end.
@@ -112,7 +115,7 @@ impl Bad {
 impl Campaign<'_> {
     /// Runs it, says how many faults there were, and fails the test if one of them had a bad end.
     pub fn run(&self, extent: Extent) {
-        strike_all(self.name, 0, extent, |fault| self.once(fault));
+        strike_all(self.name, 0, (extent, &FAULTS), |fault| self.once(fault));
     }
 
     fn once(&self, fault: Option<(Point, Fault)>) -> (Trace, Vec<Bad>) {
@@ -121,11 +124,11 @@ impl Campaign<'_> {
         (self.set_up)(container);
         let also = self.with_init.then(|| container.pid());
         let mut answers = Vec::new();
-        let traced = Traced { also, alone: self.alone, ..Traced::new(container, &self.command) };
+        let traced = Traced { also, ..Traced::new(container, &self.command) };
         let trace = traced.run(fault, &mut || answers.extend(take_away(container)));
         let said = &trace.stderr;
         let mut bad = Vec::new();
-        if trace.hung {
+        if trace.hung && !trace.stuck {
             bad.push(Bad::Hang(format!("it hangs: {said}")));
         }
         let failed = matches!(fault, Some((_, Fault::Fail(_)))) && (1..128).contains(&trace.code);
@@ -153,28 +156,34 @@ fn take_away(container: &Container) -> [Option<Bad>; 3] {
     })
 }
 
-/// Strikes with one fault after the other, says how many there were, and fails the test if one of them had a bad end. The
-/// first processes of the trace may be spared.
-fn strike_all(
+/// Strikes with one fault of these kinds after the other, says how many there were, and fails the test if one of them had a bad
+/// end. The first processes of the trace may be spared.
+fn strike_all<F: Copy + Debug>(
     name: &str,
     spared: usize,
-    extent: Extent,
-    once: impl Fn(Option<(Point, Fault)>) -> (Trace, Vec<Bad>),
+    (extent, kinds): (Extent, &[F]),
+    once: impl Fn(Option<(Point, F)>) -> (Trace, Vec<Bad>),
 ) {
     let began = Instant::now();
     let programs = figures::bpf_programs();
     let (clean, bad) = once(None);
     let trouble: Vec<&str> = bad.iter().map(Bad::what).collect();
-    assert!(clean.code == 0 && bad.is_empty(), "{name} without a fault: {}{trouble:?}", clean.stderr);
+    assert!(
+        clean.code == 0 && bad.is_empty(),
+        "{name} without a fault: {} {}{trouble:?}",
+        clean.code,
+        clean.stderr
+    );
     let number = |(process, calls): (usize, &Vec<u64>)| {
         (0..calls.len()).map(move |call| Point { process, call }).collect::<Vec<_>>()
     };
     let points: Vec<Point> = clean.calls.iter().enumerate().skip(spared).flat_map(number).collect();
-    let (mut faults, mut leaks, mut hangs, mut wrongs) = (0, 0, 0, 0);
+    let (mut faults, mut leaks, mut hangs, mut wrongs, mut stuck) = (0, 0, 0, 0, 0);
     let mut report = String::new();
-    for (point, fault) in choose(&points, extent) {
+    for (point, fault) in choose(&points, extent, kinds) {
         let (trace, bad) = once(Some((point, fault)));
         faults += usize::from(trace.reached);
+        stuck += usize::from(trace.stuck);
         for bad in bad {
             *match &bad {
                 Bad::Leak(_) => &mut leaks,
@@ -194,8 +203,9 @@ fn strike_all(
         report += &line;
     }
     let (points, seconds) = (points.len(), began.elapsed().as_secs());
+    let of_criu = if stuck > 0 { format!(", {stuck} stuck in CRIU") } else { String::new() };
     say(&format!(
-        "faults: {name}: {points} points, {faults} faults, {leaks} leaks, {hangs} hangs, {wrongs} wrong, {seconds} s\n"
+        "faults: {name}: {points} points, {faults} faults, {leaks} leaks, {hangs} hangs, {wrongs} wrong{of_criu}, {seconds} s\n"
     ));
     assert!(report.is_empty(), "bad ends:\n{report}");
 }
@@ -208,8 +218,9 @@ fn left_behind(container: &Container, trace: &Trace) -> Option<Bad> {
     }
     reap_zombies(container);
     // Not before: while one of its processes is not waited for, a first process does not end.
-    container.forget();
-    let left = settled(container);
+    let ended = container.forget_within(SETTLE);
+    let mut left = settled(container);
+    left.extend((!ended).then(|| "the first process, which does not end".to_owned()));
     if left.is_empty() {
         return None;
     }
@@ -256,16 +267,21 @@ fn settled_programs(before: Option<u64>) -> Option<u64> {
     }
 }
 
-fn choose(points: &[Point], extent: Extent) -> Vec<(Point, Fault)> {
+fn choose<F: Copy>(points: &[Point], extent: Extent, kinds: &[F]) -> Vec<(Point, F)> {
+    let all_at = |point: Point| kinds.iter().map(move |kind| (point, *kind));
     match extent {
-        Extent::At(point) => FAULTS.map(|fault| (point, fault)).to_vec(),
-        Extent::All => points.iter().flat_map(|point| FAULTS.map(|fault| (*point, fault))).collect(),
+        Extent::At(point) => all_at(point).collect(),
+        Extent::Last(number) => {
+            let own: Vec<Point> = points.iter().copied().filter(|point| point.process == 0).collect();
+            own.into_iter().rev().take(number).flat_map(all_at).collect()
+        }
+        Extent::All => points.iter().flat_map(|point| all_at(*point)).collect(),
         Extent::Sample(number) => {
-            let all = points.len() * FAULTS.len();
+            let all = points.len() * kinds.len();
             let mut step = (all / number.max(1)).max(1);
             // So that every kind has its turn.
-            step += usize::from(step.is_multiple_of(FAULTS.len()));
-            (0..all).step_by(step).map(|i| (points[i / FAULTS.len()], FAULTS[i % FAULTS.len()])).collect()
+            step += usize::from(step.is_multiple_of(kinds.len()));
+            (0..all).step_by(step).map(|i| (points[i / kinds.len()], kinds[i % kinds.len()])).collect()
         }
     }
 }

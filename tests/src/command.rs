@@ -23,6 +23,10 @@ pub fn patience() -> Duration {
     Duration::from_secs(30) * factor
 }
 
+/// What no command may come to, whatever others do meanwhile: a defect, a deadline, or something in its way that stays.
+pub const DEFECTS: [&str; 6] =
+    ["panicked", "ETIMEDOUT", "EBUSY", "ENOTEMPTY", "still has processes", "unreachable"];
+
 /// A command about to be run.
 #[derive(Debug)]
 pub struct Invocation {

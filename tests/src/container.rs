@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::Value;
@@ -257,6 +258,17 @@ impl Container {
     /// Waits for the end of a first process that was killed, if there is one, so that another one can be made.
     pub fn forget(&self) {
         self.init.take().map(|init| init.reap());
+    }
+
+    /// The same; whether it has ended in time.
+    #[must_use]
+    pub fn forget_within(&self, limit: Duration) -> bool {
+        let init = self.init.take();
+        init.is_none_or(|init| {
+            let ended = init.wait(limit);
+            ended.then(|| init.reap());
+            ended
+        })
     }
 
     /// Waits for the first process's end and returns its exit code (128 + n for signals).

@@ -2,14 +2,14 @@
 //!
 //! No special build is needed and no action is missed: what the runtime does to the machine, it does by system calls. The
 //! calls of each process are counted apart, since the order among processes differs from one run to the next.
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::mpsc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::libc;
@@ -55,12 +55,17 @@ pub struct Trace {
     pub reached: bool,
     /// Whether it had to be killed because it did not end.
     pub hung: bool,
+    /// Whether that was because a call of CRIU's failed that never does. Some of those it waits for ever after.
+    pub stuck: bool,
     /// What it said on standard error.
     pub stderr: String,
 }
 
 /// How long a command may take, with a fault.
 pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How a process is traced whose children are not.
+const ALONE: Options = Options::PTRACE_O_TRACESYSGOOD.union(Options::PTRACE_O_TRACEEXEC);
 
 /// Stops itself, so that it can be traced from the first call of what it becomes.
 const GATE: &str = "kill -STOP $$; exec \"$@\"";
@@ -76,14 +81,15 @@ pub struct Traced<'a> {
     pub log: PathBuf,
     /// A process that is there already, and whose calls count too, as those of process 1.
     pub also: Option<i32>,
-    /// What the command starts is not traced: CRIU traces what it makes, and there can be one tracer only.
-    pub alone: bool,
 }
 
 struct Tracer<'a> {
     root: Pid,
     numbers: HashMap<Pid, usize>,
-    alone: bool,
+    /// Those that run CRIU.
+    criu: HashSet<Pid>,
+    /// Whose calls do not count.
+    spared: HashSet<Pid>,
     fault: Option<(Point, Fault)>,
     meanwhile: &'a mut dyn FnMut(),
     trace: Trace,
@@ -99,7 +105,7 @@ impl<'a> Traced<'a> {
     pub fn new(container: &'a Container, command: &[OsString]) -> Self {
         let mut argv = vec![runtime::binary().into(), "--root".into(), container.state_root().into()];
         argv.extend_from_slice(command);
-        Self { argv, id: &container.id, log: container.home().join("log"), also: None, alone: false }
+        Self { argv, id: &container.id, log: container.home().join("log"), also: None }
     }
 
     /// Runs it to its end with a fault, or without one to see what it does. `meanwhile` is what others do during a stall.
@@ -123,7 +129,8 @@ impl<'a> Traced<'a> {
         let mut tracer = Tracer {
             root,
             numbers: HashMap::new(),
-            alone: self.alone,
+            criu: HashSet::new(),
+            spared: HashSet::new(),
             fault,
             meanwhile,
             trace: Trace::default(),
@@ -151,6 +158,7 @@ impl<'a> Traced<'a> {
         let mut trace = tracer.trace;
         trace.pids = tracer.numbers.keys().map(|pid| pid.as_raw()).collect();
         trace.hung = watcher.join().expect("the watch");
+        trace.stuck &= trace.hung;
         File::open(&self.log).and_then(|mut log| log.read_to_string(&mut trace.stderr)).ok();
         trace
     }
@@ -160,9 +168,7 @@ impl Tracer<'_> {
     fn attach(&mut self, pid: Pid) {
         let children =
             Options::PTRACE_O_TRACEFORK | Options::PTRACE_O_TRACEVFORK | Options::PTRACE_O_TRACECLONE;
-        let children = if self.alone { Options::empty() } else { children };
-        let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACEEXEC | children;
-        ptrace::seize(pid, options).expect("root may trace");
+        ptrace::seize(pid, ALONE | children).expect("root may trace");
         self.number(pid);
     }
 
@@ -182,16 +188,25 @@ impl Tracer<'_> {
         let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
         loop {
             match waitpid(None, Some(flags)) {
-                Ok(WaitStatus::Exited(pid, code)) => self.ended(pid, code),
-                Ok(WaitStatus::Signaled(pid, signal, _)) => self.ended(pid, 128 + signal as i32),
-                Ok(WaitStatus::PtraceSyscall(pid)) => self.at_call(pid),
-                Ok(WaitStatus::PtraceEvent(pid, _, event)) => self.at_event(pid, event),
-                Ok(WaitStatus::Stopped(pid, signal)) => self.go_on(pid, Some(signal)),
-                Ok(_) | Err(Errno::EINTR) => {}
+                Ok(status) => drop(self.on(status)),
+                Err(Errno::EINTR) => {}
                 Err(Errno::ECHILD) => return,
                 Err(e) => panic!("waitpid: {e}"),
             }
         }
+    }
+
+    /// Goes on after a stop or an end; a process that is new.
+    fn on(&mut self, status: WaitStatus) -> Option<Pid> {
+        match status {
+            WaitStatus::Exited(pid, code) => self.ended(pid, code),
+            WaitStatus::Signaled(pid, signal, _) => self.ended(pid, 128 + signal as i32),
+            WaitStatus::PtraceSyscall(pid) => self.at_call(pid),
+            WaitStatus::PtraceEvent(pid, _, event) => return self.at_event(pid, event),
+            WaitStatus::Stopped(pid, signal) => self.go_on(pid, Some(signal)),
+            _ => {}
+        }
+        None
     }
 
     fn ended(&mut self, pid: Pid, code: i32) {
@@ -211,24 +226,36 @@ impl Tracer<'_> {
         if self.leaving { ptrace::detach(pid, signal) } else { ptrace::syscall(pid, signal) }.ok();
     }
 
-    fn at_event(&mut self, pid: Pid, event: i32) {
+    fn at_event(&mut self, pid: Pid, event: i32) -> Option<Pid> {
+        let mut born = None;
         match event {
             // The shell is not what is traced.
             libc::PTRACE_EVENT_EXEC if pid == self.root => self.begun = true,
-            libc::PTRACE_EVENT_EXEC if !is_init(pid) => {
+            libc::PTRACE_EVENT_EXEC => match Program::of(pid) {
+                Program::Init => {}
+                Program::Criu { wrapped } => {
+                    // It traces what it makes, and there can be one tracer only. The options are those of its children, too.
+                    ptrace::setoptions(pid, ALONE).ok();
+                    self.criu.insert(pid);
+                    let _ = if wrapped { self.spared.insert(pid) } else { self.spared.remove(&pid) };
+                }
                 // What a container runs is not the runtime's.
-                ptrace::detach(pid, None).ok();
-                return;
-            }
+                Program::Other => {
+                    ptrace::detach(pid, None).ok();
+                    return None;
+                }
+            },
             libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE => {
-                let new = ptrace::getevent(pid).unwrap_or_default();
-                self.number(Pid::from_raw(new as i32));
+                let new = Pid::from_raw(ptrace::getevent(pid).unwrap_or_default() as i32);
+                self.number(new);
+                born = Some(new);
             }
             _ => {
                 self.number(pid);
             }
         }
         self.go_on(pid, None);
+        born
     }
 
     fn at_call(&mut self, pid: Pid) {
@@ -242,7 +269,7 @@ impl Tracer<'_> {
             }
             return self.go_on(pid, None);
         }
-        if !self.begun {
+        if !self.begun || self.spared.contains(&pid) {
             return self.go_on(pid, None);
         }
         let here = Point { process: number, call: self.trace.calls[number].len() };
@@ -260,14 +287,17 @@ impl Tracer<'_> {
         match fault {
             Fault::Kill => drop(kill(pid, Signal::SIGKILL)),
             Fault::StallAndDie => {
+                self.let_go_of_others(pid);
                 (self.meanwhile)();
                 kill(pid, Signal::SIGKILL).ok();
             }
             Fault::StallAndGoOn => {
+                self.let_go_of_others(pid);
                 (self.meanwhile)();
                 self.go_on(pid, None);
             }
             Fault::Fail(_) => {
+                self.trace.stuck = self.criu.contains(&pid);
                 if let Ok(mut regs) = ptrace::getregs(pid) {
                     // close(2) closes, whatever it answers.
                     if regs.orig_rax != libc::SYS_close as u64 {
@@ -282,13 +312,41 @@ impl Tracer<'_> {
     }
 }
 
+/// How long processes may take to stop, so that they can be let go of. One that waits in vfork(2) does not.
+const STOP: Duration = Duration::from_millis(100);
+
+impl Tracer<'_> {
+    /// All but one go on without us: while others do something, nobody would let them go on from one call to the next.
+    fn let_go_of_others(&mut self, stalled: Pid) {
+        self.leaving = true;
+        let until = Instant::now() + STOP;
+        let mut others: Vec<Pid> = self.numbers.keys().copied().filter(|pid| *pid != stalled).collect();
+        // What is not traced any more is not there.
+        others.retain(|pid| ptrace::interrupt(*pid).is_ok());
+        while !others.is_empty() && Instant::now() < until {
+            for pid in std::mem::take(&mut others) {
+                match waitpid(pid, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG)) {
+                    Ok(WaitStatus::StillAlive) => others.push(pid),
+                    Ok(status) => others.extend(self.on(status)),
+                    Err(_) => {}
+                }
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+}
+
 /// Whether the kernel would do that. The standard library hears by a socket of its own how exec went, in 8 bytes; it knows that
-/// this can be interrupted, relies on that nothing else happens, and else waits for the child, which may wait for us.
+/// this can be interrupted, relies on that nothing else happens, and else waits for the child, which may wait for us. To wake
+/// another thread or to unlock a file does not fail; libraries panic, or take it for done.
 fn possible(pid: Pid, fault: Fault) -> bool {
-    let Fault::Fail(errno) = fault else { return true };
-    let of_library =
-        |regs: libc::user_regs_struct| regs.orig_rax == libc::SYS_recvfrom as u64 && regs.rdx == 8;
-    errno == Errno::EINTR || !ptrace::getregs(pid).is_ok_and(of_library)
+    let (Fault::Fail(errno), Ok(regs)) = (fault, ptrace::getregs(pid)) else { return true };
+    let operation = regs.rsi as i32 & !(libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME);
+    let is = |call: i64| regs.orig_rax == call as u64;
+    let of_library = is(libc::SYS_recvfrom) && regs.rdx == 8;
+    let wakes = is(libc::SYS_futex) && operation == libc::FUTEX_WAKE;
+    let unlocks = is(libc::SYS_flock) && regs.rsi as i32 == libc::LOCK_UN;
+    !wakes && !unlocks && (errno == Errno::EINTR || !of_library)
 }
 
 /// Makes a call that was not made fail.
@@ -299,8 +357,28 @@ fn answer(pid: Pid, errno: Errno) {
     }
 }
 
-/// Whether a process runs the runtime's init, or a container's program.
-fn is_init(pid: Pid) -> bool {
-    fs::read_link(format!("/proc/{pid}/exe"))
-        .is_ok_and(|exe| exe.to_string_lossy().contains("memfd:orlop-init"))
+/// What a process runs.
+enum Program {
+    /// The runtime's init.
+    Init,
+    /// CRIU, or a shell that finds out where it is.
+    Criu { wrapped: bool },
+    /// A container's program.
+    Other,
+}
+
+impl Program {
+    fn of(pid: Pid) -> Self {
+        let exe = fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+        if exe.to_string_lossy().contains("memfd:orlop-init") {
+            return Self::Init;
+        }
+        // The newest CRIU of `hack/criu` is started by its own loader, whose name is that of the file.
+        let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let words: Vec<_> = words.split(|byte| *byte == 0).collect();
+        if words.windows(2).any(|pair| pair[0].ends_with(b"/criu") && pair[1] == b"swrk") {
+            return Self::Criu { wrapped: words[0].ends_with(b"/sh") };
+        }
+        Self::Other
+    }
 }

@@ -26,9 +26,9 @@ pub fn leaks(id: &str, state_root: &Path) -> Vec<String> {
     found
 }
 
-/// Lines of our mountinfo that name the id. Named network namespaces are mounts too.
+/// Lines of this thread's mountinfo that name the id: a test may have a mount namespace of its own. Named network namespaces are mounts too.
 fn mounts(id: &str) -> Vec<String> {
-    let text = fs::read_to_string("/proc/self/mountinfo").expect("procfs is mounted");
+    let text = fs::read_to_string("/proc/thread-self/mountinfo").expect("procfs is mounted");
     text.lines().filter(|line| line.contains(id)).map(str::to_owned).collect()
 }
 
@@ -89,7 +89,8 @@ fn mentions(process: &Path, id: &str) -> bool {
     let texts = ["cmdline", "environ", "cgroup", "mountinfo"];
     let links = ["cwd", "root", "exe"];
     // Mounts of our own namespace are looked at once, not for each process that shares them.
-    let own_mounts = fs::read_link(process.join("ns/mnt")).ok() == fs::read_link("/proc/self/ns/mnt").ok();
+    let own_mounts =
+        fs::read_link(process.join("ns/mnt")).ok() == fs::read_link("/proc/thread-self/ns/mnt").ok();
     let texts = if own_mounts { &texts[..3] } else { &texts };
     texts.iter().any(|name| fs::read(process.join(name)).is_ok_and(|bytes| contains(&bytes, id)))
         || links.iter().any(|name| {

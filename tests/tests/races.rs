@@ -2,6 +2,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use orlop_tests::command::DEFECTS;
 use orlop_tests::events::ProcessHandle;
 use orlop_tests::random::{Random, in_lanes};
 use orlop_tests::{Container, cgroup, ledger, need, runtime};
@@ -18,10 +19,6 @@ fn reap(container: &Container) {
         ProcessHandle::open(pid).and_then(|process| process.reap());
     }
 }
-
-/// What no command may come to, whatever others do meanwhile: a defect, a deadline, or something that is in its way and stays.
-const DEFECTS: [&str; 6] =
-    ["panicked", "ETIMEDOUT", "EBUSY", "ENOTEMPTY", "still has processes", "unreachable"];
 
 #[test]
 fn many_commands_at_once_on_one_container() {

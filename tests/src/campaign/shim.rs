@@ -5,14 +5,19 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Bad, Extent, SOON, left_behind, strike_all, take_away};
+use rustix::process::Signal;
+
+use super::{Bad, Extent, FAULTS, SOON, left_behind, strike_all, take_away};
 use crate::Container;
 use crate::fault::{Fault, Point, Trace, Traced};
-use crate::shim::messages::{Empty, Kill, Which};
-use crate::shim::{Client, Events, Shim, binary};
+use crate::shim::messages::{Empty, Kill, Sandbox, State, Status, Which};
+use crate::shim::{Client, Events, SANDBOX, Shim, binary};
 
 /// How long a shim may take to end that was told to, or that has lost its connections: it gives up by itself after 20 seconds.
 const END: Duration = Duration::from_secs(60);
+
+/// The state of a container that was not started yet.
+const CREATED: i32 = 1;
 
 /// What is traced as the command: it ends when the calls have been answered, and with it the trace.
 const STAND_IN: &str = "read code <\"$1\"; exit \"$code\"";
@@ -27,6 +32,8 @@ pub struct ShimCampaign<'a> {
     pub set_up: &'a dyn Fn(&mut Client),
     /// The calls; whether all have succeeded.
     pub calls: &'a (dyn Fn(&mut Client) -> bool + Sync),
+    /// It is a pod that is made.
+    pub pod: bool,
 }
 
 impl ShimCampaign<'_> {
@@ -37,7 +44,7 @@ impl ShimCampaign<'_> {
         rustix::fs::mkfifoat(rustix::fs::CWD, &gate, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
             .expect("a new fifo");
         // The stand-in is not the runtime's.
-        strike_all(self.name, 1, extent, |fault| self.once(fault, &events, &gate));
+        strike_all(self.name, 1, (extent, &FAULTS), |fault| self.once(fault, &events, &gate));
     }
 
     fn once(&self, fault: Option<(Point, Fault)>, events: &Events, gate: &PathBuf) -> (Trace, Vec<Bad>) {
@@ -47,7 +54,7 @@ impl ShimCampaign<'_> {
         let argv = ["sh".into(), "-c".into(), STAND_IN.into(), "sh".into(), gate.into()].into();
         let log = self.container.home().join("log");
         let (id, also) = (self.container.id.as_str(), Some(shim.process.pid()));
-        let traced = Traced { argv, id, log, also, alone: false };
+        let traced = Traced { argv, id, log, also };
         let mut answers = Vec::new();
         let trace = std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -61,7 +68,10 @@ impl ShimCampaign<'_> {
         });
         drop(client);
         let mut bad: Vec<Bad> = answers.into_iter().flatten().collect();
-        if trace.hung {
+        if trace.stuck {
+            // There is nothing that a call could do.
+            shim.process.signal(Signal::KILL).ok();
+        } else if trace.hung {
             bad.push(Bad::Hang("a call is not answered".to_owned()));
         }
         let failed = matches!(fault, Some((_, Fault::Fail(_)))) && trace.code == 1 && !shim.process.ended();
@@ -69,7 +79,12 @@ impl ShimCampaign<'_> {
         if failed && self.name == "shim create" && state.exists() {
             bad.push(Bad::Wrong("Create has failed, and the id is taken".to_owned()));
         }
-        bad.extend(self.end(&shim));
+        match self.end(&shim) {
+            // Then it is not called for what the shim has left.
+            Ok(true) => bad.extend(left_behind(self.container, &trace)),
+            Ok(false) => {}
+            Err(hang) => bad.push(hang),
+        }
         bad.extend(self.delete());
         drop(shim);
         bad.extend(left_behind(self.container, &trace));
@@ -77,25 +92,15 @@ impl ShimCampaign<'_> {
         (trace, bad)
     }
 
-    /// What containerd does with a shim that is there.
-    fn end(&self, shim: &Shim) -> Option<Bad> {
-        let id = self.container.id.clone();
-        let which = Which { id: id.clone(), ..Which::default() };
-        let mut answered = Vec::new();
-        if let Some(mut client) = Client::try_connect(&shim.socket) {
-            let kill = Kill { id, signal: 9, all: true, ..Kill::default() };
-            let mut say = |method: &str, answer: Option<_>| {
-                answered.push(format!("{method}: {answer:?}"));
-                answer.is_some()
-            };
-            // That there is nothing to kill, to wait for or to delete is no error here.
-            let _ = say("Kill", client.try_call::<Empty>("Kill", &kill))
-                && say("Wait", client.try_call::<Empty>("Wait", &which))
-                && say("Delete", client.try_call::<Empty>("Delete", &which))
-                && say("Shutdown", client.try_call::<Empty>("Shutdown", &which));
+    /// What containerd does with a shim that is there; whether all of that is done then.
+    fn end(&self, shim: &Shim) -> Result<bool, Bad> {
+        let end = if self.pod { end_pod } else { end_container };
+        let answers = Client::try_connect(&shim.socket).map(|client| end(client, &self.container.id));
+        let answers = answers.unwrap_or_default();
+        if shim.process.wait(END) {
+            return Ok(!answers.is_empty() && answers.iter().all(|(_, answer)| matches!(answer, Some(Ok(_)))));
         }
-        (!shim.process.wait(END))
-            .then(|| Bad::Hang(format!("the shim does not end: {}", answered.join("; "))))
+        Err(Bad::Hang(format!("the shim does not end: {answers:?}")))
     }
 
     /// What containerd does when the shim has gone.
@@ -114,4 +119,34 @@ impl ShimCampaign<'_> {
             _ => Some(Bad::Wrong(out.to_string())),
         }
     }
+}
+
+/// Methods, and what a shim that may die has answered.
+type Answers = Vec<(&'static str, Option<Result<Empty, Status>>)>;
+
+/// What containerd does with a container: that there is nothing to kill or to delete is no error then.
+fn end_container(mut client: Client, id: &str) -> Answers {
+    let which = Which { id: id.to_owned(), ..Which::default() };
+    let kill = Kill { id: id.to_owned(), signal: 9, all: true, ..Kill::default() };
+    let mut answers = vec![("Kill", client.try_call("Kill", &kill))];
+    let state = client.try_call::<State>("State", &which);
+    let created = state.and_then(Result::ok).is_some_and(|state| state.status == CREATED);
+    // Without a process there is nothing to wait for.
+    let none = created && matches!(answers[0], (_, Some(Err(_))));
+    for method in ["Wait", "Delete", "Shutdown"].into_iter().skip(usize::from(none)) {
+        let answer = client.try_call(method, &which);
+        let gone = answer.is_none();
+        answers.push((method, answer));
+        if gone {
+            break;
+        }
+    }
+    answers
+}
+
+/// What containerd does with a pod. What went wrong once may not go wrong again.
+fn end_pod(mut client: Client, id: &str) -> Answers {
+    client.service = SANDBOX;
+    let pod = Sandbox { sandbox_id: id.to_owned(), ..Sandbox::default() };
+    ["StopSandbox", "ShutdownSandbox"].map(|method| (method, client.try_call(method, &pod))).into()
 }

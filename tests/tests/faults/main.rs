@@ -2,14 +2,15 @@
 //! away what is left, and nobody waits for ever. `make faults` strikes at every call; here it is a sample, always the same.
 #![cfg(target_arch = "x86_64")]
 
+mod others;
+mod pod;
+mod shim;
+
 use std::ffi::OsString;
 
-use orlop_tests::campaign::{Campaign, Extent, ShimCampaign};
+use orlop_tests::campaign::{Campaign, Extent};
 use orlop_tests::fault::{Fault, Point, Traced};
-use orlop_tests::shim::messages::{Any, Create, Empty, Exec, Kill, Which};
-use orlop_tests::shim::{Client, options_of};
-use orlop_tests::{Container, criu, need, need_criu, runtime};
-use serde_json::json;
+use orlop_tests::{Container, command, criu, need, need_criu, runtime};
 
 fn words(container: &Container, words: &[&str]) -> Vec<OsString> {
     words
@@ -25,14 +26,8 @@ fn making(command: &[&str]) {
     let mut all = words(&container, command);
     all.extend(["--bundle".into(), container.bundle.path().into()]);
     all.extend(["--pid-file".into(), container.pid_file().into(), container.id.clone().into()]);
-    let campaign = Campaign {
-        name: command[0],
-        container: &container,
-        set_up: &|_| (),
-        command: all,
-        with_init: false,
-        alone: false,
-    };
+    let campaign =
+        Campaign { name: command[0], container: &container, set_up: &|_| (), command: all, with_init: false };
     campaign.run(Extent::of_environment(25));
 }
 
@@ -40,7 +35,7 @@ fn changing(command: &[&str], set_up: &dyn Fn(&Container), with_init: bool) {
     let container = Container::lasting();
     let command = words(&container, command);
     let name = command[0].to_string_lossy().into_owned();
-    let campaign = Campaign { name: &name, container: &container, set_up, command, with_init, alone: false };
+    let campaign = Campaign { name: &name, container: &container, set_up, command, with_init };
     campaign.run(Extent::of_environment(15));
 }
 
@@ -120,6 +115,13 @@ fn delete() {
     changing(&["delete", "--force", "ID"], &|container| drop(container.up()), false);
 }
 
+fn checkpoint_command(container: &Container) -> Vec<OsString> {
+    let mut command = words(container, &["checkpoint", "--image-path"]);
+    command.extend([criu::images(container).into(), "--work-path".into(), criu::work(container).into()]);
+    command.push(container.id.clone().into());
+    command
+}
+
 /// CRIU is struck as well.
 #[test]
 fn checkpoint() {
@@ -130,21 +132,52 @@ fn checkpoint() {
         std::fs::remove_dir_all(&images).ok();
         container.up();
     };
-    let mut command = words(&container, &["checkpoint", "--image-path"]);
-    command.extend([images.clone().into(), "--work-path".into(), criu::work(&container).into()]);
-    command.push(container.id.clone().into());
-    let campaign = Campaign {
-        name: "checkpoint",
-        container: &container,
-        set_up: &set_up,
-        command,
-        with_init: false,
-        alone: false,
-    };
+    let command = checkpoint_command(&container);
+    let campaign =
+        Campaign { name: "checkpoint", container: &container, set_up: &set_up, command, with_init: false };
     campaign.run(Extent::of_environment(12));
 }
 
-/// Only the host side is struck: CRIU traces what it makes, and so would we.
+/// CRIU would wait for ever for what is dead, and what is dead for CRIU, which traces it.
+#[test]
+fn what_is_killed_while_it_is_saved_ends() {
+    need_criu!();
+    need!(runtime::is_orlop(), "other runtimes may wait");
+    let container = Container::lasting();
+    let traced = Traced::new(&container, &checkpoint_command(&container));
+    let struck = |fault, meanwhile: &mut dyn FnMut()| {
+        std::fs::remove_dir_all(criu::images(&container)).ok();
+        container.up();
+        let trace = traced.run(fault, meanwhile);
+        assert!(!trace.hung, "after {fault:?}: {}", trace.stderr);
+        assert!(container.forget_within(command::patience()), "after {fault:?}");
+        container.command("delete", &["--force"]).ok();
+        trace
+    };
+    let clean = struck(None, &mut || ());
+    let (process, calls) =
+        clean.calls.iter().enumerate().max_by_key(|(_, calls)| calls.len()).expect("a process");
+    // Between waiting for them and letting go of them, CRIU reads for long from processes that it has stopped.
+    let waits = |call: &usize| calls[*call] == nix::libc::SYS_wait4 as u64;
+    let waits: Vec<usize> = (0..calls.len()).filter(waits).collect();
+    let longest = waits.windows(2).max_by_key(|pair| pair[1] - pair[0]).expect("it waits more than once");
+    for part in 1..=if need::in_vm() { 1 } else { 4 } {
+        let call = longest[0] + (longest[1] - longest[0]) * part / 16;
+        let fault = Some((Point { process, call }, Fault::StallAndGoOn));
+        struck(fault, &mut || container.kill("KILL"));
+    }
+    container.assert_no_leaks();
+}
+
+/// Starts a container that was created, and makes images of it, which ends it.
+fn save(container: &Container) {
+    container.adopt();
+    container.start();
+    criu::checkpoint(container, &[]).ok();
+    container.forget();
+}
+
+/// CRIU is struck as well.
 #[test]
 fn restore() {
     need_criu!();
@@ -156,85 +189,11 @@ fn restore() {
     create.push(container.id.clone().into());
     let made = Traced::new(&container, &create).run(None, &mut || ());
     assert_eq!(made.code, 0, "{}", made.stderr);
-    container.adopt();
-    container.start();
-    criu::checkpoint(&container, &[]).ok();
-    container.forget();
+    save(&container);
     let mut command = words(&container, &["restore", "--detach", "--image-path"]);
     command.extend([criu::images(&container).into(), "--work-path".into(), criu::work(&container).into()]);
     command.extend(["--bundle".into(), container.bundle.path().into(), container.id.clone().into()]);
-    let campaign = Campaign {
-        name: "restore",
-        container: &container,
-        set_up: &|_| (),
-        command,
-        with_init: false,
-        alone: true,
-    };
+    let campaign =
+        Campaign { name: "restore", container: &container, set_up: &|_| (), command, with_init: false };
     campaign.run(Extent::of_slow(12));
-}
-
-/// The shim while it answers these calls, about a container that it has brought so far before.
-fn shim(name: &str, before: &[&str], calls: fn(&mut Client, &Create) -> bool) {
-    need!(runtime::is_orlop(), "the shim is ours");
-    let container = Container::lasting();
-    let request = Create {
-        id: container.id.clone(),
-        bundle: container.bundle.path().to_string_lossy().into_owned(),
-        options: Some(options_of(&container)),
-        ..Create::default()
-    };
-    let set_up = |client: &mut Client| {
-        for method in before {
-            assert!(call(client, method, &request), "{method}");
-        }
-    };
-    let calls = |client: &mut Client| calls(client, &request);
-    let campaign = ShimCampaign { name, container: &container, set_up: &set_up, calls: &calls };
-    campaign.run(Extent::of_slow(12));
-}
-
-/// One call about the container; whether it succeeds.
-fn call(client: &mut Client, method: &str, request: &Create) -> bool {
-    let (id, which) = (request.id.clone(), Which { id: request.id.clone(), ..Which::default() });
-    let answer = match method {
-        "Create" => client.try_call::<Empty>(method, request),
-        "Kill" => client.try_call(method, &Kill { id, signal: 9, ..Kill::default() }),
-        _ => client.try_call(method, &which),
-    };
-    answer.is_some_and(|answer| answer.is_ok())
-}
-
-#[test]
-fn shim_create() {
-    shim("shim create", &[], |client, request| call(client, "Create", request));
-}
-
-#[test]
-fn shim_start() {
-    shim("shim start", &["Create"], |client, request| call(client, "Start", request));
-}
-
-#[test]
-fn shim_exec() {
-    shim("shim exec", &["Create", "Start"], |client, request| {
-        let process =
-            json!({ "args": ["true"], "cwd": "/", "user": { "uid": 0, "gid": 0 }, "env": ["PATH=/bin"] });
-        let type_url = "types.containerd.io/opencontainers/runtime-spec/1/Process".into();
-        let spec = Some(Any { type_url, value: process.to_string().into_bytes() });
-        let (id, exec_id) = (request.id.clone(), "added".to_owned());
-        let which = Which { id: id.clone(), exec_id: exec_id.clone() };
-        let added = client.try_call::<Empty>("Exec", &Exec { id, exec_id, spec, ..Exec::default() });
-        let mut calls = ["Start", "Wait", "Delete"].iter();
-        added.is_some_and(|answer| answer.is_ok())
-            && calls
-                .all(|method| client.try_call::<Empty>(method, &which).is_some_and(|answer| answer.is_ok()))
-    });
-}
-
-#[test]
-fn shim_kill_and_delete() {
-    shim("shim delete", &["Create", "Start"], |client, request| {
-        ["Kill", "Wait", "Delete"].iter().all(|method| call(client, method, request))
-    });
 }
