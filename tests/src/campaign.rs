@@ -235,6 +235,18 @@ fn reap_zombies(container: &Container) {
     }
 }
 
+/// Some moments at which CRIU, the longest of the processes, reads from others that it has stopped: between waiting for them
+/// and letting go of them.
+pub fn while_saved(trace: &Trace) -> Vec<Point> {
+    let criu = trace.calls.iter().enumerate().max_by_key(|(_, calls)| calls.len());
+    let (process, calls) = criu.expect("a process");
+    let waits = |call: &usize| calls[*call] == nix::libc::SYS_wait4 as u64;
+    let waits: Vec<usize> = (0..calls.len()).filter(waits).collect();
+    let longest = waits.windows(2).max_by_key(|pair| pair[1] - pair[0]).expect("it waits more than once");
+    let part = |part: usize| longest[0] + (longest[1] - longest[0]) * part / 16;
+    (1..=6).map(|number| Point { process, call: part(number) }).collect()
+}
+
 /// On standard error, past the test runner's capture.
 fn say(line: &str) {
     std::io::stderr().write_all(line.as_bytes()).expect("standard error is open");

@@ -1,5 +1,6 @@
 //! A campaign against the shim: it is struck, and what it makes, while it answers calls. Then containerd's part is played: a
 //! shim that is there is told to take the container away and to end; in the place of one that is not, its binary's `delete`.
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -7,14 +8,17 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use super::{Bad, Extent, FAULTS, SOON, left_behind, strike_all, take_away};
-use crate::Container;
+use super::{Bad, Extent, FAULTS, SOON, left_behind, strike_all, take_away, while_saved};
 use crate::fault::{Fault, Point, Trace, Traced};
 use crate::shim::messages::{Empty, Kill, Sandbox, State, Status, Which};
 use crate::shim::{Client, Events, SANDBOX, Shim, binary};
+use crate::{Container, Fifo};
 
 /// How long a shim may take to end that was told to, or that has lost its connections: it gives up by itself after 20 seconds.
 const END: Duration = Duration::from_secs(60);
+
+/// How long a shim may say nothing more, once it was asked for what it knows.
+const SAYING: Duration = Duration::from_secs(1);
 
 /// The state of a container that was not started yet.
 const CREATED: i32 = 1;
@@ -36,23 +40,70 @@ pub struct ShimCampaign<'a> {
     pub pod: bool,
 }
 
+/// What all shims of a campaign have in common.
+struct Place {
+    events: Events,
+    /// By which the stand-in is told that the calls have been answered.
+    gate: PathBuf,
+    /// What they say.
+    log: RefCell<Fifo>,
+}
+
+impl Place {
+    fn of(container: &Container) -> Self {
+        let gate = container.home().join("gate");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &gate, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
+            .expect("a new fifo");
+        let log = RefCell::new(Fifo::make(&container.bundle.path().join("log")));
+        Self { events: Events::listen(&container.home().join("events")), gate, log }
+    }
+
+    /// What a shim that does not get on waits for.
+    fn report(&self, shim: &Shim) -> String {
+        let mut log = self.log.borrow_mut();
+        shim.process.signal(Signal::USR1).ok();
+        std::iter::from_fn(|| log.line_within(SAYING)).collect::<Vec<_>>().join("\n")
+    }
+}
+
 impl ShimCampaign<'_> {
     /// Runs it, says how many faults there were, and fails the test if one of them had a bad end.
     pub fn run(&self, extent: Extent) {
-        let events = Events::listen(&self.container.home().join("events"));
-        let gate = self.container.home().join("gate");
-        rustix::fs::mkfifoat(rustix::fs::CWD, &gate, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR)
-            .expect("a new fifo");
+        let place = Place::of(self.container);
+        let once = |fault| self.once(fault, &place, &|_| take_away(self.container).into());
         // The stand-in is not the runtime's.
-        strike_all(self.name, 1, (extent, &FAULTS), |fault| self.once(fault, &events, &gate));
+        strike_all(self.name, 1, (extent, &FAULTS), once);
     }
 
-    fn once(&self, fault: Option<(Point, Fault)>, events: &Events, gate: &PathBuf) -> (Trace, Vec<Bad>) {
+    /// Kills the container by a call while CRIU saves it.
+    pub fn kill_while_saved(&self) {
+        let place = Place::of(self.container);
+        let kill = |shim: &Shim| {
+            let kill = Kill { id: self.container.id.clone(), signal: 9, ..Kill::default() };
+            let killed = shim.connect().call::<Empty>("Kill", &kill);
+            vec![killed.err().map(|e| Bad::Wrong(format!("Kill: {e:?}")))]
+        };
+        let (clean, _) = self.once(None, &place, &kill);
+        for point in while_saved(&clean) {
+            let (_, bad) = self.once(Some((point, Fault::StallAndGoOn)), &place, &kill);
+            let bad: Vec<&str> = bad.iter().map(Bad::what).collect();
+            assert!(bad.is_empty(), "{point:?}: {bad:?}");
+        }
+    }
+
+    fn once(
+        &self,
+        fault: Option<(Point, Fault)>,
+        place: &Place,
+        meanwhile: &dyn Fn(&Shim) -> Vec<Option<Bad>>,
+    ) -> (Trace, Vec<Bad>) {
+        let Place { events, gate, log } = place;
+        log.borrow_mut().drain();
         let shim = Shim::start_again(self.container, events);
         let mut client = shim.connect();
         (self.set_up)(&mut client);
         let argv = ["sh".into(), "-c".into(), STAND_IN.into(), "sh".into(), gate.into()].into();
-        let log = self.container.home().join("log");
+        let log = self.container.home().join("stand-in.log");
         let (id, also) = (self.container.id.as_str(), Some(shim.process.pid()));
         let traced = Traced { argv, id, log, also };
         let mut answers = Vec::new();
@@ -64,7 +115,7 @@ impl ShimCampaign<'_> {
                 // If it has taken too long, nobody reads any more.
                 gate.write_all(if fine { b"0\n" } else { b"1\n" }).ok();
             });
-            traced.run(fault, &mut || answers.extend(take_away(self.container)))
+            traced.run(fault, &mut || answers.extend(meanwhile(&shim)))
         });
         drop(client);
         let mut bad: Vec<Bad> = answers.into_iter().flatten().collect();
@@ -72,7 +123,7 @@ impl ShimCampaign<'_> {
             // There is nothing that a call could do.
             shim.process.signal(Signal::KILL).ok();
         } else if trace.hung {
-            bad.push(Bad::Hang("a call is not answered".to_owned()));
+            bad.push(Bad::Hang(format!("a call is not answered\n{}", place.report(&shim))));
         }
         let failed = matches!(fault, Some((_, Fault::Fail(_)))) && trace.code == 1 && !shim.process.ended();
         let state = self.container.state_root().join(&self.container.id);
@@ -83,7 +134,10 @@ impl ShimCampaign<'_> {
             // Then it is not called for what the shim has left.
             Ok(true) => bad.extend(left_behind(self.container, &trace)),
             Ok(false) => {}
-            Err(hang) => bad.push(hang),
+            Err(answers) => {
+                let report = place.report(&shim);
+                bad.push(Bad::Hang(format!("the shim does not end: {answers:?}\n{report}")));
+            }
         }
         bad.extend(self.delete());
         drop(shim);
@@ -93,14 +147,14 @@ impl ShimCampaign<'_> {
     }
 
     /// What containerd does with a shim that is there; whether all of that is done then.
-    fn end(&self, shim: &Shim) -> Result<bool, Bad> {
+    fn end(&self, shim: &Shim) -> Result<bool, Answers> {
         let end = if self.pod { end_pod } else { end_container };
         let answers = Client::try_connect(&shim.socket).map(|client| end(client, &self.container.id));
         let answers = answers.unwrap_or_default();
         if shim.process.wait(END) {
             return Ok(!answers.is_empty() && answers.iter().all(|(_, answer)| matches!(answer, Some(Ok(_)))));
         }
-        Err(Bad::Hang(format!("the shim does not end: {answers:?}")))
+        Err(answers)
     }
 
     /// What containerd does when the shim has gone.

@@ -8,7 +8,7 @@ mod shim;
 
 use std::ffi::OsString;
 
-use orlop_tests::campaign::{Campaign, Extent};
+use orlop_tests::campaign::{Campaign, Extent, while_saved};
 use orlop_tests::fault::{Fault, Point, Traced};
 use orlop_tests::{Container, command, criu, need, need_criu, runtime};
 
@@ -126,6 +126,7 @@ fn checkpoint_command(container: &Container) -> Vec<OsString> {
 #[test]
 fn checkpoint() {
     need_criu!();
+    need!(!need::in_vm(), "CRIU, traced, takes too long in the test VM");
     let container = Container::lasting();
     let images = criu::images(&container);
     let set_up = |container: &Container| {
@@ -135,13 +136,14 @@ fn checkpoint() {
     let command = checkpoint_command(&container);
     let campaign =
         Campaign { name: "checkpoint", container: &container, set_up: &set_up, command, with_init: false };
-    campaign.run(Extent::of_environment(12));
+    campaign.run(Extent::of_slow(12));
 }
 
 /// CRIU would wait for ever for what is dead, and what is dead for CRIU, which traces it.
 #[test]
 fn what_is_killed_while_it_is_saved_ends() {
     need_criu!();
+    need!(!need::in_vm(), "CRIU, traced, takes too long in the test VM");
     need!(runtime::is_orlop(), "other runtimes may wait");
     let container = Container::lasting();
     let traced = Traced::new(&container, &checkpoint_command(&container));
@@ -155,16 +157,8 @@ fn what_is_killed_while_it_is_saved_ends() {
         trace
     };
     let clean = struck(None, &mut || ());
-    let (process, calls) =
-        clean.calls.iter().enumerate().max_by_key(|(_, calls)| calls.len()).expect("a process");
-    // Between waiting for them and letting go of them, CRIU reads for long from processes that it has stopped.
-    let waits = |call: &usize| calls[*call] == nix::libc::SYS_wait4 as u64;
-    let waits: Vec<usize> = (0..calls.len()).filter(waits).collect();
-    let longest = waits.windows(2).max_by_key(|pair| pair[1] - pair[0]).expect("it waits more than once");
-    for part in 1..=if need::in_vm() { 1 } else { 4 } {
-        let call = longest[0] + (longest[1] - longest[0]) * part / 16;
-        let fault = Some((Point { process, call }, Fault::StallAndGoOn));
-        struck(fault, &mut || container.kill("KILL"));
+    for point in while_saved(&clean) {
+        struck(Some((point, Fault::StallAndGoOn)), &mut || container.kill("KILL"));
     }
     container.assert_no_leaks();
 }

@@ -13,13 +13,21 @@ use serde_json::json;
 
 type Calls = fn(&mut Client, &Create) -> bool;
 
+const SAMPLE: fn(&ShimCampaign<'_>) = |campaign| campaign.run(Extent::of_slow(12));
+
 /// The shim while it answers these calls, about a container that it has brought so far before.
 fn shim(name: &str, before: &[&str], calls: Calls) {
-    shim_of(name, &Container::lasting(), before, (calls, |_| {}));
+    shim_of(name, &Container::lasting(), before, (calls, |_| {}), SAMPLE);
 }
 
 /// The same, about a container of some kind, with a change to what is asked of Create.
-fn shim_of(name: &str, container: &Container, before: &[&str], (calls, change): (Calls, fn(&mut Create))) {
+fn shim_of(
+    name: &str,
+    container: &Container,
+    before: &[&str],
+    (calls, change): (Calls, fn(&mut Create)),
+    run: fn(&ShimCampaign<'_>),
+) {
     need!(runtime::is_orlop(), "the shim is ours");
     let mut request = Create {
         id: container.id.clone(),
@@ -34,8 +42,7 @@ fn shim_of(name: &str, container: &Container, before: &[&str], (calls, change): 
         }
     };
     let calls = |client: &mut Client| calls(client, &request);
-    let campaign = ShimCampaign { name, container, set_up: &set_up, calls: &calls, pod: false };
-    campaign.run(Extent::of_slow(12));
+    run(&ShimCampaign { name, container, set_up: &set_up, calls: &calls, pod: false });
 }
 
 /// A file beside the bundle.
@@ -117,6 +124,7 @@ fn shim_looks() {
             request.stdin = text(&beside(request, "in"));
             request.stdout = text(&beside(request, "out"));
         }),
+        SAMPLE,
     );
 }
 
@@ -124,6 +132,7 @@ fn shim_looks() {
 #[test]
 fn shim_checkpoint() {
     need_criu!();
+    need!(!need::in_vm(), "CRIU, traced, takes too long in the test VM");
     shim("shim checkpoint", &["Create", "Start"], |client, request| call(client, "Checkpoint", request));
 }
 
@@ -140,7 +149,17 @@ fn shim_restore() {
     assert!(criu::images(&container).ends_with("images"));
     let calls: Calls = |client, request| all(client, &["Create", "Start"], request);
     let from = |request: &mut Create| request.checkpoint = text(&beside(request, "images"));
-    shim_of("shim restore", &container, &[], (calls, from));
+    shim_of("shim restore", &container, &[], (calls, from), SAMPLE);
+}
+
+/// As [`crate::what_is_killed_while_it_is_saved_ends`].
+#[test]
+fn what_is_killed_while_the_shim_saves_it_ends() {
+    need_criu!();
+    need!(!need::in_vm(), "CRIU, traced, takes too long in the test VM");
+    let calls: Calls = |client, request| call(client, "Checkpoint", request);
+    let kill: fn(&ShimCampaign<'_>) = |campaign| campaign.kill_while_saved();
+    shim_of("shim killed", &Container::lasting(), &["Create", "Start"], (calls, |_| {}), kill);
 }
 
 #[test]

@@ -182,6 +182,10 @@ impl Server {
             task.runtime.kill(&task.id, signal, true)?;
             return empty();
         }
+        if id.is_first() && signal == libc::SIGKILL && task.busy && task.init.pidfd.is_some() {
+            // Perhaps it is being saved: then CRIU has to go as well, or neither would. That it has ended is told below.
+            task.runtime.kill(&task.id, signal, false).ok();
+        }
         let process = process(&mut self.tasks, &id)?;
         let Some((pidfd, _)) = &process.pidfd else {
             return match process.phase {
