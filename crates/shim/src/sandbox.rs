@@ -25,8 +25,6 @@ use std::time::{Instant, SystemTime};
 use orlop_cgroups::{Cgroup, CgroupPath, Layout};
 use orlop_runtime::liveness::has_ended;
 use orlop_runtime::{ContainerId, Held, Runtime};
-use orlop_sys::Fd;
-use orlop_sys::wait::{How, wait};
 
 use crate::messages::sandbox::{
     CreateSandboxRequest, Metric, Platform, PlatformResponse, SandboxMetricsResponse, SandboxStatusRequest,
@@ -38,7 +36,7 @@ use crate::reactor::{Interest, Token};
 use crate::server::{Answer, Call, Server, Source, done, empty};
 use crate::settings::TaskOptions;
 use crate::stdio::{Whose, failed};
-use crate::task::{AGAIN, Exit};
+use crate::task::{AGAIN, Exit, collect};
 use crate::ttrpc::{Code, Failure, Result};
 pub(crate) use files::Files;
 use thread::Namespaces;
@@ -234,13 +232,7 @@ impl Server {
                 if let Some(token) = token {
                     self.reactor.remove(&pidfd, token);
                 }
-                wait(Fd::of(&pidfd)).map_or_else(
-                    |e| {
-                        tracing::error!("process {pid} of the sandbox: how it ended is not known: {e}");
-                        255
-                    },
-                    How::status,
-                )
+                collect(&pidfd, pid)
             }
             // Its namespaces are gone with it, unless containers are in them.
             Phase::Thread(_) | Phase::Created | Phase::Busy => 0,

@@ -38,7 +38,6 @@ use orlop_runtime::{ContainerId, Held, Runtime, Stdio, end_children_of_thread};
 use orlop_sys::Fd;
 use orlop_sys::process::pidfd_send_signal;
 use orlop_sys::terminal::set_size;
-use orlop_sys::wait::wait;
 
 use crate::reactor::Token;
 use crate::server::Call;
@@ -46,6 +45,7 @@ use crate::settings::TaskOptions;
 use crate::stdio::{Addresses, Logger, Streams};
 use crate::ttrpc::{Code, Failure, Request, Result};
 pub(crate) use create::AGAIN;
+pub(crate) use end::collect;
 pub(crate) use streams::Flow;
 
 /// Names a process: a container, and which of its added processes; empty for its first.
@@ -235,7 +235,7 @@ pub(crate) fn process<'a>(tasks: &'a mut Tasks, id: &ProcessId) -> Result<&'a mu
 /// Ends a process that nobody would ever hear of.
 fn end(held: &Held) {
     let killed = pidfd_send_signal(Fd::of(&held.pidfd), libc::SIGKILL);
-    if let Err(e) = killed.and_then(|()| wait(Fd::of(&held.pidfd))) {
+    if let Err(e) = killed.and_then(|()| end::reap(Fd::of(&held.pidfd))) {
         tracing::warn!("end process {}: {e}", held.pid);
     }
 }

@@ -3,6 +3,7 @@
 //! containerd hears of a container's end last: after its start, after the ends of its other processes, and after it was
 //! told of processes that were killed for want of memory.
 
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use orlop_sys::Fd;
@@ -21,18 +22,32 @@ use crate::ttrpc::{Code, Failure};
 /// How long the end of a container is kept back for other processes, which have been killed: only the kernel can be slow.
 const OTHERS: Duration = Duration::from_secs(5);
 
+/// How often it is tried to wait for a process that has ended. The kernel knows no reason to refuse that.
+const TRIES: usize = 100;
+
+/// Waits for a process. As long as nobody has, its PID namespace cannot end.
+pub(super) fn reap(pidfd: Fd) -> orlop_sys::Result<How> {
+    let refused = |how: &orlop_sys::Result<How>| how.as_ref().is_err_and(|e| !e.is(libc::ECHILD));
+    let how = (1..TRIES).map(|_| wait(pidfd)).find(|how| !refused(how));
+    how.unwrap_or_else(|| wait(pidfd))
+}
+
+/// Waits for a process that has ended; its status.
+pub(crate) fn collect(pidfd: &OwnedFd, pid: i32) -> i32 {
+    let how = reap(Fd::of(pidfd));
+    let unknown = |e| {
+        tracing::error!("process {pid}: how it ended is not known: {e}");
+        255
+    };
+    how.map_or_else(unknown, How::status)
+}
+
 impl Server {
     /// The pidfd of a process says that it has ended.
     pub(crate) fn process_ended(&mut self, id: &ProcessId) {
         let Ok(process) = process(&mut self.tasks, id) else { return };
         let Some((pidfd, token)) = process.pidfd.take() else { return };
-        let status = wait(Fd::of(&pidfd)).map_or_else(
-            |e| {
-                tracing::error!("process {}: how it ended is not known: {e}", process.pid);
-                255
-            },
-            How::status,
-        );
+        let status = collect(&pidfd, process.pid);
         if let Some(token) = token {
             self.reactor.remove(&pidfd, token);
         }
