@@ -317,7 +317,9 @@ impl Server {
     }
 
     fn next_event(&mut self, next: Next) {
-        if let (Next::Retry(_) | Next::Connected, Some(gone)) = (&next, self.publisher_token.take()) {
+        if next != Next::Wait
+            && let Some(gone) = self.publisher_token.take()
+        {
             self.reactor.forget(gone);
         }
         match next {
