@@ -184,7 +184,8 @@ fn end_container(mut client: Client, id: &str) -> Answers {
     let kill = Kill { id: id.to_owned(), signal: 9, all: true, ..Kill::default() };
     let mut answers = vec![("Kill", client.try_call("Kill", &kill))];
     let state = client.try_call::<State>("State", &which);
-    let created = state.and_then(Result::ok).is_some_and(|state| state.status == CREATED);
+    let created = matches!(&state, Some(Ok(state)) if state.status == CREATED);
+    answers.push(("State", state.map(|state| state.map(|_| Empty {}))));
     // Without a process there is nothing to wait for.
     let none = created && matches!(answers[0], (_, Some(Err(_))));
     for method in ["Wait", "Delete", "Shutdown"].into_iter().skip(usize::from(none)) {
