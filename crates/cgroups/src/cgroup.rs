@@ -45,7 +45,7 @@ use crate::layout::{Location, Place};
 use crate::tree;
 
 pub use below::Below;
-pub use owner::{Claim, Mark, marked};
+pub use owner::{Claim, Mark, mark_of, marked};
 pub use watch::{Occasion, Watch};
 
 /// How long freezing may take, unless the caller says otherwise. Tasks in the kernel finish what they do first.
