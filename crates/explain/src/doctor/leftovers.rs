@@ -27,6 +27,7 @@ mod processes;
 mod sockets;
 mod states;
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use orlop_runtime::leftovers::Leftover;
@@ -36,8 +37,6 @@ use self::holds::Holds;
 use super::Check;
 
 const GROUP: &str = "Leftovers";
-/// So many of a kind are told one by one.
-const MOST: usize = 20;
 
 /// Something that is left.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -112,21 +111,17 @@ fn own(found: Result<Vec<Leftover>, String>) -> Check {
     }
 }
 
-/// An answer as checks: one for each finding, as many as a reader can take.
+/// An answer as checks: one for each finding.
 fn told(name: &'static str, none: &str, answer: Answer) -> Vec<Check> {
-    let Answer { findings, unknown } = answer;
-    let rest = findings.len().saturating_sub(MOST);
     let one = |Finding { what, why, remedy }| Check::warn(GROUP, name, format!("{what}: {why}"), remedy);
-    let mut checks: Vec<Check> = findings.into_iter().take(MOST).map(one).collect();
-    if rest > 0 {
-        let what = format!("and {rest} more");
-        checks.push(Check::warn(GROUP, name, what, "remove those above, then ask again"));
-    }
-    if unknown.is_empty() && checks.is_empty() {
+    // What is mounted twice at one place is told once.
+    let mut told = BTreeSet::new();
+    let findings = answer.findings.into_iter().filter(|finding| told.insert(finding.what.clone()));
+    let mut checks: Vec<Check> = findings.map(one).collect();
+    if !answer.unknown.is_empty() {
+        checks.push(Check::ok(GROUP, name, format!("not known: {}", answer.unknown.join("; "))));
+    } else if checks.is_empty() {
         checks.push(Check::ok(GROUP, name, none));
-    }
-    if !unknown.is_empty() {
-        checks.push(Check::ok(GROUP, name, format!("not known: {}", unknown.join("; "))));
     }
     checks
 }
@@ -137,14 +132,12 @@ mod tests {
     use crate::doctor::Outcome;
 
     #[test]
-    fn findings_are_told_one_by_one_and_never_too_many() {
+    fn findings_are_told_one_by_one() {
         let finding = |n: usize| Finding::new(format!("/run/{n}"), "nobody has it", format!("rm /run/{n}"));
         let answer = |count| Answer { findings: (0..count).map(finding).collect(), unknown: vec![] };
         let checks = told("sockets", "none", answer(2));
         assert_eq!((checks.len(), &*checks[1].what), (2, "/run/1: nobody has it"));
         assert_eq!(checks[1].remedy.as_deref(), Some("rm /run/1"));
-        let checks = told("sockets", "none", answer(MOST + 3));
-        assert_eq!((checks.len(), &*checks[MOST].what), (MOST + 1, "and 3 more"));
         let checks = told("sockets", "none", answer(0));
         assert_eq!((checks.len(), checks[0].outcome, &*checks[0].what), (1, Outcome::Ok, "none"));
         let unknown = Answer { unknown: vec!["no right to look".into()], ..answer(0) };

@@ -33,20 +33,21 @@ struct Group {
 }
 
 pub(super) fn look(facts: &Facts, ours: &[PathBuf]) -> Answer {
-    let mut answer = Answer::default();
-    match Layout::detect() {
-        Err(e) => answer.unknown.push(e.to_string()),
-        Ok(layout) => {
-            let (groups, all) = gather(&layout);
-            answer.findings = judge(groups, facts);
-            match marked(&layout, ours) {
-                Ok(groups) => answer.extend(lost(groups, facts)),
-                Err(e) => answer.unknown.push(e.to_string()),
-            }
-            if !all {
-                answer.unknown.push(format!("what is in more than {MOST} directories"));
-            }
-        }
+    let layout = match Layout::detect() {
+        Ok(layout) => layout,
+        Err(e) => return Answer { unknown: vec![e.to_string()], ..Answer::default() },
+    };
+    let (mut groups, all) = gather(&layout);
+    let (marked, e) = match marked(&layout, ours) {
+        Ok(marked) => (marked, None),
+        Err(e) => (vec![], Some(e.to_string())),
+    };
+    // What has a mark is told with it.
+    groups.retain(|group| !ours.contains(&group.path) && marked.iter().all(|other| other.path != group.path));
+    let mut answer = Answer { findings: judge(groups, facts), unknown: e.into_iter().collect() };
+    answer.extend(lost(marked, facts));
+    if !all {
+        answer.unknown.push(format!("what is in more than {MOST} directories"));
     }
     answer
 }
@@ -176,7 +177,7 @@ fn lost(groups: Vec<Group>, facts: &Facts) -> Answer {
 
 fn judge(groups: Vec<Group>, facts: &Facts) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for (inner, groups) in by_path(groups) {
+    for (inner, groups) in by(groups, |group| group.inner.clone()) {
         let name = inner.file_name().unwrap_or_default().to_string_lossy();
         let Some((who, id)) = container(&name) else { continue };
         if groups.iter().any(|group| group.used || !group.old) || facts.knows(id) {
@@ -191,25 +192,25 @@ fn judge(groups: Vec<Group>, facts: &Facts) -> Vec<Finding> {
 
 fn judge_marked(groups: Vec<Group>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for groups in by_path(groups).into_values() {
-        let Some(state) = groups.iter().find_map(|group| group.mark.as_ref()) else { continue };
+    // They are not at the same path everywhere if their maker's own cgroups are not.
+    for (state, groups) in by(groups, |group| group.mark.clone().unwrap_or_default()) {
         if groups.iter().any(|group| group.used) {
             continue;
         }
         let what = format!("{}, a cgroup with orlop's mark{}", paths(&groups), programs_of(&groups));
         let why =
             format!("no process is in it, and the state of its container, {}, is gone", state.display());
-        let root = state.parent().unwrap_or(state).display();
+        let root = state.parent().unwrap_or(&state).display();
         findings.push(Finding::new(what, why, format!("orlop --root {root} gc")));
     }
     findings
 }
 
-/// One container has a directory in each hierarchy.
-fn by_path(groups: Vec<Group>) -> BTreeMap<PathBuf, Vec<Group>> {
+/// One container has a directory in each hierarchy, with something in common.
+fn by(groups: Vec<Group>, common: impl Fn(&Group) -> PathBuf) -> BTreeMap<PathBuf, Vec<Group>> {
     let mut all: BTreeMap<PathBuf, Vec<Group>> = BTreeMap::new();
     for group in groups {
-        all.entry(group.inner.clone()).or_default().push(group);
+        all.entry(common(&group)).or_default().push(group);
     }
     all
 }

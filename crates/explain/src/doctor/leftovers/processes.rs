@@ -7,8 +7,10 @@ use orlop_runtime::liveness::Process as Started;
 
 use super::facts::{Facts, Process, YOUNG, processes};
 use super::holds::{Holds, usual};
-use super::{Answer, Finding, MOST};
+use super::{Answer, Finding};
 
+/// So many children of a process are named.
+const MOST: usize = 20;
 /// What runtimes call the file at which a created container waits for its start.
 const GATE: &str = "exec.fifo";
 
@@ -30,8 +32,11 @@ pub(super) fn look(facts: &Facts) -> Answer {
     answer
 }
 
+/// A shim at work, and not one of the commands with which containerd starts and cleans up.
 fn is_shim(process: &Process) -> bool {
-    !process.zombie && process.name.starts_with("containerd-shim") && process.value_of("-address").is_some()
+    let command = process.command.last().is_some_and(|word| word == "start" || word == "delete");
+    let named = !process.zombie && process.name.starts_with("containerd-shim");
+    named && !command && process.value_of("-address").is_some()
 }
 
 fn has_children(process: &Process, facts: &Facts) -> bool {
