@@ -4,6 +4,7 @@
 use std::fs::{self, File};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::Write as _;
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -89,15 +90,15 @@ fn long_id(container: &Container) -> String {
 struct Staying(Child);
 
 impl Staying {
-    /// A copy of sleep(1) by another name.
-    fn named(name: &str, directory: &Path, stdin: impl Into<Stdio>) -> Self {
-        let sleep = runtime::in_path(Path::new("sleep")).expect("sleep(1)");
-        let copy = directory.join(name);
-        fs::copy(sleep, &copy).expect("a copy");
-        let mut command = Command::new(&copy);
+    /// A program by another name.
+    fn named(name: &str, directory: &Path, command: &[&str], stdin: impl Into<Stdio>) -> Self {
+        let (program, link) = (Path::new(command[0]), directory.join(name));
+        // Not a copy: it could not be executed while another thread's child has it open for writing.
+        symlink(runtime::in_path(program).expect("it is installed"), &link).expect("a new link");
+        let mut started = Command::new(&link);
         // What it is called by matters to those that are many programs in one.
-        command.arg0("sleep").arg("1000").stdin(stdin);
-        Self(command.spawn().expect("the copy starts"))
+        started.arg0(program).args(&command[1..]).stdin(stdin);
+        Self(started.spawn().expect("it starts"))
     }
 
     fn pid(&self) -> String {
@@ -123,7 +124,7 @@ fn cgroups_of_containers_that_are_gone() {
     make_old(&group);
     let found = ask();
     assert!(found[0].what.contains("as Docker makes"), "{found:?}");
-    let process = Staying::named("inside", container.home(), Stdio::null());
+    let process = Staying::named("inside", container.home(), &["sleep", "1000"], Stdio::null());
     fs::write(group.join("init/cgroup.procs"), process.pid()).expect("our own process");
     assert_eq!(ask(), [], "a process is in it");
     let handle = ProcessHandle::open(process.0.id() as i32).expect("our own child");
@@ -231,16 +232,12 @@ fn a_shim_that_nobody_needs() {
     need!(runtime::is_orlop(), "a command of ours");
     need!(sees_all(), "a PID namespace of its own");
     let container = Container::sh("true");
-    let fifo = Fifo::make(&container.home().join("fifo"));
-    let script = container.home().join("containerd-shim-none-v2");
     let address = container.home().join("containerd.sock");
-    fs::write(&script, format!("#!/bin/sh\nread line <'{}'\n", fifo.path().display())).expect("a script");
-    fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("our own file");
     let listener = UnixListener::bind(&address).expect("a socket");
-    let shim = Invocation::new(&script, &container.io())
-        .args(["-namespace", "default", "-id", &container.id, "-address"])
-        .arg(&address)
-        .spawn();
+    let address = address.to_str().expect("our own path");
+    let words = ["-namespace", "default", "-id", &container.id, "-address", address];
+    let command = [&["sh", "-c", "read -r line", "sh"], &words[..]].concat();
+    let shim = Staying::named("containerd-shim-none-v2", container.home(), &command, Stdio::piped());
     let ask = || ask(&container, "processes", &format!("process {} ", shim.pid()));
     assert_eq!(ask(), [], "containerd is there");
     drop(listener);
@@ -257,7 +254,7 @@ fn a_process_at_a_gate_that_is_gone() {
     fs::create_dir(&state).expect("a new directory");
     let fifo = Fifo::make(&state.join("exec.fifo"));
     let open = File::options().read(true).write(true).open(fifo.path()).expect("our own fifo");
-    let waiting = Staying::named("runc", container.home(), open);
+    let waiting = Staying::named("runc", container.home(), &["sleep", "1000"], open);
     let ask = || ask(&container, "processes", &format!("process {} ", waiting.pid()));
     assert_eq!(ask(), [], "it can be started");
     fs::remove_dir_all(&state).expect("our own directory");
@@ -283,7 +280,7 @@ fn a_zombie_whose_container_is_gone() {
     assert_eq!(ask(), [], "its container is there");
     fs::remove_dir(&group).expect("nobody is in it");
     let found = ask();
-    assert!(found[0].what.contains(&format!("children of {} ", std::process::id())), "{found:?}");
+    assert!(found[0].what.contains(&format!("parent is {} ", std::process::id())), "{found:?}");
     child.wait().expect("our own child");
     assert_eq!(ask(), []);
 }

@@ -38,6 +38,8 @@ pub(super) struct Facts {
 pub(super) struct Process {
     pub(super) pid: i32,
     pub(super) parent: i32,
+    /// The thread that traces it; 0 for none.
+    pub(super) tracer: i32,
     /// The file it was started from, as the kernel keeps it: 15 bytes.
     pub(super) name: String,
     /// It has ended, and nobody has waited for it.
@@ -47,16 +49,24 @@ pub(super) struct Process {
 
 impl Process {
     fn of(pid: i32) -> Option<Self> {
-        let status = Status::parse(&std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?);
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let tracer = text.lines().find_map(|line| line.strip_prefix("TracerPid:")?.trim().parse().ok());
+        let status = Status::parse(&text);
         let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let words = String::from_utf8_lossy(&words);
         Some(Self {
             pid,
             parent: status.parent,
+            tracer: tracer.unwrap_or(0),
             name: status.name,
             zombie: status.state.starts_with(['Z', 'X']),
             command: words.split('\0').filter(|word| !word.is_empty()).map(str::to_owned).collect(),
         })
+    }
+
+    /// Who has to wait for it when it has ended: its tracer comes before its parent.
+    pub(super) const fn keeper(&self) -> i32 {
+        if self.tracer == 0 { self.parent } else { self.tracer }
     }
 
     /// What follows an option.

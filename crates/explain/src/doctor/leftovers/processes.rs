@@ -157,34 +157,39 @@ fn zombies(facts: &Facts) -> Vec<Finding> {
     let remain = ended.into_iter().filter(|process| again.contains(process));
     let cgroup = |process: &Process| std::fs::read_to_string(format!("/proc/{}/cgroup", process.pid)).ok();
     let lost = remain.filter(|process| cgroup(process).is_some_and(|text| is_in_a_deleted_one(&text)));
-    judge_zombies(&lost.collect::<Vec<_>>(), facts)
+    judge_zombies(&lost.collect::<Vec<_>>(), &name_of)
 }
 
 fn is_in_a_deleted_one(cgroups: &str) -> bool {
     unified(cgroups).is_some_and(|path| path.to_string_lossy().ends_with(" (deleted)"))
 }
 
-/// One finding for each parent, who is to blame.
-fn judge_zombies(lost: &[&Process], facts: &Facts) -> Vec<Finding> {
-    let mut by_parent: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
+/// One finding for each process that should have waited.
+fn judge_zombies(lost: &[&Process], name_of: &dyn Fn(i32) -> String) -> Vec<Finding> {
+    let mut by_keeper: BTreeMap<i32, Vec<&Process>> = BTreeMap::new();
     for process in lost {
-        by_parent.entry(process.parent).or_default().push(process);
+        by_keeper.entry(process.keeper()).or_default().push(process);
     }
-    let finding = |(parent, children): (i32, Vec<&Process>)| {
-        let name =
-            facts.processes.iter().find(|process| process.pid == parent).map_or("?", |found| &found.name);
+    let finding = |(keeper, ended): (i32, Vec<&Process>)| {
         let mut all: Vec<String> =
-            children.iter().take(MOST).map(|child| format!("{} ({})", child.pid, child.name)).collect();
-        if children.len() > MOST {
-            all.push(format!("and {} more", children.len() - MOST));
+            ended.iter().take(MOST).map(|one| format!("{} ({})", one.pid, one.name)).collect();
+        if ended.len() > MOST {
+            all.push(format!("and {} more", ended.len() - MOST));
         }
+        let role = if ended[0].tracer == 0 { "parent" } else { "tracer" };
         Finding::new(
-            format!("processes that have ended, children of {parent} ({name}): {}", all.join(", ")),
+            format!("zombies, whose {role} is {keeper} ({}): {}", name_of(keeper), all.join(", ")),
             "it has not waited for them, and their cgroups are deleted already",
-            format!("only process {parent} can take them away, or its end"),
+            format!("only process {keeper} can take them away, or its end"),
         )
     };
-    by_parent.into_iter().map(finding).collect()
+    by_keeper.into_iter().map(finding).collect()
+}
+
+/// The name of a process or thread.
+fn name_of(pid: i32) -> String {
+    std::fs::read_to_string(format!("/proc/{pid}/comm"))
+        .map_or_else(|_| "?".into(), |text| text.trim().to_owned())
 }
 
 #[cfg(test)]
@@ -193,7 +198,7 @@ mod tests {
 
     fn process(pid: i32, parent: i32, name: &str, command: &[&str]) -> Process {
         let command = command.iter().map(|word| (*word).to_owned()).collect();
-        Process { pid, parent, name: name.into(), zombie: false, command }
+        Process { pid, parent, name: name.into(), command, ..Process::default() }
     }
 
     #[test]
@@ -257,11 +262,12 @@ mod tests {
 
     #[test]
     fn a_zombie_is_left_when_its_container_is_deleted() {
-        let facts = Facts::with(vec![process(3, 1, "shim", &[])], Holds::default());
-        let ended: Vec<Process> = (10..32).map(|pid| process(pid, 3, "sh", &[])).collect();
-        let findings = judge_zombies(&ended.iter().collect::<Vec<_>>(), &facts);
-        let [finding] = &*findings else { panic!("{findings:?}") };
-        assert!(finding.what.contains("children of 3 (shim): 10 (sh), 11 (sh)"), "{finding:?}");
+        let mut ended: Vec<Process> = (10..32).map(|pid| process(pid, 3, "sh", &[])).collect();
+        ended.push(Process { tracer: 7, ..process(40, 3, "sh", &[]) });
+        let findings = judge_zombies(&ended.iter().collect::<Vec<_>>(), &|_| "shim".to_owned());
+        let [finding, traced] = &*findings else { panic!("{findings:?}") };
+        assert!(finding.what.contains("parent is 3 (shim): 10 (sh), 11 (sh)"), "{finding:?}");
+        assert_eq!(traced.what, "zombies, whose tracer is 7 (shim): 40 (sh)");
         assert!(finding.what.ends_with("29 (sh), and 2 more"), "{finding:?}");
         assert!(is_in_a_deleted_one("2:cpu:/\n0::/docker/x (deleted)\n"));
         assert!(!is_in_a_deleted_one("0::/docker/x\n") && !is_in_a_deleted_one("2:cpu:/\n"));
