@@ -27,8 +27,8 @@ struct Origin {
 enum Record {
     /// A file that exists.
     File(PathBuf),
-    /// Files that contain the id.
-    In(Vec<PathBuf>),
+    /// Files that contain the id, by patterns of their paths.
+    In(Vec<String>),
     /// In its database, which nobody else reads.
     Database,
 }
@@ -68,12 +68,14 @@ pub(super) fn look(facts: &Facts) -> Answer {
 
 impl Candidate {
     fn of(mount: &Mount, origin: Origin, holds: &Holds) -> Self {
+        let used = holds.has_mount(mount);
         Self {
             target: mount.target.clone(),
             fstype: mount.fstype.clone(),
-            written: origin.record.look(&origin.id),
+            // There may be many that are in use, and long lists.
+            written: if used { Written::Yes } else { origin.record.look(&origin.id) },
             old: mount.target.parent().is_some_and(is_old),
-            used: holds.has_mount(mount),
+            used,
             origin,
         }
     }
@@ -104,22 +106,19 @@ fn origin(target: &Path) -> Option<Origin> {
         }
         [.., "overlay2", id, "merged"] => {
             // Layers have ids of their own, which are written down by container.
-            let layers = places(&format!("{}/image/overlay2/layerdb/mounts/*/*-id", above(3).display()));
-            ("Docker", Some("dockerd"), "root file system", id, Record::In(layers))
+            let layers = format!("{}/image/overlay2/layerdb/mounts/*/*-id", above(3).display());
+            ("Docker", Some("dockerd"), "root file system", id, Record::In(vec![layers]))
         }
         [.., "containers", id, "mounts", "shm"] if is_engines_id(id) => {
             let config = above(2).join("config.v2.json");
             ("Docker", Some("dockerd"), "shared memory", id, Record::File(config))
         }
         [.., "overlay", id, "merged"] if is_engines_id(id) => {
-            let lists = ["overlay-layers/layers.json", "overlay-layers/volatile-layers.json"];
-            let record = Record::In(lists.map(|list| above(3).join(list)).into());
-            ("Podman", None, "root file system", id, record)
+            ("Podman", None, "root file system", id, Record::in_lists(above(3), "layers"))
         }
         [.., "overlay-containers", id, "userdata", "shm"] if is_engines_id(id) => {
             let storage = if target.starts_with("/run") { Path::new(STORAGE) } else { above(4) };
-            let lists = ["overlay-containers/containers.json", "overlay-containers/volatile-containers.json"];
-            ("Podman", None, "shared memory", id, Record::In(lists.map(|list| storage.join(list)).into()))
+            ("Podman", None, "shared memory", id, Record::in_lists(storage, "containers"))
         }
         _ => return None,
     };
@@ -127,6 +126,12 @@ fn origin(target: &Path) -> Option<Origin> {
 }
 
 impl Record {
+    /// The lists of `containers/storage`.
+    fn in_lists(storage: &Path, of: &str) -> Self {
+        let list = |kind| format!("{}/overlay-{of}/{kind}{of}.json", storage.display());
+        Self::In(["", "volatile-"].map(list).into())
+    }
+
     fn look(&self, id: &str) -> Written {
         match self {
             Self::File(path) => match std::fs::symlink_metadata(path) {
@@ -135,8 +140,9 @@ impl Record {
                 Err(_) => Written::Unknown,
             },
             Self::In(files) => {
+                let files = files.iter().flat_map(|pattern| places(pattern));
                 let texts: Vec<String> =
-                    files.iter().filter_map(|file| std::fs::read_to_string(file).ok()).collect();
+                    files.filter_map(|file| std::fs::read_to_string(file).ok()).collect();
                 match texts.iter().any(|text| text.contains(id)) {
                     true => Written::Yes,
                     // Without any list there is nothing that it could be in.
@@ -156,21 +162,20 @@ fn judge(candidate: &Candidate, facts: &Facts) -> Option<Finding> {
         return None;
     }
     let idle = engine.filter(|engine| !facts.runs(engine));
-    let why = match (written, idle) {
-        (Written::No, _) if *old => format!("no process uses it, and {who} has no such container any more"),
-        (Written::Yes | Written::Unknown, Some(engine))
-            if !facts.known.contains(id) || *written == Written::Yes =>
-        {
-            format!("no process uses it, and {engine}, which would take it away, does not run")
+    let umount = format!("umount {}", target.display());
+    let known = *written == Written::Unknown && facts.known.contains(id);
+    let (why, remedy) = match (written, idle) {
+        (Written::No, _) if *old => {
+            (format!("no process uses it, and {who} has no such container any more"), umount)
         }
+        (Written::Yes | Written::Unknown, Some(engine)) if !known => (
+            format!("no process uses it, and {engine}, which would take it away, does not run"),
+            format!("start {engine}, or {umount}"),
+        ),
         _ => return None,
     };
-    let target = target.display();
-    Some(Finding::new(
-        format!("{target}, a mount ({fstype}) for a container's {what}"),
-        why,
-        format!("umount {target}"),
-    ))
+    let what = format!("{}, a mount ({fstype}) for a container's {what}", target.display());
+    Some(Finding::new(what, why, remedy))
 }
 
 #[cfg(test)]
@@ -223,7 +228,8 @@ mod tests {
         assert_eq!(judge(&gone, &shim), None, "its shim runs");
         let there = candidate(TASK, Written::Yes);
         assert_eq!(judge(&there, &machine("containerd")), None, "containerd knows of it");
-        assert!(judge(&there, &machine("sh")).unwrap().why.contains("containerd, which would"));
+        let finding = judge(&there, &machine("sh")).unwrap();
+        assert_eq!(finding.remedy, format!("start containerd, or umount {TASK}"));
     }
 
     #[test]
@@ -238,7 +244,8 @@ mod tests {
     fn records_are_files_or_lists() {
         let directory = tempfile::tempdir().unwrap();
         let list = directory.path().join("layers.json");
-        let record = Record::In(vec![list.clone(), directory.path().join("none")]);
+        let record =
+            Record::In(vec![format!("{}/layers.json", directory.path().display()), "/none/*".into()]);
         assert_eq!(record.look("web"), Written::Unknown);
         std::fs::write(&list, r#"[{"id":"web"}]"#).unwrap();
         assert_eq!((record.look("web"), record.look("db")), (Written::Yes, Written::No));

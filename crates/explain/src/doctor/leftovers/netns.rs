@@ -1,5 +1,6 @@
 //! Network namespaces that a mount keeps, in which nobody is.
 
+use std::cell::LazyCell;
 use std::path::{Path, PathBuf};
 
 use super::facts::{Facts, is_hex, is_old, places};
@@ -24,8 +25,6 @@ struct Network {
     maker: Maker,
     /// It was not made just now.
     old: bool,
-    /// A container's config names it.
-    wanted: bool,
 }
 
 /// Who makes network namespaces: for people, and its programs.
@@ -40,7 +39,16 @@ pub(super) fn look(facts: &Facts) -> Answer {
     if found.is_empty() {
         return Answer::default();
     }
-    Answer::if_all_is_seen(facts, |holds| judge(found, facts, holds))
+    // They are read only if there is one in which nobody is.
+    let configs = LazyCell::new(read_configs);
+    Answer::if_all_is_seen(facts, |holds| {
+        judge(found, facts, holds, &|path| configs.iter().any(|text| names(text, path)))
+    })
+}
+
+/// Whether a config names a network namespace, by way of `/run` or `/var/run`.
+fn names(config: &str, path: &Path) -> bool {
+    path.file_name().is_some_and(|name| config.contains(&format!("/{}\"", name.to_string_lossy())))
 }
 
 /// Who makes network namespaces with such a name. Those of `ip netns add` have other names, and are meant to be there without
@@ -77,16 +85,13 @@ fn gather(facts: &Facts) -> Vec<Network> {
     let mounts = facts.mounts.iter().filter(|mount| mount.fstype == "nsfs");
     let named =
         mounts.filter_map(|mount| Some((&mount.target, network(&mount.root)?, maker(&mount.target)?)));
-    let mut configs = None;
-    named
-        .map(|(path, inode, maker)| {
-            let configs: &Vec<String> = configs.get_or_insert_with(read_configs);
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            // Whether the config says /run or /var/run.
-            let wanted = configs.iter().any(|text| text.contains(&format!("/{name}\"")));
-            Network { path: path.clone(), inode, maker, old: is_old(path), wanted }
-        })
-        .collect()
+    let network = |(path, inode, maker): (&PathBuf, u64, Maker)| Network {
+        path: path.clone(),
+        inode,
+        maker,
+        old: is_old(path),
+    };
+    named.map(network).collect()
 }
 
 fn read_configs() -> Vec<String> {
@@ -97,12 +102,12 @@ fn read_configs() -> Vec<String> {
         .collect()
 }
 
-fn judge(found: Vec<Network>, facts: &Facts, holds: &Holds) -> Vec<Finding> {
+fn judge(found: Vec<Network>, facts: &Facts, holds: &Holds, wanted: &dyn Fn(&Path) -> bool) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for Network { path, inode, maker, old, wanted } in found {
+    for Network { path, inode, maker, old } in found {
         // It may be a container's that is being made, if anybody is there who could be at it.
         let new = !old && maker.programs.iter().any(|program| facts.runs(program));
-        if wanted || new || holds.networks.contains(&inode) || holds.has_files_in(&path) {
+        if new || holds.networks.contains(&inode) || holds.has_files_in(&path) || wanted(&path) {
             continue;
         }
         let path = path.display();
@@ -139,10 +144,11 @@ mod tests {
     #[test]
     fn a_network_that_somebody_has_is_in_use() {
         let path = PathBuf::from(format!("/run/netns/netns-{UUID}"));
-        let network = Network { maker: maker(&path).unwrap(), path, inode: 7, old: false, wanted: false };
+        let network = Network { maker: maker(&path).unwrap(), path, inode: 7, old: false };
         let judge = |holds: Holds, network: &Network, name: &str| {
             let process = Process { name: name.into(), ..Process::default() };
-            judge(vec![network.clone()], &Facts::with(vec![process], Holds::default()), &holds)
+            let facts = Facts::with(vec![process], Holds::default());
+            judge(vec![network.clone()], &facts, &holds, &|path| path.ends_with("wanted"))
         };
         let findings = judge(Holds::default(), &network, "sh");
         assert!(findings[0].remedy.starts_with("umount /run/netns/netns-0a1b"), "{findings:?}");
@@ -153,6 +159,9 @@ mod tests {
         assert_eq!(judge(holds, &network, "sh"), []);
         let holds = Holds { files: [network.path.clone()].into(), ..Holds::default() };
         assert_eq!(judge(holds, &network, "sh"), []);
-        assert_eq!(judge(Holds::default(), &Network { wanted: true, ..network }, "sh"), []);
+        let wanted = Network { path: "/run/netns/wanted".into(), ..network.clone() };
+        assert_eq!(judge(Holds::default(), &wanted, "sh"), []);
+        assert!(names(&format!(r#"{{"path": "/var{}"}}"#, network.path.display()), &network.path));
+        assert!(!names("{}", &network.path));
     }
 }
