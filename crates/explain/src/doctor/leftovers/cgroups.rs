@@ -129,6 +129,11 @@ impl Group {
             mark: None,
         }
     }
+
+    /// Where its hierarchy is mounted.
+    fn mount(&self) -> Option<&Path> {
+        self.path.ancestors().nth(self.inner.iter().count())
+    }
 }
 
 /// Whether processes are in a cgroup or below it. One that cannot be read counts as used, unless it is gone.
@@ -185,7 +190,7 @@ fn judge(groups: Vec<Group>, facts: &Facts) -> Vec<Finding> {
         }
         let what = format!("a cgroup as {who} makes for a container{}", programs_of(&groups));
         let why = "no process is in it, and nobody has a state of its container";
-        findings.push(Finding::new(format!("{}, {what}", paths(&groups)), why, removal(&groups)));
+        findings.push(Finding::new(format!("{}, {what}", places(&groups)), why, removal(&groups)));
     }
     findings
 }
@@ -197,7 +202,7 @@ fn judge_marked(groups: Vec<Group>) -> Vec<Finding> {
         if groups.iter().any(|group| group.used) {
             continue;
         }
-        let what = format!("{}, a cgroup with orlop's mark{}", paths(&groups), programs_of(&groups));
+        let what = format!("{}, a cgroup with orlop's mark{}", places(&groups), programs_of(&groups));
         let why =
             format!("no process is in it, and the state of its container, {}, is gone", state.display());
         let root = state.parent().unwrap_or(&state).display();
@@ -217,6 +222,19 @@ fn by(groups: Vec<Group>, common: impl Fn(&Group) -> PathBuf) -> BTreeMap<PathBu
 
 fn paths(groups: &[Group]) -> String {
     groups.iter().map(|group| group.path.display().to_string()).collect::<Vec<_>>().join(" ")
+}
+
+/// The same for people, who need not read a long path once for each hierarchy.
+fn places(groups: &[Group]) -> String {
+    let same = groups.iter().all(|group| group.inner == groups[0].inner);
+    let mounts: Vec<_> =
+        groups.iter().filter_map(Group::mount).map(|mount| mount.display().to_string()).collect();
+    match groups {
+        [_, _, ..] if same && mounts.len() == groups.len() => {
+            format!("{}, below {}", groups[0].inner.display(), mounts.join(" "))
+        }
+        _ => paths(groups),
+    }
 }
 
 fn removal(groups: &[Group]) -> String {
@@ -278,6 +296,7 @@ mod tests {
         let findings = judge(groups.clone(), &facts);
         let [finding] = &*findings else { panic!("{findings:?}") };
         assert_eq!(finding.remedy, format!("rmdir /c/cpu/{inner} /c/pids/{inner}"));
+        assert!(finding.what.starts_with(&format!("{inner}, below /c/cpu /c/pids, a cgroup")), "{finding:?}");
         let with = |change: &dyn Fn(&mut Group)| {
             let mut groups = groups.clone();
             change(&mut groups[1]);
