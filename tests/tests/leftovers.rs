@@ -71,10 +71,14 @@ fn make_old(path: &Path) {
     File::open(path).and_then(|file| file.set_modified(old)).expect("our own directory");
 }
 
+/// Where cgroups of version 2 are.
+fn unified() -> PathBuf {
+    cgroup::hierarchies().into_iter().find(|hierarchy| hierarchy.unified).expect("version 2").mount
+}
+
 /// The directory of a new cgroup in version 2.
 fn new_cgroup(name: &str) -> PathBuf {
-    let unified = cgroup::hierarchies().into_iter().find(|hierarchy| hierarchy.unified).expect("version 2");
-    let path = unified.mount.join(name);
+    let path = unified().join(name);
     fs::create_dir(&path).expect("a new cgroup");
     path
 }
@@ -159,7 +163,8 @@ fn cgroups_and_processes_of_orlop_at_another_root() {
     container.wait();
     assert_eq!(processes(), []);
     let found = cgroups();
-    assert!(found[0].what.contains(&container.id), "{found:?}");
+    // The default configuration has rules of devices, which are a program of version 2.
+    assert!(found[0].what.contains("with a device program"), "{found:?}");
     follow(&container, &found);
     assert_eq!(cgroups(), []);
     container.assert_no_leaks();
@@ -178,7 +183,13 @@ mount -t tmpfs none $task/rootfs
 touch -d '2 hours ago' $task /run/containerd/s/*
 : >$net
 unshare --net sh -c 'mount --bind /proc/self/ns/net "$0"' $net
+# Of another container than the bundle above. It stands for a file system of pinned programs, which takes no other files.
+mount -t tmpfs none /sys/fs/bpf
+mkdir /sys/fs/bpf/crun
+: >"/sys/fs/bpf/crun/crun-p${ID}_scope"
+touch -d '2 hours ago' /sys/fs/bpf/crun/*
 doctor left
+mkdir "$GROUP"
 mkfifo "$OUT/ready"
 (cd $task/rootfs && exec nsenter --net=$net sh -c 'echo >"$OUT/ready"; exec sleep 1000') &
 read -r line <"$OUT/ready"
@@ -187,12 +198,13 @@ kill $!
 wait $! || true
 umount $task/rootfs
 umount $net
-rm $net /run/containerd/s/dead
+rmdir "$GROUP"
+rm $net /run/containerd/s/dead /sys/fs/bpf/crun/*
 doctor gone
 "#;
 
 #[test]
-fn mounts_networks_and_sockets_that_nobody_uses() {
+fn mounts_networks_sockets_and_pins_that_nobody_uses() {
     need!(runtime::is_orlop(), "a command of ours");
     need!(sees_all(), "a PID namespace of its own");
     need!(!runs("podman") && !runs("buildah"), "the network could be one that Podman is making");
@@ -208,6 +220,7 @@ fn mounts_networks_and_sockets_that_nobody_uses() {
         .env("ROOT", container.state_root())
         .env("OUT", &io)
         .env("ID", &container.id)
+        .env("GROUP", unified().join(format!("crun-p{}.scope", container.id)))
         .env("UUID", &uuid)
         .input(ROOM.as_bytes())
         .ok();
@@ -215,12 +228,15 @@ fn mounts_networks_and_sockets_that_nobody_uses() {
     let network = |moment| left(&said(moment), "network namespaces", &uuid);
     let mount = |moment| left(&said(moment), "mounts", &container.id);
     let socket = |moment, name| left(&said(moment), "sockets", &format!("/run/containerd/s/{name},"));
+    let pin = |moment| left(&said(moment), "device programs", &container.id);
     assert!(network("left")[0].remedy.starts_with("umount /run/netns/netns-"), "{}", said("left"));
     assert!(mount("left")[0].remedy.ends_with("/rootfs"), "{}", said("left"));
     assert_eq!(socket("left", "dead")[0].remedy, "rm /run/containerd/s/dead");
-    assert_eq!((network("used"), mount("used")), (vec![], vec![]));
+    assert_eq!(pin("left")[0].remedy, format!("rm /sys/fs/bpf/crun/crun-p{}_scope", container.id));
+    assert_eq!((network("used"), mount("used"), pin("used")), (vec![], vec![], vec![]));
     assert_eq!(socket("used", "dead").len(), 1);
-    assert_eq!((network("gone"), mount("gone"), socket("gone", "dead")), (vec![], vec![], vec![]));
+    assert_eq!((network("gone"), mount("gone")), (vec![], vec![]));
+    assert_eq!((socket("gone", "dead"), pin("gone")), (vec![], vec![]));
     for moment in ["left", "used", "gone"] {
         assert_eq!(socket(moment, "served"), []);
     }

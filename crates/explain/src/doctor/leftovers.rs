@@ -73,6 +73,14 @@ impl Answer {
         }
     }
 
+    /// What is left, if all states and bundles are known that may name it.
+    fn if_all_are_listed(facts: &Facts, findings: Vec<Finding>) -> Self {
+        match &facts.unlisted {
+            Some(why) if !findings.is_empty() => Self { unknown: vec![why.clone()], ..Self::default() },
+            _ => Self { findings, ..Self::default() },
+        }
+    }
+
     fn extend(&mut self, other: Self) {
         self.findings.extend(other.findings);
         self.unknown.extend(other.unknown);

@@ -44,7 +44,8 @@ pub(super) fn look(facts: &Facts, ours: &[PathBuf]) -> Answer {
     };
     // What has a mark is told with it.
     groups.retain(|group| !ours.contains(&group.path) && marked.iter().all(|other| other.path != group.path));
-    let mut answer = Answer { findings: judge(groups, facts), unknown: e.into_iter().collect() };
+    let mut answer = Answer::if_all_are_listed(facts, judge(groups, facts));
+    answer.unknown.extend(e);
     answer.extend(lost(marked, facts));
     if !all {
         answer.unknown.push(format!("what is in more than {MOST} directories"));

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -27,6 +28,8 @@ pub(super) struct Facts {
     pub(super) mounts: Vec<Mount>,
     /// Ids of containers that a runtime has a state of, or an engine a bundle.
     pub(super) known: BTreeSet<String>,
+    /// Why these may not be all.
+    pub(super) unlisted: Option<String>,
     /// All processes of the machine are seen: this is its first PID namespace.
     pub(super) whole: bool,
     /// As [`Facts::holds`] gives it.
@@ -78,13 +81,15 @@ impl Process {
 
 impl Facts {
     pub(super) fn gather() -> Self {
-        let mut known = states::known();
-        let bundles = BUNDLES.iter().flat_map(|pattern| places(pattern));
+        let mut denied = BTreeSet::new();
+        let mut known = states::known(&mut denied);
+        let bundles = BUNDLES.iter().flat_map(|pattern| look_up(pattern, &mut denied));
         known.extend(bundles.filter_map(|bundle| Some(bundle.file_name()?.to_string_lossy().into_owned())));
         Self {
             processes: processes(),
             mounts: mount_table(&std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default()),
             known,
+            unlisted: denial(&denied),
             // PROC_PID_INIT_INO in include/linux/proc_ns.h.
             whole: std::fs::read_link("/proc/self/ns/pid")
                 .is_ok_and(|link| link == Path::new("pid:[4026531836]")),
@@ -162,29 +167,62 @@ pub(super) fn is_old(path: &Path) -> bool {
 
 /// What there is at a path of which names may be, or contain, one `*` each.
 pub(super) fn places(pattern: &str) -> Vec<PathBuf> {
+    look_up(pattern, &mut BTreeSet::new())
+}
+
+/// The same, with the directories that we may not look into.
+pub(super) fn look_up(pattern: &str, denied: &mut BTreeSet<PathBuf>) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::from("/")];
     for part in pattern.split('/').filter(|part| !part.is_empty()) {
         found = found
             .into_iter()
             .flat_map(|directory| match part.split_once('*') {
                 None => vec![directory.join(part)],
-                Some((before, after)) => matching(&directory, before, after),
+                Some((before, after)) => matching(&directory, before, after, denied),
             })
             .collect();
     }
-    found.retain(|path| std::fs::symlink_metadata(path).is_ok());
+    found.retain(|path| match std::fs::symlink_metadata(path) {
+        Ok(_) => true,
+        Err(e) => {
+            if e.kind() == ErrorKind::PermissionDenied {
+                denied.extend(path.parent().map(Path::to_owned));
+            }
+            false
+        }
+    });
     found
 }
 
-fn matching(directory: &Path, before: &str, after: &str) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
-    let matches = |name: &str| name.strip_prefix(before).is_some_and(|rest| rest.ends_with(after));
-    let mut found: Vec<PathBuf> = entries
-        .filter(|entry| matches(&entry.file_name().to_string_lossy()))
-        .map(|entry| entry.path())
-        .collect();
-    found.sort_unstable();
-    found
+fn matching(directory: &Path, before: &str, after: &str, denied: &mut BTreeSet<PathBuf>) -> Vec<PathBuf> {
+    let matches = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        name.strip_prefix(before).is_some_and(|rest| rest.ends_with(after))
+    };
+    entries(directory, denied).into_iter().filter(matches).collect()
+}
+
+/// What is in a directory, in order.
+pub(super) fn entries(directory: &Path, denied: &mut BTreeSet<PathBuf>) -> Vec<PathBuf> {
+    match std::fs::read_dir(directory) {
+        Ok(entries) => {
+            let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+            paths.sort_unstable();
+            paths
+        }
+        Err(e) => {
+            if e.kind() == ErrorKind::PermissionDenied {
+                denied.insert(directory.to_owned());
+            }
+            vec![]
+        }
+    }
+}
+
+/// What to say of directories that we may not look into.
+pub(super) fn denial(denied: &BTreeSet<PathBuf>) -> Option<String> {
+    let list: Vec<String> = denied.iter().map(|path| path.display().to_string()).collect();
+    (!list.is_empty()).then(|| format!("this user may not look into {}", list.join(" ")))
 }
 
 #[cfg(test)]

@@ -7,6 +7,9 @@ use std::path::{Path, PathBuf};
 use super::facts::Process;
 use crate::inspect::{Mount, mount_table};
 
+/// Why not all processes are seen.
+pub(super) const OUTSIDE: &str = "processes outside of this PID namespace are not seen";
+
 /// What the processes of the machine hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Holds {
@@ -99,7 +102,7 @@ fn is_gone(e: &std::io::Error) -> bool {
 
 fn gap(whole: bool, hidden: usize) -> Option<String> {
     if !whole {
-        return Some("processes outside of this PID namespace are not seen".to_owned());
+        return Some(OUTSIDE.to_owned());
     }
     (hidden > 0).then(|| format!("{hidden} processes may not be looked into by this user"))
 }

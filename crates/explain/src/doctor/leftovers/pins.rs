@@ -30,17 +30,15 @@ pub(super) fn look(facts: &Facts) -> Answer {
         Err(e) => return Answer { unknown: vec![e.to_string()], ..Answer::default() },
     };
     let named = |name: &str| id(name).is_some_and(|id| facts.knows(id));
-    Answer { findings: judge(&pins, &scopes, &named), unknown: vec![] }
+    Answer::if_all_are_listed(facts, judge(&pins, &scopes, &named))
 }
 
 fn files_below(directory: &Path, depth: usize, found: &mut Vec<PathBuf>) -> std::io::Result<()> {
     for entry in std::fs::read_dir(directory)?.flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            if depth > 0 {
-                files_below(&entry.path(), depth - 1, found)?;
-            }
-        } else {
-            found.push(entry.path());
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() && depth > 0 => files_below(&entry.path(), depth - 1, found)?,
+            Ok(kind) if kind.is_file() => found.push(entry.path()),
+            _ => {}
         }
     }
     Ok(())

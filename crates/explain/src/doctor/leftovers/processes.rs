@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use orlop_runtime::liveness::Process as Started;
 
 use super::facts::{Facts, Process, YOUNG, processes};
-use super::holds::{Holds, usual};
+use super::holds::{self, Holds, usual};
 use super::{Answer, Finding};
 
 /// So many children of a process are named.
@@ -16,15 +16,17 @@ const GATE: &str = "exec.fifo";
 
 pub(super) fn look(facts: &Facts) -> Answer {
     let mut answer = Answer::default();
+    if !facts.whole {
+        answer.unknown.push(holds::OUTSIDE.to_owned());
+    }
     let shims: Vec<&Process> = facts.processes.iter().filter(|process| is_shim(process)).collect();
-    if !shims.is_empty() {
+    if !shims.is_empty() && facts.whole {
         let lonely =
             |holds: &Holds| shims.iter().filter_map(|shim| lonely_shim(shim, facts, holds)).collect();
         answer.extend(Answer::if_all_is_seen(facts, lonely));
     }
-    answer
-        .findings
-        .extend(facts.processes.iter().filter_map(|process| lonely_monitor(process, facts, &is_new)));
+    let monitors = facts.processes.iter().filter_map(|process| lonely_monitor(process, facts, &is_new));
+    answer.extend(Answer::if_all_are_listed(facts, monitors.collect()));
     for process in facts.processes.iter().filter(|process| is_of_runtime(process)) {
         answer.findings.extend(at_a_gate(process, facts));
     }

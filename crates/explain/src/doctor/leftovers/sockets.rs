@@ -1,5 +1,6 @@
 //! Sockets of shims at which nobody listens.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
@@ -7,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 
-use super::facts::{Facts, is_old, places};
+use super::facts::{Facts, denial, is_old, look_up};
 use super::{Answer, Finding};
 
 /// Where shims listen, orlop's and others.
@@ -25,16 +26,16 @@ enum State {
 }
 
 pub(super) fn look(facts: &Facts) -> Answer {
-    let paths: Vec<PathBuf> =
-        PLACES.iter().flat_map(|pattern| places(pattern)).filter(|path| is_socket(path)).collect();
-    if paths.is_empty() {
-        return Answer::default();
-    }
+    let mut denied = BTreeSet::new();
+    let found = PLACES.iter().flat_map(|pattern| look_up(pattern, &mut denied));
+    let paths: Vec<PathBuf> = found.filter(|path| is_socket(path)).collect();
     let ask = |path: &PathBuf| {
         // Who is known to listen is not disturbed, and who is about to, neither.
-        if facts.holds().listening.contains(path) || !is_old(path) { State::Served } else { state(path) }
+        if !is_old(path) || facts.holds().listening.contains(path) { State::Served } else { state(path) }
     };
-    judge(paths.iter().map(|path| (path.clone(), ask(path))).collect())
+    let mut answer = judge(paths.iter().map(|path| (path.clone(), ask(path))).collect());
+    answer.unknown.extend(denial(&denied));
+    answer
 }
 
 fn is_socket(path: &Path) -> bool {
@@ -63,7 +64,7 @@ fn judge(found: Vec<(PathBuf, State)>) -> Answer {
     };
     Answer {
         findings: dead.map(|(path, _)| finding(path)).collect(),
-        unknown: if unknown == 0 { vec![] } else { vec![format!("{unknown} of other users")] },
+        unknown: if unknown == 0 { vec![] } else { vec![format!("this user may not connect to {unknown}")] },
     }
 }
 
@@ -90,6 +91,6 @@ mod tests {
         let found = [("/a", State::Dead), ("/b", State::Served), ("/c", State::Unknown)];
         let answer = judge(found.map(|(path, state)| (path.into(), state)).into());
         assert_eq!(answer.findings.iter().map(|finding| &*finding.remedy).collect::<Vec<_>>(), ["rm /a"]);
-        assert_eq!(answer.unknown, ["1 of other users"]);
+        assert_eq!(answer.unknown, ["this user may not connect to 1"]);
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use orlop_runtime::liveness::Process;
 use serde_json::Value;
 
-use super::facts::{Facts, places};
+use super::facts::{Facts, entries, look_up, places};
 use super::{Answer, Finding};
 
 /// Where runtimes keep the state of containers: roots whose entries are containers. Below Docker's it is any runtime's.
@@ -29,18 +29,15 @@ const OWN: (&str, &str) = ("orlop", "/run/orlop");
 /// The file in each.
 const FILES: [&str; 2] = ["state.json", "status"];
 
-/// The ids of containers that have a state.
-pub(super) fn known() -> BTreeSet<String> {
-    let roots = ROOTS.iter().flat_map(|(_, pattern)| places(pattern));
-    let ids = roots.flat_map(|root| entries(&root)).map(|entry| id(&entry));
-    ids.collect()
-}
-
-fn entries(root: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
-    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
-    paths.sort_unstable();
-    paths
+/// The ids of containers that have a state, and the directories that we may not look into.
+pub(super) fn known(denied: &mut BTreeSet<PathBuf>) -> BTreeSet<String> {
+    let mut ids = BTreeSet::new();
+    for (_, pattern) in ROOTS {
+        for root in look_up(pattern, denied) {
+            ids.extend(entries(&root, denied).iter().map(|entry| id(entry)));
+        }
+    }
+    ids
 }
 
 fn id(path: &Path) -> String {
@@ -49,7 +46,7 @@ fn id(path: &Path) -> String {
 
 /// Containers that have ended and were not deleted.
 pub(super) fn look(facts: &Facts) -> Answer {
-    let mut answer = Answer::default();
+    let mut answer = Answer { unknown: facts.unlisted.iter().cloned().collect(), ..Answer::default() };
     let there = |pid| !facts.whole || facts.processes.iter().any(|process| process.pid == pid);
     for (runtime, pattern) in ROOTS.iter().filter(|root| **root != OWN) {
         for root in places(pattern) {
@@ -62,7 +59,8 @@ pub(super) fn look(facts: &Facts) -> Answer {
 /// The ids of those that have ended in a root, by the runtime that has written their states, if that shows.
 fn ended_in(root: &Path, there: &dyn Fn(i32) -> bool) -> Vec<(Option<&'static str>, String)> {
     let of = |entry: &PathBuf| FILES.iter().find_map(|file| std::fs::read(entry.join(file)).ok());
-    let states = entries(root).into_iter().filter_map(|entry| Some((of(&entry)?, id(&entry))));
+    let states =
+        entries(root, &mut BTreeSet::new()).into_iter().filter_map(|entry| Some((of(&entry)?, id(&entry))));
     let states = states.filter_map(|(text, id)| Some((serde_json::from_slice::<Value>(&text).ok()?, id)));
     states.filter(|(state, _)| has_ended(state, there)).map(|(state, id)| (writer(&state), id)).collect()
 }
