@@ -42,7 +42,7 @@ impl Split {
     pub fn new(program: &'static Program, arguments: impl IntoIterator<Item = OsString>) -> Self {
         let mut rest: VecDeque<_> = arguments.into_iter().skip(1).collect();
         let mut globals = Vec::new();
-        let definition = program.globals_only();
+        let definition = program.globals_for(&rest);
         take_options(&definition, &mut rest, &mut globals);
         Self { program, definition, globals, rest }
     }
@@ -246,6 +246,22 @@ fn take_options(command: &Command, from: &mut VecDeque<OsString>, to: &mut Vec<O
             to.extend(from.pop_front());
         }
     }
+}
+
+/// Whether the options before the first other argument are all defined, by their long names.
+pub fn begins_with_known<'a>(command: &Command, arguments: impl IntoIterator<Item = &'a OsString>) -> bool {
+    let mut arguments = arguments.into_iter();
+    while let Some(bytes) = arguments.next().map(|argument| argument.as_bytes()) {
+        let Some(name) = bytes.strip_prefix(b"-") else { return true };
+        let name = name.strip_prefix(b"-").unwrap_or(name);
+        match takes_value(command, name.split(|b| *b == b'=').next().unwrap_or_default()) {
+            None => return false,
+            Some(true) if !name.contains(&b'=') => drop(arguments.next()),
+            Some(_) => {}
+        }
+    }
+    // Without a command they are asked about.
+    false
 }
 
 /// Whether an argument is no option, or one that is defined, by its long name or its letter.
