@@ -81,7 +81,7 @@ impl Candidate {
     }
 }
 
-/// Mounts of directories that were deleted.
+/// Mounts of what was deleted, of which nobody has anything open as far as we may look.
 fn deleted(facts: &Facts) -> Vec<Finding> {
     let is_deleted = |root: &Path| root.to_string_lossy().ends_with("//deleted");
     let deleted = facts.mounts.iter().filter(|mount| is_deleted(&mount.root) && mount.fstype != "nsfs");
@@ -89,7 +89,8 @@ fn deleted(facts: &Facts) -> Vec<Finding> {
         let path = path.display();
         Finding::new(format!("{path}, a bind mount"), "what was mounted is deleted", format!("umount {path}"))
     };
-    deleted.map(|mount| finding(&mount.target)).collect()
+    let unused = deleted.filter(|mount| !facts.holds().has_files_in(&mount.target));
+    unused.map(|mount| finding(&mount.target)).collect()
 }
 
 /// Whose a mount is, if its place is one of those that engines use.
@@ -261,8 +262,10 @@ mod tests {
             fstype: fstype.into(),
             ..Mount::default()
         };
-        let mounts = vec![mount("/a//deleted", "/b", "ext4"), mount("/a", "/c", "ext4")];
-        let found = deleted(&Facts { mounts, ..Facts::default() });
+        let mounts = ["/b", "/used"].map(|target| mount("/a//deleted", target, "ext4"));
+        let mounts = [&mounts[..], &[mount("/a", "/c", "ext4")]].concat();
+        let holds = Holds { files: ["/used/file".into()].into(), ..Holds::default() };
+        let found = deleted(&Facts { mounts, ..Facts::with(vec![], holds) });
         assert_eq!(found.iter().map(|finding| &*finding.remedy).collect::<Vec<_>>(), ["umount /b"]);
     }
 }

@@ -1,6 +1,7 @@
 //! Network namespaces that a mount keeps, in which nobody is.
 
 use std::cell::LazyCell;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::facts::{Facts, is_hex, is_old, places};
@@ -83,8 +84,12 @@ fn is_uuid(text: &str) -> bool {
 
 fn gather(facts: &Facts) -> Vec<Network> {
     let mounts = facts.mounts.iter().filter(|mount| mount.fstype == "nsfs");
-    let named =
-        mounts.filter_map(|mount| Some((&mount.target, network(&mount.root)?, maker(&mount.target)?)));
+    let all: Vec<_> = mounts.filter_map(|mount| Some((&mount.target, network(&mount.root)?))).collect();
+    // One that is mounted elsewhere, too, is somebody's who is no engine.
+    let of_others = all.iter().filter(|(path, _)| maker(path).is_none());
+    let others: BTreeSet<u64> = of_others.map(|(_, inode)| *inode).collect();
+    let named = all.into_iter().filter_map(|(path, inode)| Some((path, inode, maker(path)?)));
+    let named = named.filter(|(_, inode, _)| !others.contains(inode));
     let network = |(path, inode, maker): (&PathBuf, u64, Maker)| Network {
         path: path.clone(),
         inode,
@@ -124,6 +129,7 @@ fn judge(found: Vec<Network>, facts: &Facts, holds: &Holds, wanted: &dyn Fn(&Pat
 mod tests {
     use super::*;
     use crate::doctor::leftovers::facts::Process;
+    use crate::inspect::Mount;
 
     const UUID: &str = "0a1b2c3d-0000-1111-2222-0123456789ab";
 
@@ -139,6 +145,23 @@ mod tests {
             assert_eq!(who(other), None, "{other}");
         }
         assert_eq!(who(&format!("/srv/netns-{UUID}")), None);
+    }
+
+    #[test]
+    fn a_network_with_another_name_is_somebody_elses() {
+        let mount = |path: &str, inode: u64| Mount {
+            target: path.into(),
+            root: format!("net:[{inode}]").into(),
+            fstype: "nsfs".into(),
+            ..Mount::default()
+        };
+        let engines = format!("/run/netns/cni-{UUID}");
+        let inodes =
+            |mounts| gather(&Facts { mounts, ..Facts::default() }).into_iter().map(|one| one.inode).collect();
+        let found: Vec<u64> = inodes(vec![mount(&engines, 7), mount("/run/netns/blue", 8)]);
+        assert_eq!(found, [7]);
+        let found: Vec<u64> = inodes(vec![mount(&engines, 7), mount("/run/netns/blue", 7)]);
+        assert!(found.is_empty());
     }
 
     #[test]
