@@ -99,9 +99,14 @@ impl<S: 'static> Jobs<S> {
 impl<S> Results<S> {
     fn add(&self, then: Then<S>) {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(then);
-        // Without this nobody hears of the result. If it is full, there is something to be read already.
-        let tried = (0..WAKE_TRIES).find(|_| matches!(self.wake.write(1), Ok(_) | Err(Errno::EAGAIN)));
-        if tried.is_none() {
+        // Without this nobody hears of the result.
+        let mut last = Ok(0);
+        let told = (0..WAKE_TRIES).any(|_| {
+            last = self.wake.write(1);
+            last.is_ok()
+        });
+        // If it is full all the time, there is something to be read already.
+        if !told && last != Err(Errno::EAGAIN) {
             tracing::error!("a job is done, and the event for it cannot be had");
         }
     }
