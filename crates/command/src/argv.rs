@@ -54,7 +54,7 @@ impl Split {
     /// [`Stop`], if a text is asked for, or they are wrong.
     pub fn globals(&mut self) -> Result<ArgMatches, Stop> {
         let asked = |long: &str, short: &str| self.globals.iter().any(|arg| arg == long || arg == short);
-        if asked("--version", "-v") || asked("-V", "-V") {
+        if self.globals.iter().any(asks_for_version) {
             return Err(Stop::Print(entry::version()));
         }
         let help = || Stop::Print(self.program.all().render_help().to_string());
@@ -246,6 +246,11 @@ fn take_options(command: &Command, from: &mut VecDeque<OsString>, to: &mut Vec<O
             to.extend(from.pop_front());
         }
     }
+}
+
+/// Whether this argument is `--version`, by one of its names.
+pub fn asks_for_version(argument: &OsString) -> bool {
+    ["--version", "-v", "-V"].iter().any(|name| argument == name)
 }
 
 /// Whether the options before the first other argument are all defined, by their long names.
