@@ -126,3 +126,34 @@ fn the_binary_is_no_larger_than_it_was() {
     println!("{size} bytes");
     assert!(size <= 2_750_000, "{size} bytes");
 }
+
+/// By crates/cli/hot-functions.ld, which `hack/hot-functions` makes: of what a command has in memory most is the program, in
+/// pieces of 64 kB, and so less if what it executes lies together.
+#[test]
+fn the_functions_that_commands_execute_lie_together() {
+    let released = runtime::binary() == runtime::workspace().join("bin/orlop");
+    need!(released, "the binary is not the release build");
+    let musl = runtime::workspace().join(format!("target/{}-unknown-linux-musl", std::env::consts::ARCH));
+    need!(musl.exists(), "no Rust target with musl was there to build with");
+    let binary = fs::read(runtime::binary()).expect("the binary is there");
+    let size = |name: &str| section_size(&binary, name).unwrap_or_else(|| panic!("no section {name}"));
+    let (together, rest) = (size(".text.hot"), size(".text"));
+    println!("{together} bytes together, {rest} elsewhere");
+    // If the names in the script are of another compiler's kind, nearly all of it is elsewhere.
+    assert!((600_000..1_400_000).contains(&together), "{together} bytes: run hack/hot-functions");
+}
+
+/// The size of a section of a 64-bit ELF file ([elf(5)](https://man7.org/linux/man-pages/man5/elf.5.html)).
+fn section_size(file: &[u8], name: &str) -> Option<u64> {
+    let word = |at: usize| u64::from_le_bytes(file[at..at + 8].try_into().expect("8 bytes"));
+    let half = |at: usize| u16::from_le_bytes(file[at..at + 2].try_into().expect("2 bytes")) as usize;
+    let (table, each, count, names) = (word(0x28) as usize, half(0x3A), half(0x3C), half(0x3E));
+    let header = |index: usize| table + each * index;
+    let strings = word(header(names) + 0x18) as usize;
+    let sections = (0..count).map(header);
+    let name_at =
+        |at: usize| strings + u32::from_le_bytes(file[at..at + 4].try_into().expect("4 bytes")) as usize;
+    let mut found =
+        sections.filter(|at| file[name_at(*at)..].starts_with(&[name.as_bytes(), b"\0"].concat()));
+    found.next().map(|at| word(at + 0x20))
+}

@@ -45,7 +45,7 @@ use crate::layout::{Location, Place};
 use crate::tree;
 
 pub use below::Below;
-pub use owner::{Claim, Mark, marked};
+pub use owner::{Claim, Mark, mark_of, marked};
 pub use watch::{Occasion, Watch};
 
 /// How long freezing may take, unless the caller says otherwise. Tasks in the kernel finish what they do first.
@@ -58,6 +58,8 @@ pub struct Cgroup {
     v2: Dir,
     v1: Vec<V1>,
     created: Vec<PathBuf>,
+    /// The directory in version 2 is among those.
+    is_new: bool,
 }
 
 /// The directory in one version 1 hierarchy.
@@ -91,7 +93,7 @@ impl Cgroup {
                 Err(e) => return Err(e),
             }
         }
-        Ok(Self { location: found, v2, v1, created: Vec::new() })
+        Ok(Self { location: found, v2, v1, created: Vec::new(), is_new: false })
     }
 
     /// Where it is: what a runtime stores to open it again.

@@ -49,7 +49,7 @@ mod setting;
 mod stats;
 mod tree;
 
-pub use cgroup::{Below, Cgroup, Claim, FREEZE_DEADLINE, Mark, Occasion, Watch, marked};
+pub use cgroup::{Below, Cgroup, Claim, FREEZE_DEADLINE, Mark, Occasion, Watch, mark_of, marked};
 pub use controller::{Controller, Controllers};
 pub use device::{DeviceProgram, Refused};
 pub use error::{Error, Result, Task};

@@ -42,7 +42,7 @@ impl Split {
     pub fn new(program: &'static Program, arguments: impl IntoIterator<Item = OsString>) -> Self {
         let mut rest: VecDeque<_> = arguments.into_iter().skip(1).collect();
         let mut globals = Vec::new();
-        let definition = program.globals_only();
+        let definition = program.globals_for(&rest);
         take_options(&definition, &mut rest, &mut globals);
         Self { program, definition, globals, rest }
     }
@@ -54,7 +54,7 @@ impl Split {
     /// [`Stop`], if a text is asked for, or they are wrong.
     pub fn globals(&mut self) -> Result<ArgMatches, Stop> {
         let asked = |long: &str, short: &str| self.globals.iter().any(|arg| arg == long || arg == short);
-        if asked("--version", "-v") || asked("-V", "-V") {
+        if self.globals.iter().any(asks_for_version) {
             return Err(Stop::Print(entry::version()));
         }
         let help = || Stop::Print(self.program.all().render_help().to_string());
@@ -246,6 +246,27 @@ fn take_options(command: &Command, from: &mut VecDeque<OsString>, to: &mut Vec<O
             to.extend(from.pop_front());
         }
     }
+}
+
+/// Whether this argument is `--version`, by one of its names.
+pub fn asks_for_version(argument: &OsString) -> bool {
+    ["--version", "-v", "-V"].iter().any(|name| argument == name)
+}
+
+/// Whether the options before the first other argument are all defined, by their long names.
+pub fn begins_with_known<'a>(command: &Command, arguments: impl IntoIterator<Item = &'a OsString>) -> bool {
+    let mut arguments = arguments.into_iter();
+    while let Some(bytes) = arguments.next().map(|argument| argument.as_bytes()) {
+        let Some(name) = bytes.strip_prefix(b"-") else { return true };
+        let name = name.strip_prefix(b"-").unwrap_or(name);
+        match takes_value(command, name.split(|b| *b == b'=').next().unwrap_or_default()) {
+            None => return false,
+            Some(true) if !name.contains(&b'=') => drop(arguments.next()),
+            Some(_) => {}
+        }
+    }
+    // Without a command they are asked about.
+    false
 }
 
 /// Whether an argument is no option, or one that is defined, by its long name or its letter.

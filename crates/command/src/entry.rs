@@ -108,17 +108,26 @@ impl Program {
         self.commands.iter().find(|entry| name == entry.name)
     }
 
+    /// The definition of the global options alone, as far as it is needed to understand these arguments.
+    pub fn globals_for<'a>(&self, given: impl IntoIterator<Item = &'a OsString>) -> Command {
+        let (usual, mut given) = (self.usual_globals(), given.into_iter().peekable());
+        let first = given.peek().is_some_and(|first| argv::asks_for_version(first));
+        if first || argv::begins_with_known(&usual, given) { usual } else { with_rare_globals(usual) }
+    }
+
     /// The definition of the global options alone.
     pub fn globals_only(&self) -> Command {
-        let version = Arg::new("version").long("version").short('v').action(ArgAction::SetTrue);
+        with_rare_globals(self.usual_globals())
+    }
+
+    fn usual_globals(&self) -> Command {
         Command::new("orlop")
             .bin_name(called())
             .about(self.about)
             .help_template(HELP.replace("{bin}", called()))
             .args_override_self(true)
             .override_usage(format!("{} [OPTIONS] <COMMAND>", called()))
-            .args(globals::options())
-            .arg(version.help("Print the version"))
+            .args(globals::usual())
             .no_binary_name(true)
     }
 
@@ -130,6 +139,11 @@ impl Program {
             .replace("{all-args}", "Commands:\n{subcommands}\n\nOptions:\n{options}");
         self.globals_only().subcommands(commands).help_template(template).after_help(self.after_help)
     }
+}
+
+fn with_rare_globals(usual: Command) -> Command {
+    let version = Arg::new("version").long("version").short('v').action(ArgAction::SetTrue);
+    usual.args(globals::rare()).arg(version.help("Print the version"))
 }
 
 /// The name that this program goes by: its own, or that of a runtime whose place it has taken by a link of that name.

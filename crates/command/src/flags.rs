@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::parser::MatchesError;
 use clap::{Arg, ArgAction, ArgMatches, value_parser};
 use orlop_runtime::supervise::STOP_TIMEOUT;
 use orlop_runtime::{ContainerId, CreateOptions, Result};
@@ -34,11 +35,9 @@ pub fn id() -> Arg {
     Arg::new("id").value_name("ID").required(true).help("The container")
 }
 
-/// `--pid-file`, `--console-socket`, `--pidfd-socket` and `--preserve-fds`, which whatever starts a process takes.
-pub fn process() -> [Arg; 4] {
+/// `--pidfd-socket` and `--preserve-fds`, which whatever starts a process takes, and is seldom given.
+pub fn rare_of_process() -> [Arg; 2] {
     [
-        pid_file(),
-        console_socket(),
         path("pidfd-socket", "SOCKET", "Send a pidfd of the process to the Unix socket SOCKET"),
         option(
             "preserve-fds",
@@ -77,17 +76,21 @@ pub fn detach() -> Arg {
 }
 
 /// What `create` and `run` share.
-pub fn create() -> Vec<Arg> {
-    let mut all = vec![
-        id(),
-        bundle(),
+pub fn create() -> [Arg; 4] {
+    [id(), bundle(), pid_file(), console_socket()]
+}
+
+/// The same, of what is seldom given.
+pub fn rare_of_create() -> [Arg; 6] {
+    let [pidfd_socket, preserve_fds] = rare_of_process();
+    [
         path("config", "FILE", "The config [default: config.json in the bundle]").short('f'),
         switch("no-pivot", "Do not use pivot_root(2): only for a root file system on the initial ramfs"),
         switch("no-new-keyring", "Keep the caller's session keyring"),
         switch("init", "Have a first process that hands signals on to the program and reaps orphans"),
-    ];
-    all.extend(process());
-    all
+        pidfd_socket,
+        preserve_fds,
+    ]
 }
 
 /// `--time`.
@@ -137,21 +140,40 @@ pub fn get<'a, T: Clone + Send + Sync + 'static>(arguments: &'a ArgMatches, name
     arguments.get_one(name)
 }
 
+/// The value of an option that may not have been defined, if it was given.
+///
+/// # Panics
+///
+/// It was defined with another type.
+pub fn get_rare<'a, T: Clone + Send + Sync + 'static>(
+    arguments: &'a ArgMatches,
+    name: &str,
+) -> Option<&'a T> {
+    match arguments.try_get_one(name) {
+        Err(MatchesError::UnknownArgument { .. }) => None,
+        found => found.expect("it has this type"),
+    }
+}
+
+/// Whether a switch was given; it may not have been defined.
+pub fn is_given(arguments: &ArgMatches, name: &str) -> bool {
+    get_rare(arguments, name).copied().unwrap_or_default()
+}
+
 /// What `create` and `run` take.
 pub fn get_create(arguments: &ArgMatches) -> CreateOptions {
     CreateOptions {
         bundle: get_bundle(arguments),
-        config: get(arguments, "config").cloned(),
+        config: get_rare(arguments, "config").cloned(),
         pid_file: get(arguments, "pid-file").cloned(),
         console_socket: get(arguments, "console-socket").cloned(),
-        pidfd_socket: get(arguments, "pidfd-socket").cloned(),
-        // Seldom given, and not always defined.
-        trace: arguments.try_get_one("trace").ok().flatten().cloned(),
-        overlay: arguments.try_get_one("overlay").ok().flatten().cloned(),
-        no_pivot: arguments.get_flag("no-pivot"),
-        no_new_keyring: arguments.get_flag("no-new-keyring"),
-        preserve_fds: get(arguments, "preserve-fds").copied().unwrap_or_default(),
-        init: arguments.get_flag("init"),
+        pidfd_socket: get_rare(arguments, "pidfd-socket").cloned(),
+        trace: get_rare(arguments, "trace").cloned(),
+        overlay: get_rare(arguments, "overlay").cloned(),
+        no_pivot: is_given(arguments, "no-pivot"),
+        no_new_keyring: is_given(arguments, "no-new-keyring"),
+        preserve_fds: get_rare(arguments, "preserve-fds").copied().unwrap_or_default(),
+        init: is_given(arguments, "init"),
     }
 }
 

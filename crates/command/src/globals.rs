@@ -7,7 +7,7 @@ use clap::{Arg, ArgMatches};
 use orlop_runtime::log::{Destination, Format, Log, Verbosity};
 use orlop_runtime::{CgroupManager, Result, Runtime, Settings};
 
-use crate::flags::{get, option, path, switch};
+use crate::flags::{get, get_rare, is_given, option, path, switch};
 
 /// What they say.
 pub struct Globals {
@@ -18,8 +18,8 @@ pub struct Globals {
     settings: Settings,
 }
 
-/// The options themselves.
-pub fn options() -> [Arg; 8] {
+/// The options that engines and scripts give.
+pub fn usual() -> [Arg; 4] {
     [
         path(
             "root",
@@ -31,16 +31,22 @@ pub fn options() -> [Arg; 8] {
             .value_parser(["text", "json"])
             .hide_possible_values(true)
             .default_value("text"),
-        option("log-level", "LEVEL", "What to log: error, warning or debug")
-            .value_parser(["error", "warning", "debug"])
-            .hide_possible_values(true)
-            .default_value("warning"),
-        switch("debug", "The same as --log-level debug"),
         switch(
             "systemd-cgroup",
             "Let systemd make cgroups, waiting ORLOP_DBUS_TIMEOUT seconds for each answer [default: 10]; \
              the same as --cgroup-manager systemd",
         ),
+    ]
+}
+
+/// The others, which are not defined where none of them can be meant.
+pub fn rare() -> [Arg; 4] {
+    [
+        option("log-level", "LEVEL", "What to log: error, warning or debug")
+            .value_parser(["error", "warning", "debug"])
+            .hide_possible_values(true)
+            .default_value("warning"),
+        switch("debug", "The same as --log-level debug"),
         option("rootless", "BOOL", "Do without a cgroup where the caller may make none: true, false or auto")
             .value_parser(["auto", "true", "false"])
             .hide_possible_values(true)
@@ -60,12 +66,12 @@ impl Globals {
     ///
     /// The log cannot be opened.
     pub fn read(arguments: &ArgMatches, given: &[OsString]) -> Result<Self> {
-        let text = |name: &str| get(arguments, name).map_or("", String::as_str);
+        let text = |name: &str| get_rare(arguments, name).map_or("", String::as_str);
         let destination = get::<PathBuf>(arguments, "log").map(|log| Destination::parse(log));
         let format = if text("log-format") == "json" { Format::Json } else { Format::Text };
         let verbosity = match text("log-level") {
             "debug" => Verbosity::Debug,
-            _ if arguments.get_flag("debug") => Verbosity::Debug,
+            _ if is_given(arguments, "debug") => Verbosity::Debug,
             "error" => Verbosity::Error,
             _ => Verbosity::Warning,
         };

@@ -27,8 +27,7 @@ pub(crate) fn meant(error: &clap::Error, command: &Command) -> String {
 }
 
 fn option(name: &str, command: &Command) -> Option<String> {
-    let globals = globals::options();
-    if globals.iter().any(|arg| arg.get_long() == Some(name)) {
+    if globals::usual().iter().chain(&globals::rare()).any(|arg| arg.get_long() == Some(name)) {
         return Some(format!("; '--{name}' belongs before the command"));
     }
     let all = command.get_arguments().chain(command.get_subcommands().flat_map(Command::get_arguments));

@@ -9,7 +9,7 @@
 //! | `cgroups.rs` | hierarchies, controllers, delegation |
 //! | `users.rs` | user namespaces, subordinate ids |
 //! | `programs.rs` | security modules, tools, engines and whether they know of orlop |
-//! | `leftovers.rs` | what containers have left behind, of orlop's and of others |
+//! | `leftovers.rs` | what containers have left behind, of orlop's and of others; it has the list of kinds |
 
 mod cgroups;
 mod kernel;
@@ -23,6 +23,9 @@ use orlop_runtime::leftovers::Leftover;
 use serde::Serialize;
 
 use crate::page::{Page, Style};
+
+/// So many checks of one name are shown to people.
+const MOST: usize = 20;
 
 /// How something is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -74,6 +77,20 @@ impl Check {
     ) -> Self {
         Self { outcome: Outcome::Fail, remedy: Some(remedy.into()), ..Self::ok(group, name, what) }
     }
+
+    /// As text, with the remedy below.
+    fn write(&self, page: &Page, out: &mut String) {
+        let (word, style) = match self.outcome {
+            Outcome::Ok => ("ok  ", Style::Good),
+            Outcome::Warn => ("warn", Style::Warning),
+            Outcome::Fail => ("FAIL", Style::Bad),
+        };
+        let text = page.wrap(&format!("  {word}  "), None, &format!("{}: {}", self.name, self.what));
+        out.push_str(&text.replacen(word, &page.paint(style, word), 1));
+        if let Some(remedy) = &self.remedy {
+            out.push_str(&page.wrap("        try: ", Some(Style::Code), remedy));
+        }
+    }
 }
 
 /// All that was looked at.
@@ -113,22 +130,18 @@ impl Diagnosis {
     pub fn text(&self, page: &Page) -> String {
         let mut out = String::new();
         let mut group = "";
-        for check in &self.checks {
-            if group != check.group {
+        for same in self.checks.chunk_by(|one, next| (one.group, one.name) == (next.group, next.name)) {
+            if group != same[0].group {
                 let gap = if group.is_empty() { "" } else { "\n" };
-                group = check.group;
+                group = same[0].group;
                 // Writing to a string cannot fail.
                 _ = writeln!(out, "{gap}{}", page.paint(Style::Title, group));
             }
-            let (word, style) = match check.outcome {
-                Outcome::Ok => ("ok  ", Style::Good),
-                Outcome::Warn => ("warn", Style::Warning),
-                Outcome::Fail => ("FAIL", Style::Bad),
-            };
-            let text = page.wrap(&format!("  {word}  "), None, &format!("{}: {}", check.name, check.what));
-            out.push_str(&text.replacen(word, &page.paint(style, word), 1));
-            if let Some(remedy) = &check.remedy {
-                out.push_str(&page.wrap("        try: ", Some(Style::Code), remedy));
+            for check in same.iter().take(MOST) {
+                check.write(page, &mut out);
+            }
+            if same.len() > MOST {
+                _ = writeln!(out, "        and {} more, which --format json shows", same.len() - MOST);
             }
         }
         let count = |outcome| self.checks.iter().filter(|check| check.outcome == outcome).count();
@@ -172,6 +185,19 @@ mod tests {
             text,
             "A\n  ok    one: here\n  FAIL  two: gone\n        try: bring it back\n\nNo container can run here (2 checks, 0 warnings, 1 failures).\n"
         );
+    }
+
+    #[test]
+    fn people_are_not_shown_hundreds_of_one_kind() {
+        let checks = (0..MOST + 5).map(|n| Check::warn("A", "one", n.to_string(), "rm")).collect();
+        let diagnosis = Diagnosis { fit: true, checks };
+        let text = diagnosis.text(&PLAIN);
+        assert!(text.contains("one: 19\n") && !text.contains("one: 20\n"), "{text}");
+        assert!(
+            text.contains("and 5 more, which --format json shows\n") && text.contains("25 warnings"),
+            "{text}"
+        );
+        assert!(diagnosis.json().contains("\"24\""));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    /// Reads a bundle.
+    /// Reads a bundle. `ahead` sees the config's text before anybody has understood it.
     ///
     /// # Errors
     ///
@@ -28,6 +28,7 @@ impl Bundle {
     /// what `compile` finds in the rest of it.
     pub(crate) fn load(
         options: &CreateOptions,
+        ahead: impl FnOnce(&[u8]),
         compile: impl FnOnce(&Spec, &Path) -> Option<Diagnostics>,
     ) -> Result<Self> {
         let given = if options.bundle.as_os_str().is_empty() { Path::new(".") } else { &options.bundle };
@@ -36,6 +37,7 @@ impl Bundle {
         let text = std::fs::read(&file).doing(|| format!("read {}", file.display())).map_err(|e| {
             e.with_hint("a bundle is a directory with a config.json; `orlop spec` writes one to start from")
         })?;
+        ahead(&text);
         match Document::parse(text) {
             Ok(config) => Ok(Self { path, file, config }),
             Err(errors) => Err(malformed(&file, &errors, compile(&errors.document.spec, &path).as_ref())),

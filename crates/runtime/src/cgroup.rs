@@ -68,7 +68,8 @@ fn locate(plan: &CgroupPlan, layout: &Layout) -> Result<Option<Location>> {
     }
 }
 
-/// Makes the cgroup; `None` if the caller has no right to and the config does not insist.
+/// Makes the cgroup, of a caller who is not `rootless` without its device program; `None` if the caller has no right to and the
+/// config does not insist.
 ///
 /// # Errors
 ///
@@ -79,7 +80,8 @@ pub(crate) fn create(
     rootless: bool,
     claim: Claim<'_>,
 ) -> Result<Option<Cgroup>> {
-    match Cgroup::create(layout, &plan.path, &plan.plan, claim) {
+    let create = if rootless { Cgroup::create } else { Cgroup::create_unconfined };
+    match create(layout, &plan.path, &plan.plan, claim) {
         Ok(cgroup) => {
             if let Some(Err(e)) = plan.owner.map(|owner| cgroup.delegate(owner)) {
                 // Nobody knows of it yet who could take it back; the first failure is what the caller hears.
@@ -95,6 +97,15 @@ pub(crate) fn create(
         Err(e) if is_denied(&e) && rootless => Err(denied(plan, &e)),
         Err(e) => Err(of_setting(plan, e)),
     }
+}
+
+/// Attaches the device program to a cgroup that was made without.
+///
+/// # Errors
+///
+/// [`Error::Cgroup`].
+pub(crate) fn confine(plan: &CgroupPlan, cgroup: &Cgroup) -> Result<()> {
+    cgroup.confine(&plan.plan).map_err(|e| of_setting(plan, e))
 }
 
 /// Whether a container has all the cgroups that the caller was thought to have a right to. If not, what is known of the host

@@ -2,6 +2,7 @@
 //!
 //! All or nothing: whatever fails, what was made before is taken back in the opposite order ([`Draft`]).
 
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -17,7 +18,7 @@ use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::host_mounts::HostMounts;
 use crate::id::ContainerId;
-use crate::launch::{self, Home, NewNetwork, Request, Words};
+use crate::launch::{self, Home, NewNetwork, Request, Session, Words};
 use crate::liveness::Process;
 use crate::notify::{self, Relay};
 use crate::options::{CreateOptions, RunOptions};
@@ -99,7 +100,8 @@ impl Runtime {
         if run.keep && status.is_ok() {
             return status;
         }
-        let deleted = self.delete(order.id, true);
+        let poststop = &order.bundle.config.spec.hooks.poststop;
+        let deleted = self.delete_knowing(order.id, true, Some(poststop));
         status.and_then(|status| deleted.map(|()| status))
     }
 
@@ -111,7 +113,9 @@ impl Runtime {
     ) -> Result<Order<'a>> {
         let trace = options.trace.as_deref().map(|file| Trace::begin(file, "load the bundle"));
         let scratch = self.store.root().join(id.as_str());
-        let mut bundle = Bundle::load(options, |spec, path| {
+        let mut network = None;
+        let ahead = |text: &[u8]| network = NewNetwork::begin_if(text);
+        let mut bundle = Bundle::load(options, ahead, |spec, path| {
             let host = self.facts(spec, None).ok()?;
             compile(spec, path, &host, (id, options, mode), self.settings.cgroup_manager, &scratch).err()
         })?;
@@ -132,6 +136,7 @@ impl Runtime {
             trace,
             held: None,
             supervised: None,
+            network: Cell::new(network),
         })
     }
 
@@ -144,7 +149,7 @@ impl Runtime {
             ));
         }
         order.phase("ask the host");
-        let network = NewNetwork::begin(&order.bundle.config.spec);
+        let network = NewNetwork::begin(&order.bundle.config.spec, order.network.take());
         let mut host = self.facts(&order.bundle.config.spec, None)?;
         if order.options.no_pivot {
             host.kernel_views = facts::kernel_views()?;
@@ -195,7 +200,6 @@ impl Runtime {
         let plan = compiled.launch.cgroup.clone();
         let maker = plan.as_ref().map(Maker::choose).transpose()?;
         let mut state = self.first_state(order, compiled, maker.as_ref(), layout)?;
-        draft.dir().write_config(order.bundle.config.text.as_bytes())?;
         draft.dir().write_state(&state)?;
         if let Some(mounts) = &state.host_mounts {
             draft.mounts_on_host(mounts);
@@ -233,13 +237,13 @@ impl Runtime {
             privileged: host.privileged,
             words: Words::new(compiled, order.args()),
         })?;
-        order.phase("write the state");
-        state.process = Some(Process::of(session.pid())?);
-        state.cgroups = draft.cgroup_paths();
-        if order.mode == Mode::Run {
-            state.status = Status::Created;
+        if let Some(Maker::Us(plan)) = &maker {
+            // While init makes mounts: it runs nothing of the container's before it hears from us.
+            order.phase("attach the device program");
+            draft.confine(plan)?;
         }
-        draft.dir().write_state(&state)?;
+        order.phase("write the state");
+        record(order, &draft, &session, &mut state)?;
         pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pidfd()))?;
         order.let_run(&session, compiled)?;
         order.phase("wait for init");
@@ -283,6 +287,17 @@ impl Runtime {
                 .transpose()?,
         })
     }
+}
+
+/// Saves the config, and the state with the process that was started.
+fn record(order: &Order<'_>, draft: &Draft, session: &Session<'_>, state: &mut StateFile) -> Result<()> {
+    draft.dir().write_config(order.bundle.config.text.as_bytes())?;
+    state.process = Some(Process::of(session.pid())?);
+    state.cgroups = draft.cgroup_paths();
+    if order.mode == Mode::Run {
+        state.status = Status::Created;
+    }
+    draft.dir().write_state(state)
 }
 
 /// Moves the container's process into the cgroup below the container's own that an annotation asks for.

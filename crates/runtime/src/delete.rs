@@ -1,5 +1,6 @@
 //! `delete`: ends what is left of a container and removes everything that was made for it.
 
+use std::borrow::Cow;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -31,6 +32,16 @@ impl Runtime {
     ///
     /// [`Error::WrongState`]: it runs. [`Error::NotExist`], without `force`: there is none.
     pub fn delete(&self, id: &ContainerId, force: bool) -> Result<()> {
+        self.delete_knowing(id, force, None)
+    }
+
+    /// The same, for who knows the hooks that are owed, and spares us to read the config again.
+    pub(crate) fn delete_knowing(
+        &self,
+        id: &ContainerId,
+        force: bool,
+        poststop: Option<&[Hook]>,
+    ) -> Result<()> {
         let container = match self.load(id) {
             Err(Error::NotExist { .. }) if force => return self.delete_remains(id),
             loaded => loaded?,
@@ -45,7 +56,7 @@ impl Runtime {
         }
         container.take_down()?;
         // The config goes with the state directory, and is needed once more.
-        let hooks = container.poststop_hooks();
+        let hooks = poststop.map_or_else(|| container.poststop_hooks().into(), Cow::Borrowed);
         container.dir.remove()?;
         container.run_poststop(&hooks)
     }

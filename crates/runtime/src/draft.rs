@@ -1,6 +1,6 @@
 //! A container in the making: what has to be taken back if making it fails.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::time::Duration;
 
 use orlop_cgroups::{Cgroup, Layout};
@@ -24,6 +24,8 @@ const DEATH: Duration = Duration::from_secs(10);
 pub(crate) struct Draft {
     dir: StateDir,
     cgroup: OnceCell<Cgroup>,
+    /// The cgroup has its device program.
+    confined: Cell<bool>,
     /// The unit that systemd has made the cgroup for.
     unit: OnceCell<Unit>,
     rdt: OnceCell<RdtGroup>,
@@ -36,7 +38,16 @@ pub(crate) struct Draft {
 impl Draft {
     pub(crate) fn new(dir: StateDir) -> Self {
         let (cgroup, unit, rdt) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
-        Self { dir, cgroup, unit, rdt, host_mounts: OnceCell::new(), again: false, kept: false }
+        Self {
+            dir,
+            cgroup,
+            confined: Cell::new(false),
+            unit,
+            rdt,
+            host_mounts: OnceCell::new(),
+            again: false,
+            kept: false,
+        }
     }
 
     /// In a state directory whose container is made again.
@@ -55,7 +66,8 @@ impl Draft {
         self.cgroup.get()
     }
 
-    /// Makes the cgroup; there is none afterwards if the caller has no right to and the config does not insist.
+    /// Makes the cgroup; there is none afterwards if the caller has no right to and the config does not insist. It has no device
+    /// program before [`Draft::confine`].
     ///
     /// # Errors
     ///
@@ -67,10 +79,24 @@ impl Draft {
         rootless: bool,
         mark: &str,
     ) -> Result<()> {
+        // What is nobody's by right may be denied, and then there is no cgroup.
+        self.confined.set(rootless);
         if let Some(cgroup) = cgroup::create(plan, layout, rootless, owner::claim(mark))? {
             self.cgroup.get_or_init(|| cgroup);
         }
         Ok(())
+    }
+
+    /// Attaches the device program to the cgroup that was made.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Cgroup`](crate::Error::Cgroup).
+    pub(crate) fn confine(&self, plan: &CgroupPlan) -> Result<()> {
+        match self.cgroup() {
+            Some(cgroup) if !self.confined.replace(true) => cgroup::confine(plan, cgroup),
+            _ => Ok(()),
+        }
     }
 
     /// Has systemd make the cgroup around a process.

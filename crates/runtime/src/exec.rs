@@ -174,6 +174,9 @@ fn start_added(
         launched => launched,
     }?;
     phase("wait for init");
+    if !compiled.launch.waits_for_host() && !process.terminal && compiled.launch.seccomp_agent.is_none() {
+        session.fall_silent()?;
+    }
     converse(session, container, compiled, to)
 }
 

@@ -1,6 +1,6 @@
 //! `pause` and `resume`: the cgroup freezer.
 
-use orlop_cgroups::{Cgroup, FREEZE_DEADLINE};
+use orlop_cgroups::FREEZE_DEADLINE;
 use orlop_spec::Status;
 
 use crate::error::{Action, Error, Result};
@@ -15,8 +15,11 @@ impl Runtime {
     /// [`Error::WrongState`]: it does not run. [`Error::Cgroup`]: a process would not freeze in time; then none stays
     /// frozen.
     pub fn pause(&self, id: &ContainerId) -> Result<()> {
-        let cgroup = self.cgroup_of(id, Action::Pause, |s| matches!(s, Status::Running | Status::Created))?;
-        Ok(cgroup.freeze(FREEZE_DEADLINE)?)
+        let container = self.load(id)?;
+        match container.status()? {
+            Status::Running | Status::Created => Ok(container.own_cgroup()?.freeze(FREEZE_DEADLINE)?),
+            status => Err(Error::WrongState { id: id.to_string(), action: Action::Pause, status }),
+        }
     }
 
     /// Lets a paused container go on.
@@ -25,16 +28,18 @@ impl Runtime {
     ///
     /// [`Error::WrongState`]: it is not paused.
     pub fn resume(&self, id: &ContainerId) -> Result<()> {
-        let cgroup = self.cgroup_of(id, Action::Resume, |s| *s == Status::Paused)?;
-        Ok(cgroup.thaw()?)
-    }
-
-    fn cgroup_of(&self, id: &ContainerId, action: Action, fits: fn(&Status) -> bool) -> Result<Cgroup> {
         let container = self.load(id)?;
         let status = container.status()?;
-        if !fits(&status) {
-            return Err(Error::WrongState { id: id.to_string(), action, status });
+        let cgroup = container.own_cgroup();
+        // A process that is just being added is not frozen yet, and so not all are.
+        let is_paused = match (&status, &cgroup) {
+            (Status::Paused, _) => true,
+            (Status::Running | Status::Created, Ok(cgroup)) => cgroup.is_told_to_freeze()?,
+            _ => false,
+        };
+        if !is_paused {
+            return Err(Error::WrongState { id: id.to_string(), action: Action::Resume, status });
         }
-        container.own_cgroup()
+        Ok(cgroup?.thaw()?)
     }
 }

@@ -1,5 +1,6 @@
 //! What is asked for: a bundle to make a container of, and what that means for the process that is being made.
 
+use std::cell::Cell;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -16,7 +17,7 @@ use crate::held::Stdio;
 use crate::hooks::{self, Kind};
 use crate::id::ContainerId;
 use crate::join::Inside;
-use crate::launch::{self, Event, Session};
+use crate::launch::{self, Event, NewNetwork, Session};
 use crate::notify::Relay;
 use crate::options::{CgroupManager, CreateOptions};
 use crate::pidfd_socket::PidfdSocket;
@@ -39,6 +40,8 @@ pub(crate) struct Order<'a> {
     pub(crate) held: Option<&'a Stdio>,
     /// It is a supervised container's, which has its state directory since then.
     pub(crate) supervised: Option<&'a str>,
+    /// The network namespace that is being made already.
+    pub(crate) network: Cell<Option<NewNetwork>>,
 }
 
 impl Order<'_> {

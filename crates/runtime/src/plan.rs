@@ -52,10 +52,14 @@ impl Runtime {
         };
         let order = (id, options, Mode::Create);
         let scratch = self.store.root().join(id.as_str());
-        let bundle = Bundle::load(options, |spec, path| {
-            let host = facts_of(spec).ok()?;
-            compile(spec, path, &host, order, manager, &scratch).err()
-        })?;
+        let bundle = Bundle::load(
+            options,
+            |_| (),
+            |spec, path| {
+                let host = facts_of(spec).ok()?;
+                compile(spec, path, &host, order, manager, &scratch).err()
+            },
+        )?;
         let host = facts_of(&bundle.config.spec)?;
         let compiled = compile(&bundle.config.spec, &bundle.path, &host, order, manager, &scratch)
             .map_err(|found| bundle.refused(&found))?;

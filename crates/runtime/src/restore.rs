@@ -66,6 +66,7 @@ impl Runtime {
         let mark = owner::mark(&state, draft.dir());
         if let Some(Maker::Us(plan)) = &maker {
             draft.make_cgroup(plan, layout, self.is_rootless(), &mark)?;
+            draft.confine(plan)?;
         }
         make_places(order, &compiled, &state.rootfs)?;
         let mut remade =

@@ -1,5 +1,6 @@
 //! `try`: an isolated container without a bundle or an image, on a throw-away copy of the host's own root.
 
+use std::cell::Cell;
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +46,7 @@ impl Runtime {
             trace: None,
             held: None,
             supervised: None,
+            network: Cell::default(),
         };
         self.run_order(&order, &RunOptions::default())
     }

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use nix::errno::Errno;
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
 /// More threads than this are not started: what comes then waits.
@@ -99,8 +100,13 @@ impl<S> Results<S> {
     fn add(&self, then: Then<S>) {
         self.ready.lock().unwrap_or_else(PoisonError::into_inner).push(then);
         // Without this nobody hears of the result.
-        let tried = (0..WAKE_TRIES).find(|_| self.wake.write(1).is_ok());
-        if tried.is_none() {
+        let mut last = Ok(0);
+        let told = (0..WAKE_TRIES).any(|_| {
+            last = self.wake.write(1);
+            last.is_ok()
+        });
+        // If it is full all the time, there is something to be read already.
+        if !told && last != Err(Errno::EAGAIN) {
             tracing::error!("a job is done, and the event for it cannot be had");
         }
     }

@@ -38,8 +38,13 @@ impl Cgroup {
         }
         let needed = Plan::controllers(&plan.settings, Hierarchy::V2);
         let (v2, _) = descend(&place, &mut undo, |dir, undo| enable(dir, needed, undo))?;
-        let cgroup =
-            Self { location: Location { v2: place, v1: Vec::new() }, v2, v1: Vec::new(), created: made };
+        let cgroup = Self {
+            location: Location { v2: place, v1: Vec::new() },
+            v2,
+            v1: Vec::new(),
+            created: made,
+            is_new: false,
+        };
         cgroup.apply(&plan.settings)?;
         if !plan.devices.allows_all() {
             plan.devices.replace(&cgroup.v2)?;

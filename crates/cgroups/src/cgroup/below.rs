@@ -90,7 +90,7 @@ impl Cgroup {
                 }
             }
         }
-        Ok(Self { location: self.location.clone(), v2, v1, created: Vec::new() })
+        Ok(Self { location: self.location.clone(), v2, v1, created: Vec::new(), is_new: false })
     }
 
     fn has_on_v2(&self, controller: &str) -> Result<bool> {

@@ -25,6 +25,43 @@ impl Cgroup {
     /// [`Error::NotEmpty`], [`Error::Claimed`] and [`Error::Frozen`] where the cgroup exists and somebody uses it; [`Error::NoController`] where a parent
     /// cannot give a controller; [`Error::Write`] where the kernel refuses a value.
     pub fn create(layout: &Layout, path: &CgroupPath, plan: &Plan, claim: Claim<'_>) -> Result<Self> {
+        Self::make(layout, path, plan, claim, Self::confine)
+    }
+
+    /// The same, but without the device program, which takes the kernel as long as all the rest: whoever starts a process in
+    /// the cgroup can have that done meanwhile ([`Cgroup::confine`]), before anything runs that it is to hold for.
+    ///
+    /// # Errors
+    /// As [`Cgroup::create`].
+    pub fn create_unconfined(
+        layout: &Layout,
+        path: &CgroupPath,
+        plan: &Plan,
+        claim: Claim<'_>,
+    ) -> Result<Self> {
+        Self::make(layout, path, plan, claim, |_, _| Ok(()))
+    }
+
+    /// Attaches the plan's device program to a cgroup that was just made.
+    ///
+    /// # Errors
+    /// [`Error::Device`], with the verifier's log.
+    pub fn confine(&self, plan: &Plan) -> Result<()> {
+        match self.is_new {
+            // It may have one of somebody else's.
+            false => plan.devices.replace(&self.v2),
+            true if plan.devices.allows_all() => Ok(()),
+            true => plan.devices.attach(&self.v2),
+        }
+    }
+
+    fn make(
+        layout: &Layout,
+        path: &CgroupPath,
+        plan: &Plan,
+        claim: Claim<'_>,
+        confine: impl FnOnce(&Self, &Plan) -> Result<()>,
+    ) -> Result<Self> {
         let mut location = path.locate(layout)?;
         let mut undo = Undo::default();
         let needed = Plan::controllers(&plan.settings, Hierarchy::V2);
@@ -33,13 +70,9 @@ impl Cgroup {
         owner::mark(&v2, claim)?;
         let v1 = create_all_v1(&mut location, Plan::controllers(&plan.settings, Hierarchy::V1), &mut undo)?;
         v1.iter().try_for_each(|v1| owner::mark(&v1.dir, claim))?;
-        let mut cgroup = Self { location, v2, v1, created: Vec::new() };
+        let mut cgroup = Self { location, v2, v1, created: Vec::new(), is_new };
         cgroup.apply(&plan.settings)?;
-        if !is_new {
-            plan.devices.replace(&cgroup.v2)?;
-        } else if !plan.devices.allows_all() {
-            plan.devices.attach(&cgroup.v2)?;
-        }
+        confine(&cgroup, plan)?;
         cgroup.created = undo.keep();
         Ok(cgroup)
     }

@@ -27,7 +27,13 @@ impl Cgroup {
         let value = pid.to_string();
         sub.write("cgroup.procs", &value)
             .map_err(|errno| call("move a process to", sub.path().into(), errno))?;
-        let sub = Self { location: self.location.clone(), v2: sub, v1: Vec::new(), created: Vec::new() };
+        let sub = Self {
+            location: self.location.clone(),
+            v2: sub,
+            v1: Vec::new(),
+            created: Vec::new(),
+            is_new: false,
+        };
         uid.map_or(Ok(()), |uid| sub.delegate(uid))
     }
 

@@ -86,6 +86,15 @@ impl Cgroup {
         Ok(Events::open(&self.v2)?.state()?.frozen || self.freezer_v1().map_or(Ok(false), is_frozen_v1)?)
     }
 
+    /// Whether [`Cgroup::freeze`] was called and [`Cgroup::thaw`] was not. Not every task need be frozen: one that is born here
+    /// runs for a moment.
+    ///
+    /// # Errors
+    /// When `cgroup.freeze` cannot be read.
+    pub fn is_told_to_freeze(&self) -> Result<bool> {
+        Ok(self.v2.read_if_there("cgroup.freeze")?.is_some_and(|text| text.trim() == "1"))
+    }
+
     fn freezer_v1(&self) -> Option<&Dir> {
         self.v1.iter().find(|v1| v1.controllers.contains(Controller::Freezer)).map(|v1| &v1.dir)
     }

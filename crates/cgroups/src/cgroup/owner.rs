@@ -6,7 +6,7 @@
 
 use std::ffi::CStr;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
 use orlop_sys::{Fd, file};
@@ -71,6 +71,14 @@ pub fn marked(layout: &Layout) -> Result<Vec<(Place, Mark)>> {
         collect(&Dir::open(mount)?, &Place { mount: mount.clone(), inner: PathBuf::new() }, &mut found)?;
     }
     Ok(found)
+}
+
+/// The mark of the cgroup with this directory, if it has one.
+///
+/// # Errors
+/// When it cannot be opened, or the kernel would not say.
+pub fn mark_of(directory: &Path) -> Result<Option<Mark>> {
+    read(&Dir::open(directory)?)
 }
 
 /// Those below a directory. What is below a marked one is its owner's.

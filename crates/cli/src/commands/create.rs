@@ -6,14 +6,17 @@ use crate::{companion, flags};
 pub(super) const ENTRY: Entry = Entry {
     name: "create",
     about: "Create a container; its program waits for start",
-    arguments: |command| {
-        command.args(flags::create()).arg(
-            // crun takes it and does nothing with it; nothing is what it asks for here.
-            flags::switch("no-subreaper", "Accepted as crun does: create never becomes a subreaper")
-                .hide(true),
-        )
-    },
-    rare: Some(|command| command.args([flags::overlay(), flags::trace()]).args(flags::strict::all())),
+    arguments: |command| command.args(flags::create()),
+    rare: Some(|command| {
+        // crun takes it and does nothing with it; nothing is what it asks for here.
+        let no_subreaper =
+            flags::switch("no-subreaper", "Accepted as crun does: create never becomes a subreaper");
+        command
+            .args(flags::rare_of_create())
+            .arg(no_subreaper.hide(true))
+            .args([flags::overlay(), flags::trace()])
+            .args(flags::strict::all())
+    }),
     run: |globals, arguments| {
         let runtime = globals.runtime()?;
         let create = flags::get_create(arguments);

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::parser::MatchesError;
 use clap::{Arg, ArgAction, ArgMatches};
 use orlop_runtime::{Error, ExecArgs, ExecOptions, ProcessSource, Result};
 
@@ -14,27 +15,31 @@ pub(super) const ENTRY: Entry = Entry {
     tail: Some(1),
     failure: 255,
     arguments: |command| {
-        let id = flags::id();
-        let what =
-            Arg::new("command").value_name("COMMAND").num_args(0..).help("The program and its arguments");
+        let what = Arg::new("command").value_name("COMMAND").num_args(0..).conflicts_with("process");
+        // The file says everything. --tty is no conflict: engines give it in addition, saying the same.
+        let process = flags::path("process", "FILE", "Read the process, as JSON, from FILE").short('p');
         command
             .override_usage(
                 "orlop exec [OPTIONS] <ID> <COMMAND>...\n       orlop exec [OPTIONS] --process <FILE> <ID>",
             )
-            .args([id, what, flags::detach()])
-            .args(flags::process())
-            .args(changes())
-            .arg(
+            .args([flags::id(), what.help("The program and its arguments"), flags::detach(), process])
+            .args([flags::pid_file(), flags::console_socket()])
+    },
+    rare: Some(|command| {
+        command.args(changes().map(|arg| arg.conflicts_with("process"))).args(flags::rare_of_process()).args(
+            [
+                flags::switch("tty", "Give it a terminal").short('t'),
                 flags::option(
                     "cgroup",
                     "PATH",
                     "Start it in a cgroup below the container's own; or CONTROLLER:PATH",
                 )
                 .action(ArgAction::Append),
-            )
-            .arg(flags::switch("ignore-paused", "Do it in a paused container too; it freezes until resume"))
-    },
-    rare: Some(|command| command.arg(flags::trace())),
+                flags::switch("ignore-paused", "Do it in a paused container too; it freezes until resume"),
+                flags::trace(),
+            ],
+        )
+    }),
     run: |globals, arguments| {
         let options = options(arguments)?;
         let ended = globals.runtime()?.exec(&flags::get_id(arguments)?, &options).map(status);
@@ -43,26 +48,11 @@ pub(super) const ENTRY: Entry = Entry {
     ..PLAIN
 };
 
-/// How the process differs from the container's own, or the file that describes it.
-fn changes() -> [Arg; 10] {
+/// How the process differs from the container's own.
+fn changes() -> [Arg; 8] {
     [
-        // The file says everything. --tty is no conflict: engines give it in addition, saying the same.
-        flags::path("process", "FILE", "Read the process, as JSON, from FILE").short('p').conflicts_with_all(
-            [
-                "command",
-                "cwd",
-                "env",
-                "user",
-                "additional-gids",
-                "cap",
-                "no-new-privs",
-                "apparmor",
-                "process-label",
-            ],
-        ),
         flags::option("cwd", "DIR", "The working directory inside the container"),
         flags::option("env", "NAME=VALUE", "Add to the environment").short('e').action(ArgAction::Append),
-        flags::switch("tty", "Give it a terminal").short('t'),
         flags::option("user", "UID[:GID]", "The user, and the group").short('u').value_parser(values::user),
         flags::option("additional-gids", "GID", "Add supplementary groups")
             .short('g')
@@ -81,19 +71,25 @@ fn options(arguments: &ArgMatches) -> Result<ExecOptions> {
         process: process(arguments)?,
         pid_file: flags::get(arguments, "pid-file").cloned(),
         console_socket: flags::get(arguments, "console-socket").cloned(),
-        pidfd_socket: flags::get(arguments, "pidfd-socket").cloned(),
+        pidfd_socket: flags::get_rare(arguments, "pidfd-socket").cloned(),
         detach: arguments.get_flag("detach"),
-        // Seldom given, and not always defined.
-        trace: arguments.try_get_one("trace").ok().flatten().cloned(),
-        preserve_fds: flags::get(arguments, "preserve-fds").copied().unwrap_or_default(),
-        ignore_paused: arguments.get_flag("ignore-paused"),
-        cgroup: arguments.get_many("cgroup").unwrap_or_default().cloned().collect(),
+        trace: flags::get_rare(arguments, "trace").cloned(),
+        preserve_fds: flags::get_rare(arguments, "preserve-fds").copied().unwrap_or_default(),
+        ignore_paused: flags::is_given(arguments, "ignore-paused"),
+        cgroup: many(arguments, "cgroup"),
     })
 }
 
+/// The values of an option that may not have been defined.
+fn many<T: Clone + Send + Sync + 'static>(arguments: &ArgMatches, name: &str) -> Vec<T> {
+    match arguments.try_get_many(name) {
+        Err(MatchesError::UnknownArgument { .. }) => Vec::new(),
+        found => found.expect("they have this type").unwrap_or_default().cloned().collect(),
+    }
+}
+
 fn process(arguments: &ArgMatches) -> Result<ProcessSource> {
-    let strings = |name: &str| arguments.get_many(name).unwrap_or_default().cloned().collect::<Vec<String>>();
-    let args = strings("command");
+    let args: Vec<String> = many(arguments, "command");
     if let Some(file) = flags::get::<PathBuf>(arguments, "process") {
         return Ok(ProcessSource::File(file.clone()));
     }
@@ -102,14 +98,14 @@ fn process(arguments: &ArgMatches) -> Result<ProcessSource> {
     }
     Ok(ProcessSource::Args(Box::new(ExecArgs {
         args,
-        cwd: flags::get(arguments, "cwd").cloned(),
-        env: strings("env"),
-        user: flags::get(arguments, "user").copied(),
-        additional_gids: arguments.get_many("additional-gids").unwrap_or_default().copied().collect(),
-        tty: arguments.get_flag("tty"),
-        caps: strings("cap"),
-        apparmor: flags::get(arguments, "apparmor").cloned(),
-        process_label: flags::get(arguments, "process-label").cloned(),
-        no_new_privs: arguments.get_flag("no-new-privs").then_some(true),
+        cwd: flags::get_rare(arguments, "cwd").cloned(),
+        env: many(arguments, "env"),
+        user: flags::get_rare(arguments, "user").copied(),
+        additional_gids: many(arguments, "additional-gids"),
+        tty: flags::is_given(arguments, "tty"),
+        caps: many(arguments, "cap"),
+        apparmor: flags::get_rare(arguments, "apparmor").cloned(),
+        process_label: flags::get_rare(arguments, "process-label").cloned(),
+        no_new_privs: flags::is_given(arguments, "no-new-privs").then_some(true),
     })))
 }

@@ -13,21 +13,21 @@ pub(super) const ENTRY: Entry = Entry {
     about: "Create and start a container, wait for it, delete it",
     arguments: |command| {
         let of_images = "An image instead of ID has options of its own: `orlop run image: --help` lists them";
-        command.after_help(of_images).args(flags::create()).args([
-            flags::detach(),
-            flags::switch("keep", "Do not delete the container when it has ended"),
-            flags::switch("no-subreaper", "Do not become the parent of the container's orphaned processes"),
-        ])
+        command.after_help(of_images).args(flags::create()).arg(flags::detach())
     },
     rare: Some(|command| {
+        let command = command.args(flags::rare_of_create()).args([
+            flags::switch("keep", "Do not delete the container when it has ended"),
+            flags::switch("no-subreaper", "Do not become the parent of the container's orphaned processes"),
+        ]);
         let command = command.args(flags::supervise::all()).args(flags::strict::all());
         command.args([flags::overlay(), flags::trace()])
     }),
     run: |globals, arguments| {
         let options = RunOptions {
             detach: arguments.get_flag("detach"),
-            keep: arguments.get_flag("keep"),
-            no_subreaper: arguments.get_flag("no-subreaper"),
+            keep: flags::is_given(arguments, "keep"),
+            no_subreaper: flags::is_given(arguments, "no-subreaper"),
         };
         let runtime = globals.runtime()?;
         let (id, create) = (flags::get_id(arguments)?, flags::get_create(arguments));

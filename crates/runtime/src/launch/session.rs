@@ -65,10 +65,10 @@ impl<'a> Session<'a> {
         let doing = || "take hold of the container's init".to_owned();
         // It is not waited for, so the number is its own; until it is ours here, it waits for our word.
         let pidfd = process::pidfd_open(born).doing(doing)?;
-        if let Some(before) = self.child.replace(Child { pid: born, pidfd }) {
-            wait::wait(before.pidfd.fd()).doing(doing)?;
-        }
-        self.proceed()
+        let before = self.child.replace(Child { pid: born, pidfd });
+        // It need not wait until the one before has ended.
+        self.proceed()?;
+        before.map_or(Ok(()), |before| wait::wait(before.pidfd.fd()).map(drop).doing(doing))
     }
 
     /// Waits for a message, or for init's end: another process may have a copy of its end of the socket by then.

@@ -283,8 +283,13 @@ pub(super) const ALL: &[Words] = &[
         status: Some("0 if containers can run here, 1 if none can, or on any error."),
         ..about(
             "doctor",
-            "The kernel, cgroups, user namespaces, security modules and engines, with the remedy for what is missing.",
-            &[("orlop doctor", "This host, for this user:")],
+            "The kernel, cgroups, user namespaces, security modules and engines, with the remedy for what is missing; and what \
+             containers of any runtime or engine have left: cgroups, network namespaces, mounts, processes, sockets, device \
+             programs, each with the reason and what removes it. It removes nothing itself.",
+            &[
+                ("orlop doctor", "This host, for this user:"),
+                ("orlop doctor --format json", "The same for programs:"),
+            ],
         )
     },
     about(
