@@ -108,13 +108,13 @@ fn the_commands_take_no_more_instructions_than_they_did() {
         assert!(counted <= limit, "{}: {counted} instructions, more than {limit}", arguments[0]);
         assert!(counted > limit / 2, "{}: {counted} is less than half of {limit}: lower it", arguments[0]);
     };
-    expect(68_000, "no program", &["--version"]);
+    expect(63_000, "no program", &["--version"]);
     let run = ["run", "--bundle", &bundle, &container.id];
     // Without the machine: reading, checking and compiling the config, the cgroup, the state.
-    expect(593_000, "/memfd:orlop-init (deleted)", &run);
-    expect(720_000, "/busybox", &run);
+    expect(530_000, "/memfd:orlop-init (deleted)", &run);
+    expect(631_000, "/busybox", &run);
     container.create();
-    expect(171_000, "no program", &["state", &container.id]);
+    expect(150_000, "no program", &["state", &container.id]);
 }
 
 /// The goals are 2.5 MB for `orlop` and 40 kB for the machine in it (crates/runtime/src/image.rs has its limit).

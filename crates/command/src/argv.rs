@@ -253,14 +253,14 @@ pub fn asks_for_version(argument: &OsString) -> bool {
     ["--version", "-v", "-V"].iter().any(|name| argument == name)
 }
 
-/// Whether the options before the first other argument are all defined, by their long names.
+/// Whether the options before the first other argument, or `--version`, are all defined, by their long names.
 pub fn begins_with_known<'a>(command: &Command, arguments: impl IntoIterator<Item = &'a OsString>) -> bool {
     let mut arguments = arguments.into_iter();
-    while let Some(bytes) = arguments.next().map(|argument| argument.as_bytes()) {
-        let Some(name) = bytes.strip_prefix(b"-") else { return true };
+    while let Some(argument) = arguments.next() {
+        let Some(name) = argument.as_bytes().strip_prefix(b"-") else { return true };
         let name = name.strip_prefix(b"-").unwrap_or(name);
         match takes_value(command, name.split(|b| *b == b'=').next().unwrap_or_default()) {
-            None => return false,
+            None => return asks_for_version(argument),
             Some(true) if !name.contains(&b'=') => drop(arguments.next()),
             Some(_) => {}
         }

@@ -110,9 +110,8 @@ impl Program {
 
     /// The definition of the global options alone, as far as it is needed to understand these arguments.
     pub fn globals_for<'a>(&self, given: impl IntoIterator<Item = &'a OsString>) -> Command {
-        let (usual, mut given) = (self.usual_globals(), given.into_iter().peekable());
-        let first = given.peek().is_some_and(|first| argv::asks_for_version(first));
-        if first || argv::begins_with_known(&usual, given) { usual } else { with_rare_globals(usual) }
+        let usual = self.usual_globals();
+        if argv::begins_with_known(&usual, given) { usual } else { with_rare_globals(usual) }
     }
 
     /// The definition of the global options alone.

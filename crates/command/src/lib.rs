@@ -43,6 +43,11 @@ fn run(program: &'static Program, arguments: impl IntoIterator<Item = OsString>)
     // A caller that ignores SIGCHLD has its children reaped by the kernel, and we inherit that: no process that we start
     // could be waited for. There is no other reason why this could fail than a signal that does not exist.
     orlop_sys::process::default_signal(libc::SIGCHLD).ok();
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    if arguments.get(1).is_some_and(argv::asks_for_version) {
+        // The first question of every engine: nothing is defined to answer it.
+        return stopped(None, Stop::Print(entry::version()), 1);
+    }
     let mut split = Split::new(program, arguments);
     let globals = match split.globals() {
         Ok(globals) => globals,
