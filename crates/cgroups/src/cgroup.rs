@@ -58,7 +58,7 @@ pub struct Cgroup {
     v2: Dir,
     v1: Vec<V1>,
     created: Vec<PathBuf>,
-    /// The directory in version 2 is among those.
+    /// [`Cgroup::create`] made the directory in version 2, and not somebody else, whose device program it may have.
     is_new: bool,
 }
 

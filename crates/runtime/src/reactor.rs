@@ -7,7 +7,22 @@ use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollTimeout, poll};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+
+/// Waits until one of these descriptors has something to tell: for who waits just once.
+///
+/// # Errors
+///
+/// As the kernel says ([poll(2)](https://man7.org/linux/man-pages/man2/poll.2.html)); not `EINTR`.
+pub(crate) fn await_any(fds: &mut [PollFd<'_>]) -> nix::Result<()> {
+    loop {
+        match poll(fds, PollTimeout::NONE) {
+            Err(Errno::EINTR) => {}
+            polled => return polled.map(drop),
+        }
+    }
+}
 
 /// A descriptor that is waited for. Numbers are never used twice, so that a late event cannot be taken for another's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

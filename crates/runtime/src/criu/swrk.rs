@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::Pid;
@@ -20,6 +20,7 @@ use super::CriuError;
 use super::rpc::{self, Kind, Notify, Response};
 use super::wire::Message;
 use crate::error::{Doing, Result};
+use crate::reactor::await_any;
 
 /// More than any response of CRIU's is long.
 const MAX: usize = 16 * 1024;
@@ -175,22 +176,13 @@ impl Swrk {
     /// own end alone does not close that.
     fn speaks(&self, socket: &OwnedFd) -> Result<bool> {
         let fds = &mut [socket, &self.pidfd].map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLIN));
-        wait_for(fds).doing(|| "wait for criu".to_owned())?;
+        await_any(fds).doing(|| "wait for criu".to_owned())?;
         Ok(fds[0].any().unwrap_or(false))
     }
 
     /// Waits until it has ended, as far as the kernel lets us; it stays to be waited for.
     fn ends(&self) -> bool {
-        wait_for(&mut [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)]).is_ok()
-    }
-}
-
-fn wait_for(fds: &mut [PollFd<'_>]) -> nix::Result<()> {
-    loop {
-        match poll(fds, PollTimeout::NONE) {
-            Err(Errno::EINTR) => {}
-            polled => return polled.map(drop),
-        }
+        await_any(&mut [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)]).is_ok()
     }
 }
 
@@ -229,6 +221,7 @@ fn failed(response: &Response) -> CriuError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::poll::{PollTimeout, poll};
 
     #[test]
     fn one_that_ends_without_a_word_is_not_waited_for_and_nothing_outlives_it() {

@@ -2,14 +2,14 @@
 
 use std::os::fd::{AsFd as _, OwnedFd};
 
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags};
 use orlop_program::message::{MAX, Message, Point};
 use orlop_sys::spawn::Child;
 use orlop_sys::{Fd, process, socket, wait};
 
 use super::blame::{self, Words};
 use crate::error::{Doing, Error, Result};
+use crate::reactor::await_any;
 
 /// What init has come to.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl<'a> Session<'a> {
         let Some(child) = &self.child else { return Ok(true) };
         let mut either =
             [self.host.as_fd(), child.pidfd.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-        await_any(&mut either)?;
+        listen(&mut either)?;
         Ok(either[0].any().unwrap_or(true))
     }
 
@@ -118,7 +118,7 @@ impl<'a> Session<'a> {
     /// [`Error::Kernel`].
     pub(crate) fn fall_silent(&self) -> Result<()> {
         // No events but the one that is always reported.
-        await_any(&mut [PollFd::new(self.host.as_fd(), PollFlags::empty())])
+        listen(&mut [PollFd::new(self.host.as_fd(), PollFlags::empty())])
     }
 
     /// Lets init go on.
@@ -195,14 +195,8 @@ pub(crate) fn hear(init: &OwnedFd, buffer: &mut [u8]) -> Result<(usize, Option<O
     Ok((n, fd.map(OwnedFd::from)))
 }
 
-/// Waits until one of these descriptors has something to tell.
-fn await_any(fds: &mut [PollFd<'_>]) -> Result<()> {
-    loop {
-        match poll(fds, PollTimeout::NONE) {
-            Err(Errno::EINTR) => {}
-            done => return done.map(drop).doing(|| "listen to the container's init".to_owned()),
-        }
-    }
+fn listen(fds: &mut [PollFd<'_>]) -> Result<()> {
+    await_any(fds).doing(|| "listen to the container's init".to_owned())
 }
 
 /// Kills a child, waits for its end, and reaps it. One that has ended already is only reaped.

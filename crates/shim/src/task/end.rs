@@ -47,19 +47,7 @@ impl Server {
     pub(crate) fn process_ended(&mut self, id: &ProcessId) {
         let Ok(process) = process(&mut self.tasks, id) else { return };
         let Some((pidfd, token)) = process.pidfd.take() else { return };
-        let status = match wait(Fd::of(&pidfd)).map(How::status) {
-            Ok(status) => status,
-            Err(e) if e.is(libc::ECHILD) => {
-                tracing::error!("process {}: how it ended is not known: {e}", process.pid);
-                255
-            }
-            // We are told of it again. One that nobody waits for keeps its PID namespace from ending.
-            Err(e) => {
-                tracing::error!("process {}: cannot wait for it: {e}", process.pid);
-                process.pidfd = Some((pidfd, token));
-                return;
-            }
-        };
+        let status = collect(&pidfd, process.pid);
         if let Some(token) = token {
             self.reactor.remove(&pidfd, token);
         }
