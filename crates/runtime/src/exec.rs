@@ -16,7 +16,7 @@ use crate::id::ContainerId;
 use crate::launch::{self, Event, Home, Request, Session, Words};
 use crate::options::{ExecArgs, ExecOptions, ProcessSource};
 use crate::pidfd_socket::PidfdSocket;
-use crate::runtime::{Container, Runtime};
+use crate::runtime::{Container, Runtime, Seen};
 use crate::state::ContainerState;
 use crate::trace::Trace;
 use crate::wait::Foreground;
@@ -42,7 +42,7 @@ impl Runtime {
     /// [`Error::WrongState`]: the container does not run, or is paused. [`Error::Exec`]: no such program.
     pub fn exec(&self, id: &ContainerId, options: &ExecOptions) -> Result<i32> {
         let trace = options.trace.as_deref().map(|file| Trace::begin(file, "read the container's state"));
-        let container = self.executable(id, options)?;
+        let (container, seen) = self.executable(id, options)?;
         files::check_preserved(options.preserve_fds)?;
         let config = container.config()?;
         let process = process(&options.process, &config)?;
@@ -52,7 +52,7 @@ impl Runtime {
         let pidfd_socket = options.pidfd_socket.as_deref().map(PidfdSocket::connect).transpose()?;
         let foreground = if options.detach { None } else { Some(Foreground::new(false)?) };
         let to = To { options, console_socket: console_socket.as_ref(), held: None, trace: trace.as_ref() };
-        let (child, console) = self.added(&container, &config, &process, &to)?;
+        let (child, console) = self.added((&container, seen), &config, &process, &to)?;
         pidfd_socket.map_or(Ok(()), |socket| socket.send(child.pidfd.fd()))?;
         let Some(foreground) = foreground else { return Ok(0) };
         foreground.wait(child.pid, &child.pidfd.into(), console.and_then(Console::proxy))
@@ -65,28 +65,28 @@ impl Runtime {
     ///
     /// As [`Runtime::exec`].
     pub fn exec_held(&self, id: &ContainerId, options: &ExecOptions, stdio: &Stdio) -> Result<Held> {
-        let container = self.executable(id, options)?;
+        let (container, seen) = self.executable(id, options)?;
         let config = container.config()?;
         let process = process(&options.process, &config)?;
         let to = To { options, console_socket: None, held: Some(stdio), trace: None };
-        let (child, console) = self.added(&container, &config, &process, &to)?;
+        let (child, console) = self.added((&container, seen), &config, &process, &to)?;
         Ok(Held::new(child, console))
     }
 
     /// The container, if its state allows `exec`.
-    fn executable(&self, id: &ContainerId, options: &ExecOptions) -> Result<Container> {
+    fn executable(&self, id: &ContainerId, options: &ExecOptions) -> Result<(Container, Seen)> {
         let container = self.load(id)?;
-        let status = container.status()?;
-        match status {
-            Status::Running | Status::Created => Ok(container),
-            Status::Paused if options.ignore_paused => Ok(container),
-            _ => Err(Error::WrongState { id: id.to_string(), action: Action::Exec, status }),
+        let seen = container.look()?;
+        match seen.status {
+            Status::Running | Status::Created => Ok((container, seen)),
+            Status::Paused if options.ignore_paused => Ok((container, seen)),
+            status => Err(Error::WrongState { id: id.to_string(), action: Action::Exec, status }),
         }
     }
 
     fn added(
         &self,
-        container: &Container,
+        (container, seen): (&Container, Seen),
         config: &Document,
         process: &Process,
         to: &To<'_>,
@@ -103,7 +103,7 @@ impl Runtime {
         let compiled = orlop_compile::compile_exec(&config.spec, process, &host, &how)
             .map_err(|found| options.process.blame(&found))?;
         log::findings(&compiled.warnings);
-        let added = start_added(container, config, process, to, (&compiled, &host));
+        let added = start_added((container, seen), config, process, to, (&compiled, &host));
         match to.trace.map(|trace| trace.write(Some(&compiled), added.as_ref().err())) {
             // A failure to start it is what the caller hears first.
             Some(Err(e)) => added.and(Err(e)),
@@ -114,7 +114,7 @@ impl Runtime {
 
 /// Starts it, where the container's processes are.
 fn start_added(
-    container: &Container,
+    (container, seen): (&Container, Seen),
     config: &Document,
     process: &Process,
     to: &To<'_>,
@@ -123,15 +123,14 @@ fn start_added(
     let options = to.options;
     let phase = |name| to.trace.iter().for_each(|trace| trace.phase(name));
     phase("find the cgroup");
-    let init = container.saved.process.map(|process| process.open()).transpose()?.flatten();
-    let Some(init) = init else {
+    let Some(init) = seen.process else {
         let (id, status) = (container.saved.id.clone(), Status::Stopped);
         return Err(Error::WrongState { id, action: Action::Exec, status });
     };
     let delegated = config.spec.annotations.get(DELEGATE_CGROUP);
     let below = Below::parse(&options.cgroup).map_err(Error::usage)?;
     let below = below.or_else(|| delegated.map(|path| Below::Everywhere(path.clone())));
-    let cgroup = match (&below, container.cgroup()?) {
+    let cgroup = match (&below, seen.cgroup) {
         (Some(below), _) => Some(container.own_cgroup()?.below(below).map_err(not_added)?),
         // The container has left its cgroup, and somebody has removed it.
         (None, None) => container.saved.cgroups.location().map(|own| container.followed(&own)).transpose()?,

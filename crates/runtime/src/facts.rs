@@ -14,7 +14,7 @@ use crate::runtime::Runtime;
 const CAP_SYS_ADMIN: u32 = 21;
 
 impl Runtime {
-    /// Gathers what compiling this process, of a container with this config, needs to know.
+    /// Gathers what compiling a container with this config needs to know, or a process that is added to it.
     ///
     /// # Errors
     ///
@@ -43,7 +43,8 @@ impl Runtime {
             kernel_views: Vec::new(),
             kcore: exists("/proc/kcore"),
             kernel: kernel_version()?,
-            cgroups: self.layout()?.clone(),
+            // A process that is added goes where its container is.
+            cgroups: if process.is_some() { Layout::default() } else { self.layout()?.clone() },
         })
     }
 }

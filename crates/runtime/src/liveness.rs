@@ -114,11 +114,19 @@ pub fn has_ended(pidfd: &impl AsFd) -> Result<bool> {
 ///
 /// As [`Process::open`].
 pub fn status(saved: &StateFile, dir: &StateDir) -> Result<Status> {
-    let Some(process) = saved.process else {
-        return Ok(if saved.status == Status::Creating { Status::Creating } else { Status::Stopped });
-    };
-    Ok(if !process.is_alive()? {
-        Status::Stopped
+    let process = saved.process.map(|process| process.open()).transpose()?.flatten();
+    status_if(saved, dir, process.is_some())
+}
+
+/// The same, for who knows whether its first process is alive.
+///
+/// # Errors
+///
+/// [`Error::Kernel`]: the kernel did not let us look.
+pub(crate) fn status_if(saved: &StateFile, dir: &StateDir, is_alive: bool) -> Result<Status> {
+    Ok(if !is_alive {
+        let unmade = saved.process.is_none() && saved.status == Status::Creating;
+        if unmade { Status::Creating } else { Status::Stopped }
     } else if saved.status == Status::Creating {
         Status::Creating
     } else if dir.is_created()? {

@@ -1,5 +1,6 @@
 //! The runtime: what all commands have in common.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::OnceLock;
 
@@ -77,16 +78,33 @@ pub(crate) struct Container {
     pub(crate) saved: StateFile,
 }
 
+/// What was found of a container.
+#[derive(Debug)]
+pub(crate) struct Seen {
+    /// Where it is in its life.
+    pub(crate) status: Status,
+    /// Its first process, if that lives.
+    pub(crate) process: Option<OwnedFd>,
+    /// Its cgroup, as [`Container::cgroup`]; only of one that runs, waits for `start`, or is paused.
+    pub(crate) cgroup: Option<Cgroup>,
+}
+
 impl Container {
     /// Where it is in its life.
     pub(crate) fn status(&self) -> Result<Status> {
-        let status = liveness::status(&self.saved, &self.dir)?;
-        if matches!(status, Status::Running | Status::Created)
-            && self.cgroup()?.is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false))
-        {
-            return Ok(Status::Paused);
+        self.look().map(|seen| seen.status)
+    }
+
+    /// Where it is in its life, and what of it was found on the way.
+    pub(crate) fn look(&self) -> Result<Seen> {
+        let process = self.saved.process.map(|process| process.open()).transpose()?.flatten();
+        let mut status = liveness::status_if(&self.saved, &self.dir, process.is_some())?;
+        let can_be_paused = matches!(status, Status::Running | Status::Created);
+        let cgroup = if can_be_paused { self.cgroup()? } else { None };
+        if cgroup.as_ref().is_some_and(|cgroup| cgroup.is_frozen().unwrap_or(false)) {
+            status = Status::Paused;
         }
-        Ok(status)
+        Ok(Seen { status, process, cgroup })
     }
 
     /// Its cgroup, or `None` if it has none, it is gone, or what is there is another's.

@@ -13,6 +13,7 @@
 //! Making the directory claims the id, and removing it, last, frees the id. Everything in it is reached by its
 //! descriptor, so paths may be long and a directory that was replaced is noticed.
 
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use nix::dir::Dir;
@@ -200,12 +201,12 @@ fn is_a_user() -> bool {
     in_user_namespace() && std::env::var_os("USER").is_none_or(|user| user != "root")
 }
 
-/// Whether this process is in a user namespace other than the initial one, by its id map
+/// Whether this process is in a user namespace other than the initial one, whose number never changes
 /// ([user_namespaces(7)](https://man7.org/linux/man-pages/man7/user_namespaces.7.html)).
 pub fn in_user_namespace() -> bool {
-    // A kernel without user namespaces has no such file.
-    std::fs::read_to_string("/proc/self/uid_map")
-        .is_ok_and(|map| !map.split_whitespace().eq(["0", "0", "4294967295"]))
+    // USER_NS_INIT_INO of linux/nsfs.h. A kernel without user namespaces has no such file.
+    const INITIAL: u64 = 0xEFFF_FFFD;
+    std::fs::metadata("/proc/self/ns/user").is_ok_and(|namespace| namespace.ino() != INITIAL)
 }
 
 #[cfg(test)]
