@@ -28,6 +28,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) joined: bool,
     /// A procfs is in [`Slot::PROC`].
     pub(crate) has_proc: bool,
+    /// The step that enters the new network namespace is there.
+    pub(crate) in_new_network: bool,
     /// It is the one that the container sees at `/proc`.
     pub(crate) proc_in_place: bool,
     /// Mounts that become read-only once they are filled: index and destination.
@@ -56,6 +58,7 @@ impl<'a> Compiler<'a> {
             launch: Launch::default(),
             joined: false,
             has_proc: false,
+            in_new_network: false,
             proc_in_place: false,
             read_only_later: Vec::new(),
             program: Builder::default(),

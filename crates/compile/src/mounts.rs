@@ -19,6 +19,9 @@ use std::borrow::Cow;
 /// The first kernel with mounts that follow no symbolic links, in mount_setattr(2).
 const NOSYMFOLLOW_SINCE: (u16, u16) = (5, 14);
 
+/// File systems that are the same in every network namespace. Others are not, such as sysfs, or may talk to a server.
+const WITHOUT_NETWORK: [&str; 6] = ["proc", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"];
+
 /// One mount of the config, on its way into the program.
 struct Entry<'a> {
     index: usize,
@@ -49,6 +52,9 @@ impl Compiler<'_> {
         for (index, mount) in self.spec.mounts.iter().enumerate() {
             let Some(target) = self.target(index, mount) else { continue };
             let options = MountOptions::parse(&mount.options);
+            if options.bind().is_none() && !WITHOUT_NETWORK.contains(&mount.kind.as_str()) {
+                self.new_network();
+            }
             // The last one at a place is what is seen there.
             let (at_proc, had_one) = (clean(&target) == "/proc", self.has_proc);
             self.mount(&Entry { index, mount, options, target });
@@ -56,6 +62,7 @@ impl Compiler<'_> {
                 self.proc_in_place = self.has_proc && !had_one;
             }
         }
+        self.new_network();
     }
 
     fn mount(&mut self, entry: &Entry<'_>) {

@@ -165,10 +165,15 @@ impl Compiler<'_> {
             self.step(step, self.namespaces.pointer(&cgroup), why);
         }
         self.time_namespace();
+    }
+
+    /// Into the new network namespace, unless that is done. It takes longer to make than all others, so this is as late as it
+    /// may be.
+    pub(crate) fn new_network(&mut self) {
         let network = NamespaceKind::Network;
-        if self.namespaces.is_new(&network) {
-            let why = "A new network namespace has only a loopback interface, and that one is down.";
-            self.step(Step::LoopbackUp {}, self.namespaces.pointer(&network), why);
+        if self.namespaces.is_new(&network) && !std::mem::replace(&mut self.in_new_network, true) {
+            let why = "Made meanwhile. It has only a loopback interface, and that one is down.";
+            self.step(Step::Network {}, self.namespaces.pointer(&network), why);
         }
     }
 

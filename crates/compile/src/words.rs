@@ -74,7 +74,7 @@ const fn plain(step: &Step<'_>) -> &'static str {
         Step::SessionKeyring { .. } => "join a new session keyring",
         Step::Unshare { .. } => "make a new cgroup namespace",
         Step::TimeNamespace { .. } => "make a time namespace",
-        Step::LoopbackUp {} => "bring the loopback interface up",
+        Step::Network {} => "enter the new network namespace, and bring its loopback interface up",
         Step::HostPropagation { .. } => "set the propagation of the host's mounts",
         Step::UseRoot {} => "open the root",
         Step::Chroot {} => "change the root",

@@ -146,7 +146,7 @@ impl Topic {
             | Step::KeyLabel { .. }
             | Step::Unshare { .. }
             | Step::TimeNamespace { .. }
-            | Step::LoopbackUp {} => Self::Namespaces,
+            | Step::Network {} => Self::Namespaces,
             Step::OpenDir { .. }
             | Step::Device { .. }
             | Step::BindDevice { .. }

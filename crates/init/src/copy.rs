@@ -8,6 +8,7 @@ use crate::machine::Outcome;
 use crate::target::Name;
 use core::ffi::CStr;
 use orlop_program::{Slot, Str};
+use orlop_sys::directory::Entries;
 use orlop_sys::file::{self, How, IN_ROOT, Status};
 use orlop_sys::{Error, Fd, OwnedFd, Result};
 
@@ -45,28 +46,11 @@ fn directory(root: Fd, path: Str<'_>) -> Result<OwnedFd> {
 /// Copies everything in a directory.
 fn content(from: Fd, to: Fd, depth: u32) -> Result<()> {
     let Some(depth) = depth.checked_sub(1) else { return Err(Error::of(libc::SYS_openat, libc::ELOOP)) };
-    let listed = file::openat(from, c".", libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
-    let mut buffer = [0; 2048];
-    loop {
-        let filled = file::getdents64(listed.fd(), &mut buffer)?;
-        let mut entries = buffer.get(..filled).unwrap_or(&[]);
-        if entries.is_empty() {
-            return Ok(());
-        }
-        while let Some((name, rest)) = first_entry(entries) {
-            entries = rest;
-            if name != c"." && name != c".." {
-                entry(from, to, name, depth)?;
-            }
-        }
+    let mut entries = Entries::of(from)?;
+    while let Some(name) = entries.next()? {
+        entry(from, to, name, depth)?;
     }
-}
-
-/// The name of the first entry of a list, and what follows (`struct linux_dirent64`: the length at 16, the name at 19).
-fn first_entry(entries: &[u8]) -> Option<(&CStr, &[u8])> {
-    let length = u16::from_ne_bytes([*entries.get(16)?, *entries.get(17)?]).into();
-    let name = CStr::from_bytes_until_nul(entries.get(19..length)?).ok()?;
-    Some((name, entries.get(length..)?))
+    Ok(())
 }
 
 /// Copies one thing of whatever type.

@@ -93,8 +93,7 @@ pub fn search(passwd: Fd, uid: u32, home: &mut Home) {
 /// The sixth field, if the third is this number: `name:password:uid:gid:comment:home:shell`.
 fn home_of(line: &[u8], uid: u32) -> Option<&[u8]> {
     let mut fields = line.split(|b| *b == b':');
-    let number = core::str::from_utf8(fields.nth(2)?).ok()?;
-    if number.bytes().all(|b| b.is_ascii_digit()) && number.parse() == Ok(uid) { fields.nth(2) } else { None }
+    if crate::decimal(fields.nth(2)?) == Some(uid) { fields.nth(2) } else { None }
 }
 
 #[cfg(test)]

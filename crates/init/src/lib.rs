@@ -42,6 +42,7 @@ pub mod labels;
 pub mod landlock;
 pub mod machine;
 pub mod mounts;
+pub mod network;
 pub mod overlay;
 pub mod paths;
 pub mod pod;
@@ -55,3 +56,28 @@ pub mod time;
 pub mod trace;
 
 pub use machine::Machine;
+
+/// A number of decimal digits, and nothing else. The standard library's parsing takes a kilobyte.
+#[must_use]
+pub fn decimal(text: &[u8]) -> Option<u32> {
+    let digit = |n: u32, byte: &u8| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        n.checked_mul(10)?.checked_add(digit.into())
+    };
+    if text.is_empty() { None } else { text.iter().try_fold(0, digit) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::decimal;
+
+    #[test]
+    fn only_digits_are_a_number() {
+        assert_eq!(decimal(b"0"), Some(0));
+        assert_eq!(decimal(b"0042"), Some(42));
+        assert_eq!(decimal(b"4294967295"), Some(u32::MAX));
+        for other in [&b""[..], b"4294967296", b"+1", b"-1", b" 1", b"1 ", b"1a", b"\xff", b":"] {
+            assert_eq!(decimal(other), None, "{other:?}");
+        }
+    }
+}

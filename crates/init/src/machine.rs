@@ -3,13 +3,13 @@
 use crate::report::{self, Fault};
 use crate::trace::Trace;
 use crate::{
-    birth, console, copy, devices, exec, home, identity, labels, landlock, mounts, overlay, paths, procfs,
-    root, scheduling, stay, time,
+    birth, console, copy, devices, exec, home, identity, labels, landlock, mounts, network, overlay, paths,
+    procfs, root, scheduling, stay, time,
 };
 use core::ffi::CStr;
 use orlop_program::message::{BEFORE, Message, Point};
 use orlop_program::{Malformed, Program, Slot, Step};
-use orlop_sys::{Error, Fd, OwnedFd, file, net, process, sched, seccomp};
+use orlop_sys::{Error, Fd, OwnedFd, file, process, sched, seccomp};
 
 /// What a step returns.
 pub type Outcome = Result<(), Fault>;
@@ -106,7 +106,7 @@ impl<'a> Machine<'a> {
             Step::SessionKeyring { name } => identity::session_keyring(name.c_str()),
             Step::Unshare { kinds } => Ok(process::unshare(kinds as i32)?),
             Step::Redirect { from, to } => Ok(file::dup_to_standard(self.slot(from), to.into())?),
-            Step::LoopbackUp {} => Ok(net::bring_loopback_up()?),
+            Step::Network {} => network::enter(self),
 
             Step::HostPropagation { propagation, recursive } => {
                 root::host_propagation(self, propagation, recursive)

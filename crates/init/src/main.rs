@@ -86,7 +86,7 @@ fn map(file: Fd) -> orlop_sys::Result<&'static [u8]> {
 fn number(text: *const u8) -> Option<i32> {
     // SAFETY: the kernel's argument strings end with a NUL and live as long as the process.
     let text = unsafe { core::ffi::CStr::from_ptr(text.cast()) };
-    text.to_str().ok()?.parse().ok()
+    orlop_init::decimal(text.to_bytes())?.try_into().ok()
 }
 
 /// There is nobody to tell and nothing to unwind. Init has no code that panics by intent; the host side sees init's end

@@ -2,8 +2,7 @@
 //!
 //! ```text
 //!   host side                         init                                  `orlop start`
-//!     │   ◀──── Born(pid) ──────────────────────────────┤  (only if it joins a PID namespace, and ends)
-//!     ├──── one byte ─────────────────────────────────▶ │  the one that was born
+//!     │   ◀──── Born ───────────────────────────────────┤  (only if it joins a PID namespace: the one that was born there)
 //!     │   ◀──── Reached(Begin) ─────────────────────────┤  Sync (only if the host side sets the OOM score)
 //!     ├──── one byte ─────────────────────────────────▶ │
 //!     │   ◀──── MapIds (+ a mount's descriptor) ────────┤  Bind (only where the host side maps its ids)
@@ -94,9 +93,9 @@ pub enum Message<'a> {
     /// The message carries a detached mount, whose ids the host side is to map in the way that has this number. Init waits
     /// for one byte.
     MapIds(u8),
-    /// Another init, with this process id, has been born in the PID namespace that was to be joined; the one that says so
-    /// ends. The other one waits for one byte.
-    Born(i32),
+    /// Whoever says so has been born in the PID namespace that was to be joined, and goes on; the init that made it ends. Its
+    /// process id there is of no use to the host side: the kernel tells which it is here (unix(7), `SCM_CREDENTIALS`).
+    Born,
     /// The next thing that happens is exec.
     Executing,
     /// A step failed; init ends.
@@ -124,7 +123,7 @@ impl<'a> Message<'a> {
             }),
             5 => Self::SeccompListener(i32::get(&mut reader)?),
             6 => Self::MapIds(u8::get(&mut reader)?),
-            7 => Self::Born(i32::get(&mut reader)?),
+            7 => Self::Born,
             _ => return Err(Malformed),
         })
     }
@@ -151,10 +150,7 @@ impl<'a> Message<'a> {
                 put(failed.text);
             }
             Self::MapIds(number) => put(&[6, *number]),
-            Self::Born(pid) => {
-                put(&[7]);
-                put(&pid.to_le_bytes());
-            }
+            Self::Born => put(&[7]),
             Self::SeccompListener(number) => {
                 put(&[5]);
                 put(&number.to_le_bytes());

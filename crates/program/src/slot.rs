@@ -26,6 +26,8 @@ impl Slot {
     pub const TRACE: Self = Self(6);
     /// What Landlock is to allow, until it is in force.
     pub const RULESET: Self = Self(7);
+    /// The socket from which the new network namespace comes, if the process was not born in it.
+    pub const NETWORK: Self = Self(8);
     /// The first slot without a fixed meaning.
-    pub const FREE: Self = Self(8);
+    pub const FREE: Self = Self(9);
 }

@@ -64,8 +64,9 @@ steps! {
         /// 0, 1 or 2.
         to: u8,
     }
-    /// Brings the loopback interface of a new network namespace up.
-    4 LoopbackUp {}
+    /// Enters the new network namespace that comes from [`Slot::NETWORK`], if the process was not born in one, and brings its
+    /// loopback interface up.
+    4 Network {}
 
     /// Sets the propagation of the whole tree as the host left it, so that mounts made here do not travel there. It is the
     /// first step that changes files, so it also forgets the caller's file mode creation mask.

@@ -3,7 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | `launch/fill.rs` | what the program needs opened |
-//! | `launch/network.rs` | the new network namespace, made while all else is prepared |
+//! | `launch/network.rs` | the new network namespace, made while all else is done |
 //! | `launch/session.rs` | the conversation with init ([`orlop_program::message`] has its diagram) |
 //! | `launch/affinity.rs` | the CPUs that we run on meanwhile |
 //! | `launch/blame.rs` | a failing step, in words |
@@ -22,7 +22,7 @@ use orlop_cgroups::Cgroup;
 use orlop_compile::{Compiled, Join, Launch, Origin, SchedulerAttributes, rlimit_name};
 use orlop_program::Slot;
 use orlop_sys::spawn::{self, Failure, Spawn};
-use orlop_sys::{Fd, cred, process, sched};
+use orlop_sys::{Fd, cred, process, sched, socket};
 
 use crate::error::{Doing, Error, Result};
 use crate::held::Stdio;
@@ -49,7 +49,7 @@ pub(crate) struct Request<'a> {
     pub(crate) start: Option<OwnedFd>,
     /// The process whose namespaces to join, and which (`CLONE_NEW…`).
     pub(crate) join: Option<(&'a OwnedFd, i32)>,
-    /// The new network namespace, if it was made ahead: it is joined then.
+    /// Where init receives the new network namespace, if that is made beside: then it is not born in one.
     pub(crate) network: Option<OwnedFd>,
     /// Descriptors to pass on, besides those that the program names.
     pub(crate) pass: Vec<(Slot, OwnedFd)>,
@@ -99,13 +99,13 @@ impl<'a> Home<'a> {
 /// [`Error::Kernel`], with the place in the config that asked for what could not be had. Nothing is left behind.
 pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let launch = &request.compiled.launch;
-    if let Some(flags) = launch.seccomp_flags {
-        tracing::debug!("seccomp filter flags: {flags}");
-    }
+    launch.seccomp_flags.iter().for_each(|flags| tracing::debug!("seccomp filter flags: {flags}"));
     let (host, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .doing(|| "make a socket pair".to_owned())?;
     let mut slots = vec![(Slot::HOST, theirs)];
     slots.extend(request.start.map(|listener| (Slot::START, listener)));
+    let made_beside = request.network.as_ref().map_or(0, |_| libc::CLONE_NEWNET as u64);
+    slots.extend(request.network.map(|socket| (Slot::NETWORK, socket)));
     slots.extend(request.pass);
     if let Some(trace) = request.trace {
         let memory = trace.memory(request.compiled.program.infos().len())?;
@@ -116,12 +116,10 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         slots.push((fill.slot, filler.open(fill)?));
     }
     let namespaces = launch.joins.iter().map(open_namespace).collect::<Result<Vec<_>>>()?;
-    let new_network = request.network.as_ref();
-    let ahead = new_network.map(|fd| spawn::Join { fd: Fd::of(fd), kinds: libc::CLONE_NEWNET });
     let living = request.join.map(|(pidfd, kinds)| spawn::Join { fd: Fd::of(pidfd), kinds });
     let named = namespaces.iter().zip(&launch.joins);
     let named = named.map(|(fd, join)| spawn::Join { fd: Fd::of(fd), kinds: join.flag });
-    let mut joins: Vec<_> = named.chain(living).chain(ahead).collect();
+    let mut joins: Vec<_> = named.chain(living).collect();
     // Who may trace processes there is not to find ours among them, before it is init. In a user namespace nobody has rights
     // over what is the host's.
     let birth = if launch.become_root { None } else { take_pid_namespace(&mut joins) };
@@ -133,7 +131,7 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let mut keep: Vec<Fd> = given.iter().map(|(_, fd)| *fd).collect();
     keep.push(image.fd());
     let spawn = Spawn {
-        namespaces: launch.namespaces & !new_network.map_or(0, |_| libc::CLONE_NEWNET as u64),
+        namespaces: launch.namespaces & !made_beside,
         joins: &joins,
         cgroup: request.home.directory(),
         become_root: launch.become_root,
@@ -147,20 +145,23 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         home: &request.home,
         rdt: request.rdt,
         privileged: request.privileged,
-        network: new_network.or_else(|| network(&launch.joins, &namespaces)),
+        network: network(&launch.joins, &namespaces),
     };
     // Milestones have runc's names, for those who know its debug log.
     tracing::debug!(namespaces = launch.namespaces, joins = joins.len(), "nsexec container setup");
+    // Of one that is yet to be born, only that tells who it is.
+    socket::tell_senders(Fd::of(&host), birth.is_some()).doing(|| "ask who speaks for init".to_owned())?;
     let child = before.run_where_allowed(&spawn)?;
+    // Who waits for the end of the socket is not to wait for us.
+    drop(slots);
     tracing::debug!(pid = child.pid, "child process in init()");
-    let mut session = Session::new(child, host, request.words);
-    if birth.is_some() {
+    let mut session = Session::new(child, host, request.words, birth.is_some());
+    // Only who adds a process can do without knowing at once which it is.
+    if request.join.is_none() {
         session.birth()?;
     }
     if let Some(value) = launch.oom_score_adj {
-        // Exec wakes us before the new memory is in place; init's own word comes after.
-        while !matches!(session.next()?, Event::Begin) {}
-        score(&session, value)?;
+        score(&mut session, value)?;
     }
     Ok(session)
 }
@@ -294,7 +295,9 @@ fn schedule(pid: i32, launch: &Launch) -> Result<()> {
 
 /// Sets the OOM score of a process that runs init, which waits for the word that follows. Not before: until then it has our
 /// memory, the kernel gives processes that share one the same score, and the file is not ours, as nobody may look into it.
-fn score(session: &Session<'_>, value: i32) -> Result<()> {
+fn score(session: &mut Session<'_>, value: i32) -> Result<()> {
+    // Exec wakes us before the new memory is in place; init's own word comes after.
+    while !matches!(session.next()?, Event::Begin) {}
     let path = format!("/proc/{}/oom_score_adj", session.pid());
     std::fs::write(&path, value.to_string()).doing(|| format!("write {value} to {path}")).map_err(|e| {
         e.at("/process/oomScoreAdj")

@@ -227,13 +227,6 @@ pub fn write(fd: Fd, buf: &[u8]) -> Result<usize> {
     })
 }
 
-/// The next entries of a directory that is open for reading, as `struct linux_dirent64`; how much of `buf` was filled, 0
-/// at the end ([getdents64(2)](https://man7.org/linux/man-pages/man2/getdents64.2.html)).
-pub fn getdents64(dir: Fd, buf: &mut [u8]) -> Result<usize> {
-    // SAFETY: `buf` is written for at most its length.
-    unsafe { call(libc::SYS_getdents64, [dir.raw() as usize, buf.as_mut_ptr() as usize, buf.len()]) }
-}
-
 /// Moves up to `count` bytes from one file, at its offset, to another; how many, 0 at the end
 /// ([sendfile(2)](https://man7.org/linux/man-pages/man2/sendfile.2.html)).
 pub fn sendfile(to: Fd, from: Fd, count: usize) -> Result<usize> {

@@ -7,6 +7,7 @@
 //! |---|---|
 //! | [`fd`] | owned and borrowed descriptors |
 //! | [`mod@file`] | opening, making, reading and checking files relative to a descriptor |
+//! | [`directory`] | reading directories |
 //! | [`xattr`] | extended attributes of any kind of file |
 //! | [`mount`] | the new mount API, `pivot_root`, `umount2` |
 //! | [`process`] | namespaces, pidfds, signals, exec, limits |
@@ -18,6 +19,7 @@
 //! | [`seccomp`] | loading a filter |
 //! | [`bpf`] | device programs on a cgroup |
 //! | [`net`] | bringing the loopback interface up |
+//! | [`sibling`] | going on as another process |
 //! | [`spawn`] | `clone3` and what runs between it and `execveat` |
 //! | [`memory`] | mapping a program, and scratch memory |
 //! | [`arena`] | the allocator of the one-shot command |
@@ -33,6 +35,7 @@ pub mod bpf;
 #[cfg(feature = "std")]
 pub mod command;
 pub mod cred;
+pub mod directory;
 pub mod fd;
 pub mod file;
 pub mod landlock;
@@ -44,6 +47,7 @@ pub mod process;
 pub mod raw;
 pub mod sched;
 pub mod seccomp;
+pub mod sibling;
 pub mod socket;
 pub mod spawn;
 pub mod terminal;

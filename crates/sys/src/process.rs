@@ -109,14 +109,6 @@ pub fn fork() -> Result<Option<i32>> {
     Ok((pid != 0).then_some(pid as i32))
 }
 
-/// The same, but the copy is a child of this process's parent, as with `CLONE_PARENT` of
-/// [clone(2)](https://man7.org/linux/man-pages/man2/clone.2.html): whom the copy sees as its parent is not this process.
-pub fn fork_sibling() -> Result<Option<i32>> {
-    // SAFETY: as in `fork`.
-    let pid = unsafe { call(libc::SYS_clone, [libc::CLONE_PARENT as usize, 0, 0, 0, 0]) }?;
-    Ok((pid != 0).then_some(pid as i32))
-}
-
 /// Makes this process the leader of a group of its own ([setpgid(2)](https://man7.org/linux/man-pages/man2/setpgid.2.html)).
 pub fn lead_group() -> Result<()> {
     // SAFETY: numbers only.

@@ -58,6 +58,13 @@ pub fn affinity(cpus: &mut [u8]) -> Result<usize> {
     unsafe { call(libc::SYS_sched_getaffinity, [0, cpus.len(), cpus.as_mut_ptr() as usize]) }
 }
 
+/// Whether this thread may run on more than one CPU.
+pub fn has_other_cpus() -> bool {
+    let mut cpus = [0; 1024];
+    let filled = affinity(&mut cpus).unwrap_or_default();
+    cpus.iter().take(filled).map(|byte| byte.count_ones()).sum::<u32>() > 1
+}
+
 /// Sets the NUMA memory policy of this thread: `MPOL_…` and flags, and one bit for each node
 /// ([set_mempolicy(2)](https://man7.org/linux/man-pages/man2/set_mempolicy.2.html)). `EINVAL`: the mode or a flag is unknown
 /// to the kernel, or the nodes do not fit it or are not there. `ENOSYS`: the kernel has no NUMA.

@@ -5,26 +5,41 @@ use crate::raw::{Result, call};
 use crate::{Fd, OwnedFd};
 use core::ptr;
 
-/// A control message that carries exactly one descriptor, laid out as cmsg(3) wants it.
+/// A control message that carries exactly one value, laid out as cmsg(3) wants it.
 #[repr(C)]
-struct OneFd {
+struct Control<T> {
     header: libc::cmsghdr,
-    fd: i32,
-    /// To the alignment of the next header.
-    pad: i32,
+    data: T,
+}
+
+impl<T> Control<T> {
+    /// One to be filled by the kernel, or by us.
+    const fn new(data: T) -> Self {
+        // SAFETY: a `cmsghdr` is numbers only; zero is a value of it.
+        Self { header: unsafe { core::mem::zeroed() }, data }
+    }
+
+    /// The length of header and value, without what pads them to the next header.
+    const fn len() -> usize {
+        size_of::<libc::cmsghdr>() + size_of::<T>()
+    }
+
+    /// Whether the kernel has filled it with a whole value of this kind.
+    #[allow(clippy::unnecessary_cast)] // the length's type differs between C libraries
+    const fn carries(&self, kind: i32) -> bool {
+        let header = &self.header;
+        header.cmsg_len as usize >= Self::len()
+            && header.cmsg_level == libc::SOL_SOCKET
+            && header.cmsg_type == kind
+    }
 }
 
 /// Sends one message, with a descriptor or without
 /// ([sendmsg(2)](https://man7.org/linux/man-pages/man2/sendmsg.2.html)). A closed peer is `EPIPE`, never a signal.
 pub fn send(socket: Fd, bytes: &[u8], fd: Option<Fd>) -> Result<()> {
     let mut iov = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
-    let mut control = OneFd {
-        // SAFETY: a `cmsghdr` is numbers only; zero is a value of it.
-        header: unsafe { core::mem::zeroed() },
-        fd: fd.map_or(-1, Fd::raw),
-        pad: 0,
-    };
-    control.header.cmsg_len = (size_of::<libc::cmsghdr>() + size_of::<i32>()) as _;
+    let mut control = Control::new(fd.map_or(-1, Fd::raw));
+    control.header.cmsg_len = Control::<i32>::len() as _;
     control.header.cmsg_level = libc::SOL_SOCKET;
     control.header.cmsg_type = libc::SCM_RIGHTS;
     // SAFETY: a `msghdr` is numbers and pointers; zero and null are values of it.
@@ -33,7 +48,7 @@ pub fn send(socket: Fd, bytes: &[u8], fd: Option<Fd>) -> Result<()> {
     message.msg_iovlen = 1;
     if fd.is_some() {
         message.msg_control = ptr::from_mut(&mut control).cast();
-        message.msg_controllen = size_of::<OneFd>() as _;
+        message.msg_controllen = size_of_val(&control) as _;
     }
     let args = [socket.raw() as usize, ptr::from_ref(&message) as usize, libc::MSG_NOSIGNAL as usize];
     // SAFETY: the message's parts live on this stack and are only read.
@@ -51,22 +66,47 @@ pub fn receive(socket: Fd, bytes: &mut [u8], flags: i32) -> Result<usize> {
 /// ([recvmsg(2)](https://man7.org/linux/man-pages/man2/recv.2.html), close-on-exec). 0 bytes: the peer has closed. There is room
 /// for one descriptor only; the kernel drops others.
 pub fn receive_with_fd(socket: Fd, bytes: &mut [u8]) -> Result<(usize, Option<OwnedFd>)> {
+    let mut control = Control::new(-1_i32);
+    let n = receive_with(socket, bytes, &mut control)?;
+    Ok((n, control.carries(libc::SCM_RIGHTS).then(|| OwnedFd::made(control.data as usize))))
+}
+
+/// Receives one message, and what comes with it.
+fn receive_with<T>(socket: Fd, bytes: &mut [u8], control: &mut Control<T>) -> Result<usize> {
     let mut iov = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
-    // SAFETY: a `cmsghdr` and two ints are numbers only; zero is a value of them.
-    let mut control: OneFd = unsafe { core::mem::zeroed() };
     // SAFETY: a `msghdr` is numbers and pointers; zero and null are values of it.
     let mut message: libc::msghdr = unsafe { core::mem::zeroed() };
     message.msg_iov = ptr::from_mut(&mut iov);
     message.msg_iovlen = 1;
-    message.msg_control = ptr::from_mut(&mut control).cast();
-    message.msg_controllen = size_of::<OneFd>() as _;
+    message.msg_controllen = size_of_val(control) as _;
+    message.msg_control = ptr::from_mut(control).cast();
     let args = [socket.raw() as usize, ptr::from_mut(&mut message) as usize, libc::MSG_CMSG_CLOEXEC as usize];
-    // SAFETY: bytes and control live on the caller's and this stack and are written for at most their lengths.
-    let n = retry(|| unsafe { call(libc::SYS_recvmsg, args) })?;
-    let header = &control.header;
-    let whole = header.cmsg_len as usize >= size_of::<libc::cmsghdr>() + size_of::<i32>();
-    let carried = whole && header.cmsg_level == libc::SOL_SOCKET && header.cmsg_type == libc::SCM_RIGHTS;
-    Ok((n, carried.then(|| OwnedFd::made(control.fd as usize))))
+    // SAFETY: bytes and control are the caller's and are written for at most their lengths; what the kernel writes into a
+    // control message, of any kind, is numbers, as all of `Control`'s values are.
+    retry(|| unsafe { call(libc::SYS_recvmsg, args) })
+}
+
+/// Whether messages to this socket come with who has sent them, or not any more
+/// ([unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html), `SO_PASSCRED`).
+pub fn tell_senders(socket: Fd, tell: bool) -> Result<()> {
+    let value = i32::from(tell);
+    let args = [
+        socket.raw() as usize,
+        libc::SOL_SOCKET as usize,
+        libc::SO_PASSCRED as usize,
+        ptr::from_ref(&value) as usize,
+        size_of::<i32>(),
+    ];
+    // SAFETY: the value is only read.
+    unsafe { call(libc::SYS_setsockopt, args) }.map(drop)
+}
+
+/// Receives one message, and the process id of who has sent it as this process sees it, if [`tell_senders`] asked for that
+/// before it was sent. 0 bytes: the peer has closed.
+pub fn receive_with_sender(socket: Fd, bytes: &mut [u8]) -> Result<(usize, Option<i32>)> {
+    let mut control = Control::new(libc::ucred { pid: 0, uid: 0, gid: 0 });
+    let n = receive_with(socket, bytes, &mut control)?;
+    Ok((n, control.carries(libc::SCM_CREDENTIALS).then_some(control.data.pid)))
 }
 
 /// The next connection to a listening socket

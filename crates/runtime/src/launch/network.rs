@@ -1,79 +1,41 @@
 //! The new network namespace, made beside all else.
 //!
 //! The kernel takes longer for it than for any other part of a container: half a millisecond on a fast machine. A thread makes
-//! it while the bundle is compiled and the cgroup is made, and the container's process joins it. Then the thread brings its
-//! loopback interface up, which init is to do as one of its steps, and finds done.
+//! it while the bundle is compiled, the cgroup is made, and init is born without one. It sends it to init, which enters it when
+//! it is about to do what depends on it (`Step::Network`): nobody waits for it who has something else to do. Then the thread
+//! brings its loopback interface up, which init finds done or does.
 
 use std::fs::File;
-use std::mem;
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use nix::sys::signal::{SigSet, SigmaskHow};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::geteuid;
 use orlop_spec::{NamespaceKind, Spec};
-use orlop_sys::{net, process, sched};
+use orlop_sys::{Fd, net, process, sched, socket};
 
 /// The thread makes a few system calls, and its own start and end.
 const STACK: usize = 64 * 1024;
 
 /// A network namespace that is being made.
-pub(crate) struct NewNetwork(Arc<Making>);
-
-/// What its thread and whoever waits for it share.
-#[derive(Default)]
-struct Making {
+pub(crate) struct NewNetwork {
     /// One of the two has come first: the thread to make it, or the other to do without.
-    taken: AtomicBool,
-    progress: Mutex<Progress>,
-    done: Condvar,
-}
-
-/// How far the thread is.
-#[derive(Default)]
-enum Progress {
-    #[default]
-    Making,
-    Made(OwnedFd),
-    Failed,
-}
-
-impl Making {
-    /// The thread's work.
-    fn make(&self) {
-        if self.taken.swap(true, Ordering::AcqRel) {
-            return;
-        }
-        let progress = make().map_or(Progress::Failed, Progress::Made);
-        let is_made = matches!(progress, Progress::Made(_));
-        *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = progress;
-        self.done.notify_one();
-        if is_made {
-            // Where this fails init will fail too, and say why.
-            net::bring_loopback_up().ok();
-        }
-    }
-
-    /// Waits for the outcome.
-    fn wait(&self) -> Option<OwnedFd> {
-        let progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-        let progress = self.done.wait_while(progress, |progress| matches!(progress, Progress::Making));
-        match mem::take(&mut *progress.unwrap_or_else(PoisonError::into_inner)) {
-            Progress::Made(namespace) => Some(namespace),
-            _ => None,
-        }
-    }
+    taken: Arc<AtomicBool>,
+    /// Where it comes out.
+    socket: OwnedFd,
 }
 
 impl NewNetwork {
     /// Begins to make the one that a config asks for; `None` if it asks for none, if it has to belong to the container's user
-    /// namespace, or if there is no other CPU that could do it meanwhile. It may be `begun` already.
+    /// namespace, if devices are to move there before init runs, or if there is no other CPU that could do it meanwhile. It
+    /// may be `begun` already.
     pub(crate) fn begin(spec: &Spec, begun: Option<Self>) -> Option<Self> {
-        let namespaces = &spec.linux.as_ref()?.namespaces;
-        let is_new = namespaces.iter().any(|n| n.kind == NamespaceKind::Network && n.path.is_empty());
-        let is_users = namespaces.iter().any(|n| n.kind == NamespaceKind::User);
-        if is_new && !is_users { begun.or_else(Self::start) } else { None }
+        let linux = spec.linux.as_ref()?;
+        let is_new = linux.namespaces.iter().any(|n| n.kind == NamespaceKind::Network && n.path.is_empty());
+        let is_users = linux.namespaces.iter().any(|n| n.kind == NamespaceKind::User);
+        if is_new && !is_users && linux.net_devices.is_empty() { begun.or_else(Self::start) } else { None }
     }
 
     /// Begins if the text of a config looks as if that will be wanted: understanding it takes a tenth of the time that is to be
@@ -83,24 +45,40 @@ impl NewNetwork {
     }
 
     fn start() -> Option<Self> {
-        if !geteuid().is_root() || !has_other_cpus() {
+        if !geteuid().is_root() || !sched::has_other_cpus() {
             return None;
         }
-        let making = Arc::new(Making::default());
-        let work = Arc::clone(&making);
+        let (ours, socket) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).ok()?;
+        let taken = Arc::new(AtomicBool::new(false));
+        let also_taken = Arc::clone(&taken);
         let thread = std::thread::Builder::new().name("network".into()).stack_size(STACK);
         // Signals are for whoever waits for the container, and would end this process if the thread took one.
         let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).ok()?;
-        let started = thread.spawn(move || work.make());
+        let started = thread.spawn(move || make_and_send(&also_taken, &ours));
         before.thread_set_mask().ok();
         started.ok()?;
-        Some(Self(making))
+        Some(Self { taken, socket })
     }
 
-    /// The namespace. `None` if the thread has not even begun, as all CPUs are busy, or if it failed: then the container's
-    /// process is born in a new one as in all its other namespaces, or says why that cannot be.
+    /// Where init is to receive it ([`Slot::NETWORK`](orlop_program::Slot::NETWORK)). `None` if the thread has not even begun,
+    /// as all CPUs are busy: then the container's process is born in a new one as in all its other namespaces.
     pub(crate) fn take(self) -> Option<OwnedFd> {
-        if self.0.taken.swap(true, Ordering::AcqRel) { self.0.wait() } else { None }
+        self.taken.swap(true, Ordering::AcqRel).then_some(self.socket)
+    }
+}
+
+/// The thread's work.
+fn make_and_send(taken: &AtomicBool, socket: &OwnedFd) {
+    if taken.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let made = make();
+    // Whoever would have received it is gone if this fails. A word alone: init makes one itself, or says why that cannot be.
+    socket::send(Fd::of(socket), &[1], made.as_ref().map(Fd::of)).ok();
+    if made.is_some() {
+        // Where this fails init will fail too, and say why.
+        net::bring_loopback_up().ok();
     }
 }
 
@@ -133,16 +111,12 @@ fn make() -> Option<OwnedFd> {
     File::open("/proc/thread-self/ns/net").ok().map(OwnedFd::from)
 }
 
-fn has_other_cpus() -> bool {
-    let mut cpus = [0; 1024];
-    let filled = sched::affinity(&mut cpus).unwrap_or_default();
-    cpus[..filled].iter().map(|byte| byte.count_ones()).sum::<u32>() > 1
-}
-
 #[cfg(test)]
 mod tests {
     use super::{NewNetwork, make, seems_wanted};
     use orlop_spec::Spec;
+    use orlop_sys::Fd;
+    use orlop_sys::socket::receive_with_fd;
     use std::os::unix::fs::MetadataExt as _;
 
     fn config(namespaces: &str) -> Spec {
@@ -191,9 +165,11 @@ mod tests {
     #[test]
     fn its_loopback_interface_is_up_without_anybody_having_waited_for_that() {
         let spec = config(r#"{"type":"network"}"#);
-        let Some(made) = NewNetwork::begin(&spec, None).and_then(NewNetwork::take) else { return };
+        let Some(socket) = NewNetwork::begin(&spec, None).and_then(NewNetwork::take) else { return };
+        let (_, Some(made)) = receive_with_fd(Fd::of(&socket), &mut [0]).unwrap() else { return };
         let is_up = std::thread::spawn(move || {
-            nix::sched::setns(made, nix::sched::CloneFlags::CLONE_NEWNET).unwrap();
+            nix::sched::setns(std::os::fd::OwnedFd::from(made), nix::sched::CloneFlags::CLONE_NEWNET)
+                .unwrap();
             let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
             while std::time::Instant::now() < until {
                 // No route leads to an interface that is down.

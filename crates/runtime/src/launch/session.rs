@@ -1,5 +1,6 @@
 //! The conversation with init, from the host's side.
 
+use std::mem;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags};
@@ -38,46 +39,40 @@ pub(crate) struct Session<'a> {
     child: Option<Child>,
     host: OwnedFd,
     words: Words<'a>,
+    /// The child makes another in its place, which has not been heard of.
+    unborn: bool,
 }
 
 impl<'a> Session<'a> {
-    pub(super) fn new(child: Child, host: OwnedFd, words: Words<'a>) -> Self {
-        Self { child: Some(child), host, words }
+    /// `unborn`: `child` makes init in the PID namespace that it joins, and says nothing itself unless it fails. `host` tells who
+    /// speaks.
+    pub(super) fn new(child: Child, host: OwnedFd, words: Words<'a>, unborn: bool) -> Self {
+        Self { child: Some(child), host, words, unborn }
     }
 
-    /// Waits until init has been born in the PID namespace that it joins: another process, which is our child as well.
+    /// Waits until init has been born, if it is yet to be: another process, which is our child as well, and goes on meanwhile.
     ///
     /// # Errors
     ///
     /// It failed, or init ended without a word.
     pub(super) fn birth(&mut self) -> Result<()> {
-        if !self.speaks_before_it_ends()? {
-            // If another one was born already, it ends with our end of the socket.
-            return Err(self.died());
+        if !mem::replace(&mut self.unborn, false) {
+            return Ok(());
         }
         let mut buffer = [0; MAX];
-        let (n, _) = hear(&self.host, &mut buffer)?;
-        let born = match Message::read(&buffer[..n]) {
-            Ok(Message::Born(pid)) => pid,
-            Ok(Message::Failed(failed)) => return Err(blame::failed(&failed, &self.words)),
+        let mut receive = || socket::receive_with_sender(Fd::of(&self.host), &mut buffer);
+        let doing = || "take hold of the container's init".to_owned();
+        let (n, sender) = again_after_reset(&mut receive).doing(doing)?;
+        socket::tell_senders(Fd::of(&self.host), false).doing(doing)?;
+        let born = match (Message::read(&buffer[..n]), sender) {
+            (Ok(Message::Born), Some(pid)) => pid,
+            (Ok(Message::Failed(failed)), _) => return Err(blame::failed(&failed, &self.words)),
             _ => return Err(self.died()),
         };
-        let doing = || "take hold of the container's init".to_owned();
-        // It is not waited for, so the number is its own; until it is ours here, it waits for our word.
+        // It is not waited for, so the number is its own.
         let pidfd = process::pidfd_open(born).doing(doing)?;
         let before = self.child.replace(Child { pid: born, pidfd });
-        // It need not wait until the one before has ended.
-        self.proceed()?;
         before.map_or(Ok(()), |before| wait::wait(before.pidfd.fd()).map(drop).doing(doing))
-    }
-
-    /// Waits for a message, or for init's end: another process may have a copy of its end of the socket by then.
-    fn speaks_before_it_ends(&self) -> Result<bool> {
-        let Some(child) = &self.child else { return Ok(true) };
-        let mut either =
-            [self.host.as_fd(), child.pidfd.as_fd()].map(|fd| PollFd::new(fd, PollFlags::POLLIN));
-        listen(&mut either)?;
-        Ok(either[0].any().unwrap_or(true))
     }
 
     /// Its process id, as we see it.
@@ -96,6 +91,7 @@ impl<'a> Session<'a> {
     ///
     /// A step failed, or init ended without a word.
     pub(crate) fn next(&mut self) -> Result<Event> {
+        self.birth()?;
         let mut buffer = [0; MAX];
         let (n, fd) = hear(&self.host, &mut buffer)?;
         match (Message::read(&buffer[..n]), fd) {
@@ -166,6 +162,8 @@ impl<'a> Session<'a> {
 
 impl Drop for Session<'_> {
     fn drop(&mut self) {
+        // Who is not known cannot be ended.
+        self.birth().ok();
         if let Some(child) = self.child.take() {
             // It cannot be in our way any more, whatever comes of this.
             end(&child).ok();
@@ -186,13 +184,17 @@ pub(crate) fn say_the_word(init: &OwnedFd) -> Result<()> {
 /// An init that ends without having read our word resets the connection, and that comes first; what it had said before is
 /// still there ([unix(7)](https://man7.org/linux/man-pages/man7/unix.7.html)).
 pub(crate) fn hear(init: &OwnedFd, buffer: &mut [u8]) -> Result<(usize, Option<OwnedFd>)> {
-    let mut receive = || socket::receive_with_fd(Fd::of(init), buffer);
-    let received = match receive() {
-        Err(e) if e.is(libc::ECONNRESET) => receive(),
-        other => other,
-    };
+    let received = again_after_reset(&mut || socket::receive_with_fd(Fd::of(init), buffer));
     let (n, fd) = received.doing(|| "listen to the container's init".to_owned())?;
     Ok((n, fd.map(OwnedFd::from)))
+}
+
+/// What is received, after the news that the connection is reset as well.
+fn again_after_reset<T>(receive: &mut dyn FnMut() -> orlop_sys::Result<T>) -> orlop_sys::Result<T> {
+    match receive() {
+        Err(e) if e.is(libc::ECONNRESET) => receive(),
+        other => other,
+    }
 }
 
 fn listen(fds: &mut [PollFd<'_>]) -> Result<()> {

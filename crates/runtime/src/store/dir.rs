@@ -14,6 +14,7 @@ use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bin
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, mkdirat};
 use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 use orlop_sys::Fd;
+use orlop_sys::directory::Entries;
 use orlop_sys::file::exchange;
 
 use super::DIRECTORY;
@@ -215,13 +216,12 @@ impl StateDir {
     /// Removes what is in the directory, the state last.
     fn clear(&self) -> Result<()> {
         let doing = || format!("remove {}", self.path.display());
-        let mut dir = Dir::openat(&self.fd, ".", DIRECTORY, Mode::empty()).doing(doing)?;
-        for entry in dir.iter() {
-            let entry = entry.doing(doing)?;
-            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+        let mut entries = Entries::of(Fd::of(&self.fd)).doing(doing)?;
+        while let Some(name) = entries.next().doing(doing)? {
+            let name = OsStr::from_bytes(name.to_bytes());
             if name == NOTIFY {
                 self.remove_notify()?;
-            } else if name != "." && name != ".." && name != STATE {
+            } else if name != STATE {
                 self.unlink(name, UnlinkatFlags::NoRemoveDir)?;
             }
         }

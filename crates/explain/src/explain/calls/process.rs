@@ -75,7 +75,7 @@ pub(super) fn process(step: &Step<'_>) -> Vec<String> {
         Step::SessionKeyring { name } => one(format!("keyctl(KEYCTL_JOIN_SESSION_KEYRING, {})", text(name))),
         Step::Unshare { kinds } => one(format!("unshare({})", clone_flags(kinds.into()))),
         Step::Redirect { from, to } => one(format!("dup3(slot {}, {to})", from.0)),
-        Step::LoopbackUp {} => one("socket(AF_INET, SOCK_DGRAM), ioctl(SIOCSIFFLAGS, \"lo\", IFF_UP)".into()),
+        Step::Network {} => one("socket(AF_INET, SOCK_DGRAM), ioctl(SIOCSIFFLAGS, \"lo\", IFF_UP)".into()),
         Step::Sync { point } => {
             vec![format!("sendto(host, reached point {point})"), "read(host): wait for its word".into()]
         }
