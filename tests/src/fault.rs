@@ -292,9 +292,9 @@ impl Tracer<'_> {
                 kill(pid, Signal::SIGKILL).ok();
             }
             Fault::StallAndGoOn => {
-                self.let_go_of_others(pid);
+                let standing = self.let_go_of_others(pid);
                 (self.meanwhile)();
-                self.go_on(pid, None);
+                standing.into_iter().chain([pid]).for_each(|thread| self.go_on(thread, None));
             }
             Fault::Fail(_) => {
                 self.trace.stuck = self.criu.contains(&pid);
@@ -316,9 +316,11 @@ impl Tracer<'_> {
 const STOP: Duration = Duration::from_millis(100);
 
 impl Tracer<'_> {
-    /// All but one go on without us: while others do something, nobody would let them go on from one call to the next.
-    fn let_go_of_others(&mut self, stalled: Pid) {
+    /// All other processes go on without us: while others do something, nobody would let them go on from one call to the next.
+    /// The threads of the stalled one that stand still with it.
+    fn let_go_of_others(&mut self, stalled: Pid) -> Vec<Pid> {
         self.leaving = true;
+        let mut standing = Vec::new();
         let until = Instant::now() + STOP;
         let mut others: Vec<Pid> = self.numbers.keys().copied().filter(|pid| *pid != stalled).collect();
         // What is not traced any more is not there.
@@ -327,13 +329,24 @@ impl Tracer<'_> {
             for pid in std::mem::take(&mut others) {
                 match waitpid(pid, Some(WaitPidFlag::__WALL | WaitPidFlag::WNOHANG)) {
                     Ok(WaitStatus::StillAlive) => others.push(pid),
+                    Ok(
+                        WaitStatus::PtraceEvent(_, _, libc::PTRACE_EVENT_STOP) | WaitStatus::PtraceSyscall(_),
+                    ) if is_thread_of(pid, stalled) => {
+                        standing.push(pid);
+                    }
                     Ok(status) => others.extend(self.on(status)),
                     Err(_) => {}
                 }
             }
             std::thread::sleep(Duration::from_millis(1));
         }
+        standing
     }
+}
+
+/// Whether both are threads of one process.
+fn is_thread_of(thread: Pid, other: Pid) -> bool {
+    std::path::Path::new(&format!("/proc/{other}/task/{thread}")).exists()
 }
 
 /// Whether the kernel would do that. The standard library hears by a socket of its own how exec went, in 8 bytes; it knows that

@@ -200,15 +200,14 @@ pub struct Client {
 impl Client {
     /// Connects.
     pub fn connect(socket: &Path) -> Self {
-        let socket = UnixStream::connect(socket).expect("the shim listens");
-        socket.set_read_timeout(Some(patience())).expect("a time limit can be set");
-        Self { socket, stream: 1, sent: VecDeque::new(), service: "containerd.task.v3.Task" }
+        Self::try_connect(socket).expect("the shim listens")
     }
 
     /// Connects, if the shim is there.
     pub fn try_connect(socket: &Path) -> Option<Self> {
-        UnixStream::connect(socket).ok()?;
-        Some(Self::connect(socket))
+        let socket = UnixStream::connect(socket).ok()?;
+        socket.set_read_timeout(Some(patience())).expect("a time limit can be set");
+        Some(Self { socket, stream: 1, sent: VecDeque::new(), service: "containerd.task.v3.Task" })
     }
 
     /// Goes away, as a containerd does that ends.

@@ -48,6 +48,15 @@ pub fn pidfd_send_signal(pidfd: Fd, signal: i32) -> Result<()> {
     unsafe { call(libc::SYS_pidfd_send_signal, [pidfd.raw() as usize, signal as usize, 0, 0]) }.map(drop)
 }
 
+/// The same to every process of the group that this one leads (`PIDFD_SIGNAL_PROCESS_GROUP`, Linux 6.9; before, `EINVAL`).
+/// `ESRCH`: there is no such group.
+pub fn pidfd_send_signal_to_group(pidfd: Fd, signal: i32) -> Result<()> {
+    const PROCESS_GROUP: usize = 4;
+    // SAFETY: no `siginfo` is passed.
+    unsafe { call(libc::SYS_pidfd_send_signal, [pidfd.raw() as usize, signal as usize, 0, PROCESS_GROUP]) }
+        .map(drop)
+}
+
 /// A copy of another process's descriptor
 /// ([pidfd_getfd(2)](https://man7.org/linux/man-pages/man2/pidfd_getfd.2.html), Linux 5.6; close-on-exec). `EPERM`: we may not
 /// trace the process; root may, and so may the owner of its user namespace, unless Yama or another module objects.

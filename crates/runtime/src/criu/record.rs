@@ -5,8 +5,11 @@
 
 use std::os::fd::OwnedFd;
 
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use orlop_sys::Fd;
-use orlop_sys::process::pidfd_send_signal;
+use orlop_sys::process::pidfd_send_signal_to_group;
 
 use crate::error::{Doing, Error, Result};
 use crate::liveness::Process;
@@ -24,7 +27,7 @@ pub(crate) fn remembered<T>(dir: &StateDir, pid: i32, save: impl FnOnce() -> Res
     saved
 }
 
-/// Kills the one that is at work, if there is one; its pidfd.
+/// Kills the one that is at work, if there is one, with what it has started; its pidfd.
 ///
 /// # Errors
 ///
@@ -33,11 +36,15 @@ pub(crate) fn kill(dir: &StateDir) -> Result<Option<OwnedFd>> {
     let Some(text) = dir.read(FILE)? else { return Ok(None) };
     let process: Process = serde_json::from_slice(&text).map_err(|e| unreadable(dir, &e))?;
     let Some(pidfd) = process.open()? else { return Ok(None) };
-    match pidfd_send_signal(Fd::of(&pidfd), libc::SIGKILL) {
-        Err(e) if e.is(libc::ESRCH) => {}
-        sent => sent.doing(|| format!("kill CRIU, process {}", process.pid))?,
+    let sent = match pidfd_send_signal_to_group(Fd::of(&pidfd), libc::SIGKILL) {
+        // Its number is its group's as long as it is there, which it was a moment ago.
+        Err(e) if e.is(libc::EINVAL) => killpg(Pid::from_raw(process.pid), Signal::SIGKILL),
+        sent => sent.map_err(|e| Errno::from_raw(e.errno())),
+    };
+    match sent {
+        Ok(()) | Err(Errno::ESRCH) => Ok(Some(pidfd)),
+        Err(e) => Err(e).doing(|| format!("kill CRIU, process {}", process.pid)),
     }
-    Ok(Some(pidfd))
 }
 
 fn unreadable(dir: &StateDir, e: &serde_json::Error) -> Error {
