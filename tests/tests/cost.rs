@@ -57,7 +57,7 @@ fn the_commands_make_no_more_system_calls_than_they_did() {
     container.adopt();
     expect(170, false, &["start", &id]);
     assert_eq!(container.wait(), 0);
-    expect(130, false, &["delete", &id]);
+    expect(90, false, &["delete", &id]);
 }
 
 /// The program of the benchmark that counts instructions by single steps, built with the C compiler that links Rust.
