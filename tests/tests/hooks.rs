@@ -134,6 +134,21 @@ fn host_hooks_run_in_the_runtimes_namespaces_and_container_hooks_in_the_containe
     assert_eq!(of("createContainer"), of("startContainer"));
 }
 
+/// Init enters it as late as it can: when nothing needs it before, hooks do.
+#[test]
+fn hooks_find_the_containers_own_network() {
+    let mut container = Container::sh("readlink /proc/self/ns/net");
+    container.bundle.config["mounts"].as_array_mut().expect("a list").retain(|mount| mount["type"] == "proc");
+    let (program, found) = (container.home().join("hook"), container.home().join("found"));
+    let script_text = r#"pid=$(sed -n 's/.*"pid": *\([0-9]*\).*/\1/p'); readlink /proc/$pid/ns/net"#;
+    script(&program, &format!("PATH=/bin:/usr/bin; {script_text} >{}", found.display()));
+    container.push("/hooks/prestart", json!({"path": program.to_string_lossy()}));
+    let own = container.run().ok().stdout;
+    assert_eq!(fs::read_to_string(found).expect("the hook ran"), own);
+    let ours = fs::read_link("/proc/self/ns/net").expect("procfs is mounted");
+    assert_ne!(own.trim(), ours.to_string_lossy());
+}
+
 #[test]
 fn a_failing_hook_fails_the_container_and_nothing_is_left_behind() {
     for kind in ["prestart", "createRuntime", "createContainer", "startContainer"] {

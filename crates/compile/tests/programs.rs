@@ -49,6 +49,28 @@ fn run_by_a_user_who_is_root_in_a_namespace_already() {
     insta::assert_snapshot!(show(&compile(&spec, &host, &options).unwrap()));
 }
 
+/// As late as may be: before what shows it or may talk over it, and before hooks.
+#[test]
+fn the_new_network_namespace_is_entered_before_what_depends_on_it() {
+    let order = |types: &[&str]| {
+        let mut spec = default_spec(false);
+        let kept: Vec<_> = types
+            .iter()
+            .filter_map(|kind| spec.mounts.iter().find(|mount| mount.kind == *kind).cloned())
+            .collect();
+        assert_eq!(kept.len(), types.len());
+        spec.mounts = kept;
+        spec.hooks.prestart.push(orlop_spec::Hook { path: "/hook".into(), ..Default::default() });
+        let compiled = create(&spec, &root()).unwrap();
+        let names: Vec<_> = compiled.program.steps().map(|step| step.unwrap().name()).collect();
+        let kept = |name: &&str| ["Mount", "Network", "Sync"].contains(name);
+        names.into_iter().filter(kept).take(types.len() + 2).collect::<Vec<_>>()
+    };
+    assert_eq!(order(&["proc", "tmpfs"]), ["Mount", "Mount", "Network", "Sync"]);
+    assert_eq!(order(&["proc", "sysfs", "tmpfs"]), ["Mount", "Network", "Mount", "Mount", "Sync"]);
+    assert_eq!(order(&["sysfs"]), ["Network", "Mount", "Sync"]);
+}
+
 #[test]
 fn an_init_that_stays_comes_right_before_exec() {
     let compile = |spec: &Spec| compile(spec, &root(), &Options { stay: true, ..options() });
