@@ -42,7 +42,7 @@ conformance: ## runc's own test suite with orlop, and with runc beside it; takes
 	@hack/setup.sh conformance build vm
 	@hack/conformance
 
-faults: ## every fault at every system call of every command and of the shim, and what is left after each; two hours
+faults: ## every fault at every system call of every command and of the shim, and what is left after each; an hour
 	@hack/setup.sh build test
 	@hack/faults
 
