@@ -1,6 +1,5 @@
 //! The conversation with init, from the host's side.
 
-use std::mem;
 use std::os::fd::{AsFd as _, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags};
@@ -56,23 +55,27 @@ impl<'a> Session<'a> {
     ///
     /// It failed, or init ended without a word.
     pub(super) fn birth(&mut self) -> Result<()> {
-        if !mem::replace(&mut self.unborn, false) {
+        if !self.unborn {
             return Ok(());
         }
         let mut buffer = [0; MAX];
         let mut receive = || socket::receive_with_sender(Fd::of(&self.host), &mut buffer);
         let doing = || "take hold of the container's init".to_owned();
         let (n, sender) = again_after_reset(&mut receive).doing(doing)?;
-        socket::tell_senders(Fd::of(&self.host), false).doing(doing)?;
+        // Not before it was heard: who gives up asks once more, to end it.
+        self.unborn = false;
         let born = match (Message::read(&buffer[..n]), sender) {
             (Ok(Message::Born), Some(pid)) => pid,
             (Ok(Message::Failed(failed)), _) => return Err(blame::failed(&failed, &self.words)),
             _ => return Err(self.died()),
         };
         // It is not waited for, so the number is its own.
-        let pidfd = process::pidfd_open(born).doing(doing)?;
-        let before = self.child.replace(Child { pid: born, pidfd });
-        before.map_or(Ok(()), |before| wait::wait(before.pidfd.fd()).map(drop).doing(doing))
+        let pidfd = process::pidfd_open(born).inspect_err(|_| {
+            process::kill_child(born, libc::SIGKILL).ok();
+        });
+        let before = self.child.replace(Child { pid: born, pidfd: pidfd.doing(doing)? });
+        before.map_or(Ok(()), |before| wait::wait(before.pidfd.fd()).map(drop).doing(doing))?;
+        socket::tell_senders(Fd::of(&self.host), false).doing(doing)
     }
 
     /// Its process id, as we see it.
