@@ -317,7 +317,7 @@ const STOP: Duration = Duration::from_millis(100);
 
 impl Tracer<'_> {
     /// All other processes go on without us: while others do something, nobody would let them go on from one call to the next.
-    /// The threads of the stalled one that stand still with it.
+    /// The result: the threads of the stalled one, which stand still with it.
     fn let_go_of_others(&mut self, stalled: Pid) -> Vec<Pid> {
         self.leaving = true;
         let mut standing = Vec::new();

@@ -150,7 +150,8 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     // Milestones have runc's names, for those who know its debug log.
     tracing::debug!(namespaces = launch.namespaces, joins = joins.len(), "nsexec container setup");
     // Of one that is yet to be born, only that tells who it is.
-    socket::tell_senders(Fd::of(&host), birth.is_some()).doing(|| "ask who speaks for init".to_owned())?;
+    let ask = birth.map_or(Ok(()), |_| socket::tell_senders(Fd::of(&host), true));
+    ask.doing(|| "ask who speaks for init".to_owned())?;
     let child = before.run_where_allowed(&spawn)?;
     // Who waits for the end of the socket is not to wait for us.
     drop(slots);
