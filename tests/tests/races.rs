@@ -1,6 +1,6 @@
 //! Several commands at once, on one container and on many: processes that end at any moment, numbers that are used again.
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use orlop_tests::command::DEFECTS;
 use orlop_tests::events::ProcessHandle;
@@ -30,6 +30,7 @@ fn many_commands_at_once_on_one_container() {
     let root = container.state_root();
     let random = Random::seeded();
     let seed = random.seed;
+    let started = Instant::now();
     in_lanes(4, rounds(80), |number| {
         let id = id.as_str();
         let commands: [&[&str]; 9] = [
@@ -46,7 +47,11 @@ fn many_commands_at_once_on_one_container() {
         let command = *random.nth(number as u64).of(&commands);
         let run = |command: &[&str]| {
             let orlop = orlop_tests::Invocation::new(runtime::binary(), &home).env("ORLOP_TEST", id);
-            orlop.arg("--root").arg(&root).args(command).output()
+            let begin = started.elapsed();
+            let out = orlop.arg("--root").arg(&root).args(command).output();
+            // Shown if it fails: who met whom.
+            println!("{begin:?} to {:?}: {} {}: {}", started.elapsed(), command[0], out.code, out.stderr.trim());
+            out
         };
         let out = run(command);
         if command[0] == "pause" {

@@ -16,6 +16,8 @@ use orlop_sys::sibling::go_on_as_sibling;
 pub fn enter(machine: &mut Machine<'_>) -> Outcome {
     let Some(namespace) = machine.take(Slot::BIRTH) else { return Ok(()) };
     process::setns(namespace.fd(), libc::CLONE_NEWPID)?;
+    // By its group the host side finds one that is killed before it has said a word. It leaves that with its new session.
+    process::lead_group()?;
     go_on_as_sibling()?;
     // A child of the host side's, which says so itself: the process before could be killed before it has.
     Ok(report::send(machine.slot(Slot::HOST), &Message::Born, None)?)

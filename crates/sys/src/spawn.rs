@@ -28,6 +28,7 @@
 //! vfork(2) dies with the child if the kernel kills that for reaching its cgroup's memory limit. Then what they have to
 //! say comes through the gate.
 
+mod adopted;
 mod clone;
 mod holder;
 mod said;
@@ -260,14 +261,16 @@ impl Spawn<'_> {
         let outer_fd = OwnedFd::made(pidfd as usize);
         let gate = gate.map(Gate::ours);
         let child = if joiner {
-            wait::wait(outer_fd.fd())?;
+            let joiner = Child { pid, pidfd: outer_fd };
+            wait::await_end(joiner.pidfd.fd())?;
             let said = gate.as_ref().map_or_else(|| shared.said(), |gate| Said::left(gate.fd()));
             if said.pid == 0 {
+                joiner.end_with_issue()?;
                 let silent = Failure::Call(Error::of(libc::SYS_clone3, libc::ECHILD));
                 return Err(said.failure().unwrap_or(silent));
             }
-            // The child is ours (CLONE_PARENT) and not waited for, so the number is still its own.
-            Child { pid: said.pid, pidfd: process::pidfd_open(said.pid)? }
+            wait::wait(joiner.pidfd.fd())?;
+            Child::adopt(said.pid)?
         } else {
             Child { pid, pidfd: outer_fd }
         };
@@ -328,6 +331,9 @@ unsafe extern "C" fn join_then_clone(shared: *const ()) -> ! {
     // SAFETY: the caller's contract.
     let shared = unsafe { &*shared.cast::<Shared<'_>>() };
     shared.leave_callers_end();
+    if let Err(e) = process::lead_group() {
+        shared.fail(e);
+    }
     join_all(shared);
     // SAFETY: as in `launch`: `inner` has a stack of its own, `start` never returns and only makes system calls.
     match unsafe { clone3(&shared.inner, start, ptr::from_ref(shared).cast()) } {

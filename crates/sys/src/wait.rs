@@ -1,8 +1,8 @@
 //! How children ended.
 
-use crate::Fd;
 use crate::file::retry;
 use crate::raw::{Result, call};
+use crate::{Fd, process};
 use core::fmt;
 use core::mem::MaybeUninit;
 
@@ -47,6 +47,35 @@ pub fn wait(pidfd: Fd) -> Result<How> {
 /// (waitid(2), `P_ALL`, `WNOHANG`). `ECHILD`: there are no children.
 pub fn reap_any() -> Result<Option<(i32, How)>> {
     waitid(libc::P_ALL, 0, libc::WNOHANG)
+}
+
+/// Waits until the child of this pidfd has ended, and leaves it unreaped: its number is still its own (waitid(2), `WNOWAIT`).
+/// `ECHILD`: not a child of ours, or reaped already.
+pub fn await_end(pidfd: Fd) -> Result<How> {
+    let ended = waitid(libc::P_PIDFD, pidfd.raw(), libc::WNOWAIT)?;
+    Ok(ended.map_or(How::Exited(0), |(_, how)| how))
+}
+
+/// Reaps the child with this process id, once it has ended (waitid(2), `P_PID`).
+pub fn reap(pid: i32) -> Result<()> {
+    waitid(libc::P_PID, pid, 0).map(drop)
+}
+
+/// Kills the children of ours that are in the process group of this child of ours, which has not been reaped, and reaps
+/// them, whether they knew of each other or not: how another than itself ended, if there was one (waitid(2), `P_PGID`).
+pub fn end_group(leader: i32) -> Result<Option<How>> {
+    // `ESRCH`: it ended before it led a group.
+    process::kill_child(-leader, libc::SIGKILL)
+        .or_else(|e| if e.is(libc::ESRCH) { Ok(()) } else { Err(e) })?;
+    let mut of_another = None;
+    loop {
+        match waitid(libc::P_PGID, leader, 0) {
+            Ok(Some((pid, how))) if pid != leader => of_another = Some(how),
+            Ok(_) => {}
+            Err(e) if e.is(libc::ECHILD) => return Ok(of_another),
+            Err(e) => return Err(e),
+        }
+    }
 }
 
 fn waitid(kind: libc::idtype_t, id: i32, flags: i32) -> Result<Option<(i32, How)>> {

@@ -66,14 +66,18 @@ impl<'a> Session<'a> {
         self.unborn = false;
         let born = match (Message::read(&buffer[..n]), sender) {
             (Ok(Message::Born), Some(pid)) => pid,
-            (Ok(Message::Failed(failed)), _) => return Err(blame::failed(&failed, &self.words)),
-            _ => return Err(self.died()),
+            (said, _) => {
+                let how = self.child.take().map(|child| {
+                    process::pidfd_send_signal(child.pidfd.fd(), libc::SIGKILL).ok();
+                    child.end_with_issue()
+                });
+                return Err(match said {
+                    Ok(Message::Failed(failed)) => blame::failed(&failed, &self.words),
+                    _ => died(how),
+                });
+            }
         };
-        // It is not waited for, so the number is its own.
-        let pidfd = process::pidfd_open(born).inspect_err(|_| {
-            process::kill_child(born, libc::SIGKILL).ok();
-        });
-        let before = self.child.replace(Child { pid: born, pidfd: pidfd.doing(doing)? });
+        let before = self.child.replace(Child::adopt(born).doing(doing)?);
         before.map_or(Ok(()), |before| wait::wait(before.pidfd.fd()).map(drop).doing(doing))?;
         socket::tell_senders(Fd::of(&self.host), false).doing(doing)
     }
@@ -151,15 +155,7 @@ impl<'a> Session<'a> {
 
     /// Init ended without a word: it was killed.
     fn died(&mut self) -> Error {
-        let how = self.child.take().map(|child| end(&child)).and_then(orlop_sys::Result::ok);
-        let how = match how {
-            Some(wait::How::Killed(9)) => {
-                "killed by SIGKILL; if the kernel did it for lack of memory, its log says so".to_owned()
-            }
-            Some(how) => how.to_string(),
-            None => "nothing is known of its end".to_owned(),
-        };
-        Error::Died { what: "the container's init".to_owned(), how }
+        died(self.child.take().map(|child| end(&child)))
     }
 }
 
@@ -172,6 +168,17 @@ impl Drop for Session<'_> {
             end(&child).ok();
         }
     }
+}
+
+fn died(how: Option<orlop_sys::Result<wait::How>>) -> Error {
+    let how = match how {
+        Some(Ok(wait::How::Killed(libc::SIGKILL))) => {
+            "killed by SIGKILL; if the kernel did it for lack of memory, its log says so".to_owned()
+        }
+        Some(Ok(how)) => how.to_string(),
+        _ => "nothing is known of its end".to_owned(),
+    };
+    Error::Died { what: "the container's init".to_owned(), how }
 }
 
 /// Lets init go on. One that is gone has left its reasons in the socket.
