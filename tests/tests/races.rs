@@ -50,7 +50,13 @@ fn many_commands_at_once_on_one_container() {
             let begin = started.elapsed();
             let out = orlop.arg("--root").arg(&root).args(command).output();
             // Shown if it fails: who met whom.
-            println!("{begin:?} to {:?}: {} {}: {}", started.elapsed(), command[0], out.code, out.stderr.trim());
+            println!(
+                "{begin:?} to {:?}: {} {}: {}",
+                started.elapsed(),
+                command[0],
+                out.code,
+                out.stderr.trim()
+            );
             out
         };
         let out = run(command);
@@ -100,6 +106,30 @@ fn create_is_killed_at_any_moment() {
         reap(&container);
         container.assert_no_leaks();
     }
+}
+
+#[test]
+fn delete_overtakes_create() {
+    // More lanes than processors, so that each is stopped anywhere.
+    in_lanes(6, rounds(60), |number| {
+        let container = Container::lasting();
+        container.bundle.save();
+        let create = container.with_bundle::<&str>("create", &[]).spawn();
+        std::thread::sleep(Duration::from_micros(number as u64 * 311 % 40_000));
+        container.command("delete", &["--force"]).ok();
+        let out = create.wait();
+        assert!(
+            [0, 1].contains(&out.code) && !DEFECTS.iter().any(|words| out.stderr.contains(words)),
+            "{out}"
+        );
+        if out.code == 0 {
+            // It came after the delete.
+            container.command("delete", &["--force"]).ok();
+        }
+        reap(&container);
+        container.forget();
+        container.assert_no_leaks();
+    });
 }
 
 #[test]

@@ -164,6 +164,12 @@ pub enum Error {
         /// The tasks that were not frozen.
         unfrozen: Vec<Task>,
     },
+    /// Somebody else has thawed the cgroup before it was frozen.
+    #[error("{}: thawed by somebody else before it was frozen", path.display())]
+    Thawed {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The cgroup did not become empty in time.
     #[error("{}: still has processes after {deadline:?}: {}", path.display(), Tasks(left))]
     EmptyTimeout {

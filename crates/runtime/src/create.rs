@@ -163,12 +163,14 @@ impl Runtime {
         }
     }
 
-    /// Takes the id; a supervised container has it already.
-    fn draft(&self, order: &Order<'_>) -> Result<Draft> {
-        match order.supervised {
-            None => self.store.claim(order.id).map(Draft::new),
-            Some(_) => self.store.find(order.id).map(Draft::again),
+    /// Takes the id, and saves what is known so far; a supervised container has it already.
+    fn draft(&self, order: &Order<'_>, state: &StateFile) -> Result<Draft> {
+        if order.supervised.is_none() {
+            return self.store.claim(order.id, |dir| dir.write_first_state(state)).map(Draft::new);
         }
+        let draft = self.store.find(order.id).map(Draft::again)?;
+        draft.dir().write_state(state)?;
+        Ok(draft)
     }
 
     fn make_on(&self, mut host: Host, order: &Order<'_>, network: Option<NewNetwork>) -> Result<Made> {
@@ -195,12 +197,11 @@ impl Runtime {
         let layout = self.layout()?;
         let (console, pidfd_socket) = order.connect_sockets()?;
         order.phase("claim the id");
-        let draft = self.draft(order)?;
-        log::findings(&compiled.warnings);
         let plan = compiled.launch.cgroup.clone();
         let maker = plan.as_ref().map(Maker::choose).transpose()?;
         let mut state = self.first_state(order, compiled, maker.as_ref(), layout)?;
-        draft.dir().write_state(&state)?;
+        let draft = self.draft(order, &state)?;
+        log::findings(&compiled.warnings);
         if let Some(mounts) = &state.host_mounts {
             draft.mounts_on_host(mounts);
         }
@@ -297,7 +298,7 @@ fn record(order: &Order<'_>, draft: &Draft, session: &Session<'_>, state: &mut S
     if order.mode == Mode::Run {
         state.status = Status::Created;
     }
-    draft.dir().write_state(state)
+    draft.dir().write_made(state)
 }
 
 /// Moves the container's process into the cgroup below the container's own that an annotation asks for.

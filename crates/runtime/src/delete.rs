@@ -18,6 +18,7 @@ use crate::owner::Standing;
 use crate::rdt::RdtGroup;
 use crate::runtime::{Container, Runtime};
 use crate::state::{ContainerState, Unit};
+use crate::store::StateDir;
 
 /// How long killed processes may take to be gone. The kernel may have to finish what they were doing.
 const DEATH: Duration = Duration::from_secs(10);
@@ -43,9 +44,14 @@ impl Runtime {
         poststop: Option<&[Hook]>,
     ) -> Result<()> {
         let container = match self.load(id) {
-            Err(Error::NotExist { .. }) if force => return self.delete_remains(id),
-            loaded => loaded?,
+            Err(Error::NotExist { .. }) if force => match self.store.find(id) {
+                Err(Error::NotExist { .. }) => return Ok(()),
+                found => doomed(found?)?,
+            },
+            Ok(container) if force && !container.is_made() => doomed(container.dir)?,
+            loaded => Some(loaded?),
         };
+        let Some(container) = container else { return Ok(()) };
         let status = container.status()?;
         if !force && !matches!(status, Status::Stopped | Status::Created) {
             return Err(Error::WrongState { id: id.to_string(), action: Action::Delete, status });
@@ -60,13 +66,15 @@ impl Runtime {
         container.dir.remove()?;
         container.run_poststop(&hooks)
     }
+}
 
-    /// A state directory without a state: `create` was killed right after making it, or `delete` right before removing it.
-    fn delete_remains(&self, id: &ContainerId) -> Result<()> {
-        match self.store.find(id) {
-            Err(Error::NotExist { .. }) => Ok(()),
-            found => found?.remove(),
-        }
+/// A container without a first process: it is being made, and is made no further now, or whoever made it was killed. Without a
+/// state (`create` was killed right before writing it, or `delete` right after removing it) the directory goes, and there is none.
+fn doomed(dir: StateDir) -> Result<Option<Container>> {
+    dir.doom()?;
+    match dir.read_state() {
+        Err(Error::NotExist { .. }) => dir.remove().map(|()| None),
+        saved => Ok(Some(Container { saved: saved?, dir })),
     }
 }
 

@@ -5,7 +5,7 @@ use orlop_spec::Status;
 
 use crate::error::{Action, Error, Result};
 use crate::id::ContainerId;
-use crate::runtime::Runtime;
+use crate::runtime::{Container, Runtime};
 
 impl Runtime {
     /// Freezes every process of a container. When this returns, none of them runs.
@@ -17,7 +17,7 @@ impl Runtime {
     pub fn pause(&self, id: &ContainerId) -> Result<()> {
         let container = self.load(id)?;
         match container.status()? {
-            Status::Running | Status::Created => Ok(container.own_cgroup()?.freeze(FREEZE_DEADLINE)?),
+            Status::Running | Status::Created => container.freeze(),
             status => Err(Error::WrongState { id: id.to_string(), action: Action::Pause, status }),
         }
     }
@@ -41,5 +41,21 @@ impl Runtime {
             return Err(Error::WrongState { id: id.to_string(), action: Action::Resume, status });
         }
         Ok(cgroup?.thaw()?)
+    }
+}
+
+impl Container {
+    /// Freezes it. If it was killed meanwhile it is not left frozen: nobody could resume it, and a process that is just being
+    /// added would wait there for ever. Who kills it thaws it as well, before this or after it.
+    fn freeze(&self) -> Result<()> {
+        let cgroup = self.own_cgroup()?;
+        cgroup.freeze(FREEZE_DEADLINE)?;
+        // Whoever is frozen is not ending.
+        if self.saved.process.map_or(Ok(true), |process| process.is_ending())? {
+            cgroup.thaw()?;
+            let (id, status) = (self.saved.id.clone(), Status::Stopped);
+            return Err(Error::WrongState { id, action: Action::Pause, status });
+        }
+        Ok(())
     }
 }

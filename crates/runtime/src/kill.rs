@@ -47,12 +47,12 @@ impl Container {
         };
         if self.owns_pid_namespace()? {
             self.signal(signal)?;
-            // What the freezer of version 1 has stopped dies when it runs again.
-            return Ok(cgroup.thaw_all_v1()?);
+            return Ok(cgroup.thaw_killed()?);
         }
         let others = !cgroup.procs()?.is_empty();
         let sent = self.signal(signal);
         cgroup.kill()?;
+        cgroup.thaw_killed()?;
         if others { Ok(()) } else { sent }
     }
 
@@ -86,7 +86,8 @@ impl Container {
 /// Signals every process of a cgroup.
 fn signal_all(cgroup: &Cgroup, signal: i32) -> Result<()> {
     if signal == libc::SIGKILL {
-        return Ok(cgroup.kill()?);
+        cgroup.kill()?;
+        return Ok(cgroup.thaw_killed()?);
     }
     for pid in cgroup.procs()? {
         // Between listing and opening a process may end, and its number may go to another, which then is not in

@@ -57,12 +57,11 @@ impl Runtime {
         let directories = Directories::open(&options.criu, false, LOG)?;
         let (mut opts, inherit) = restore_options(order, options, &compiled, (&criu, &directories))?;
 
-        let draft = Draft::new(self.store.claim(order.id)?);
-        log::findings(&compiled.warnings);
         let maker = compiled.launch.cgroup.as_ref().map(Maker::choose).transpose()?;
         let state = self.first_state(order, &compiled, maker.as_ref(), layout)?;
+        let draft = Draft::new(self.store.claim(order.id, |dir| dir.write_first_state(&state))?);
+        log::findings(&compiled.warnings);
         draft.dir().write_config(order.bundle.config.text.as_bytes())?;
-        draft.dir().write_state(&state)?;
         let mark = owner::mark(&state, draft.dir());
         if let Some(Maker::Us(plan)) = &maker {
             draft.make_cgroup(plan, layout, self.is_rootless(), &mark)?;
@@ -189,7 +188,7 @@ impl Remade<'_> {
         self.state.process = Some(Process::of(pid)?);
         self.state.status = Status::Created;
         self.state.own_clocks = criu::namespaces::has_own_clocks(pid);
-        draft.dir().write_state(&self.state)?;
+        draft.dir().write_made(&self.state)?;
         self.order.write_pid_file(&self.state)
     }
 

@@ -10,7 +10,7 @@
 //! | `notify/` | the container's `NOTIFY_SOCKET`, if its maker has one |
 //! | `supervise.json`, `life.json`, `stop`, `ID-json.log…` | of a supervised container: see [`supervise`](crate::supervise) |
 //!
-//! Making the directory claims the id, and removing it, last, frees the id. Everything in it is reached by its
+//! Making the directory and the first file in it claims the id, and removing it, last, frees the id. Everything in it is reached by its
 //! descriptor, so paths may be long and a directory that was replaced is noticed.
 
 use std::os::unix::fs::MetadataExt as _;
@@ -26,6 +26,7 @@ use crate::error::{Doing, Error, Result};
 use crate::id::ContainerId;
 
 mod dir;
+mod files;
 mod lock;
 
 pub(crate) use dir::NOTIFY;
@@ -34,6 +35,9 @@ pub use lock::StateLock;
 
 const DIRECTORY: OFlag =
     OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
+
+/// How often an id is claimed anew whose directory somebody removes at once.
+const ATTEMPTS: u32 = 5;
 
 /// Where the state directories of all containers are.
 #[derive(Clone, Debug)]
@@ -80,12 +84,34 @@ impl Store {
         &self.root
     }
 
-    /// Takes an id: makes its state directory, which nobody else can from then on.
+    /// Takes an id: makes its state directory, with a first file in it that `write` makes by [`StateDir::write_new`]. Nobody else
+    /// can from then on. The directory alone is not enough: between the two calls that make and open it, somebody may remove it
+    /// and another one make it anew.
     ///
     /// # Errors
     ///
-    /// [`Error::Exists`]: the id is taken. [`Error::Kernel`]: the directory cannot be made.
-    pub fn claim(&self, id: &ContainerId) -> Result<StateDir> {
+    /// [`Error::Exists`]: the id is taken. [`Error::Kernel`]: the directory or the file cannot be made.
+    pub fn claim(&self, id: &ContainerId, write: impl Fn(&StateDir) -> Result<()>) -> Result<StateDir> {
+        let mut left = ATTEMPTS;
+        loop {
+            let path = self.make(id)?;
+            let claimed = self.find(id).and_then(|dir| write(&dir).map(|()| dir));
+            left -= 1;
+            match claimed {
+                // Deleted since then, by whoever has found nothing in it.
+                Err(Error::NotExist { .. }) if left > 0 => {}
+                claimed => {
+                    return claimed.inspect_err(|_| {
+                        // If it is empty, it is nobody's.
+                        unlinkat(AT_FDCWD, &path, UnlinkatFlags::RemoveDir).ok();
+                    });
+                }
+            }
+        }
+    }
+
+    /// Makes a state directory, which did not exist.
+    fn make(&self, id: &ContainerId) -> Result<PathBuf> {
         let path = self.root.join(id.as_str());
         let make = || mkdirat(AT_FDCWD, &path, Mode::S_IRWXU);
         let made = match make() {
@@ -96,14 +122,10 @@ impl Store {
             other => other,
         };
         match made {
-            Ok(()) => {}
-            Err(Errno::EEXIST) => return Err(Error::Exists { id: id.to_string() }),
-            Err(e) => return Err(self.hint(e, &path)),
+            Ok(()) => Ok(path),
+            Err(Errno::EEXIST) => Err(Error::Exists { id: id.to_string() }),
+            Err(e) => Err(self.hint(e, &path)),
         }
-        self.find(id).inspect_err(|_| {
-            // It is empty, and nobody but us knows of it.
-            unlinkat(AT_FDCWD, &path, UnlinkatFlags::RemoveDir).ok();
-        })
     }
 
     /// The state directory of a container.

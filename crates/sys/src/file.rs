@@ -81,8 +81,18 @@ pub fn unlinkat(dir: Fd, path: &CStr, flags: i32) -> Result<()> {
 /// Lets two files change names: [renameat2(2)](https://man7.org/linux/man-pages/man2/renameat2.2.html) with
 /// `RENAME_EXCHANGE`. `EINVAL`: the file system does not know how.
 pub fn exchange(dir: Fd, one: &CStr, other: &CStr) -> Result<()> {
+    rename(dir, one, other, libc::RENAME_EXCHANGE)
+}
+
+/// Gives a file a name that no other has (renameat2(2), `RENAME_NOREPLACE`). `EEXIST`: one has it. `EINVAL`: the file system does
+/// not know how.
+pub fn rename_new(dir: Fd, from: &CStr, to: &CStr) -> Result<()> {
+    rename(dir, from, to, libc::RENAME_NOREPLACE)
+}
+
+fn rename(dir: Fd, from: &CStr, to: &CStr, flags: libc::c_uint) -> Result<()> {
     let dir = dir.raw() as usize;
-    let args = [dir, one.as_ptr() as usize, dir, other.as_ptr() as usize, libc::RENAME_EXCHANGE as usize];
+    let args = [dir, from.as_ptr() as usize, dir, to.as_ptr() as usize, flags as usize];
     // SAFETY: both paths outlive the call, which only reads them.
     unsafe { call(libc::SYS_renameat2, args) }.map(drop)
 }

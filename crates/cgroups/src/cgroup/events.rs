@@ -68,7 +68,7 @@ impl<'a> Events<'a> {
     }
 
     /// Waits until `wanted` holds; whether it did by `until`, or when the cgroup was removed.
-    pub(super) fn wait(&self, until: Instant, wanted: impl Fn(State) -> bool) -> Result<bool> {
+    pub(super) fn wait(&self, until: Instant, mut wanted: impl FnMut(State) -> bool) -> Result<bool> {
         loop {
             // The read arms the next notification, so nothing is lost between it and poll(2).
             let state = self.state()?;

@@ -26,7 +26,8 @@ impl Cgroup {
     /// nothing stays half frozen.
     ///
     /// # Errors
-    /// [`Error::FreezeTimeout`] names the tasks that would not stop and what they wait for.
+    /// [`Error::FreezeTimeout`] names the tasks that would not stop and what they wait for. [`Error::Thawed`]: somebody else
+    /// does not want it frozen.
     pub fn freeze(&self, deadline: Duration) -> Result<()> {
         let frozen = self.freeze_and_wait(deadline);
         if frozen.is_err() {
@@ -40,7 +41,15 @@ impl Cgroup {
         let until = Instant::now() + deadline;
         let events = Events::open(&self.v2)?;
         self.write_freeze("1")?;
-        if events.wait(until, |state| state.frozen)? {
+        let mut told = true;
+        let frozen = events.wait(until, |state| {
+            told = state.frozen || self.is_told_to_freeze().unwrap_or(true);
+            state.frozen || !told
+        })?;
+        if !told {
+            return Err(Error::Thawed { path: self.v2.path().into() });
+        }
+        if frozen {
             return Ok(());
         }
         if events.state()?.removed {
@@ -76,6 +85,20 @@ impl Cgroup {
     /// When `freezer.state` cannot be written.
     pub fn thaw_all_v1(&self) -> Result<()> {
         self.freezer_v1().map_or(Ok(()), |dir| tree::visit(dir, thaw_dir_v1))
+    }
+
+    /// Lets what was killed run again: frozen by version 1 it would not die, and whoever comes after it is not to wait for a
+    /// word that nobody has a reason to give. Succeeds on a cgroup that is gone.
+    ///
+    /// # Errors
+    /// When `cgroup.freeze` or `freezer.state` cannot be written.
+    pub fn thaw_killed(&self) -> Result<()> {
+        match self.write_freeze("0") {
+            Err(e) if !matches!(e.errno(), Some(Errno::ENODEV | Errno::ENOENT)) => return Err(e),
+            // Before Linux 5.2 it had no freezer.
+            _ => {}
+        }
+        self.thaw_all_v1()
     }
 
     /// Whether every task is frozen now, by us or through a parent.

@@ -14,12 +14,17 @@ use crate::tree;
 const ATTEMPTS: u32 = 5;
 
 impl Cgroup {
-    /// Removes the cgroup in all hierarchies; see [`Cgroup::remove_at`].
+    /// Removes the cgroup in all hierarchies, as [`Cgroup::remove_at`]. What somebody has removed already stays as it is: what
+    /// has its name now is another's.
     ///
     /// # Errors
     /// As there.
     pub fn remove(&self) -> Result<()> {
-        Self::remove_at(&self.location)
+        let v1 = self.location.v1.iter().map(|(_, place)| place).zip(self.v1.iter().map(|v1| &v1.dir));
+        let ours = std::iter::once((&self.location.v2, &self.v2)).chain(v1);
+        let ours = ours.filter(|(_, dir)| !dir.is_removed()).map(|(place, _)| place);
+        let results = ours.map(remove).collect::<Vec<_>>();
+        results.into_iter().collect()
     }
 
     /// Removes the directories of a location with everything below them, deepest first. What is gone already counts as

@@ -1,7 +1,6 @@
 //! The state directory of one container.
 
-use std::ffi::{CStr, CString, OsStr};
-use std::io::{Read as _, Write as _};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
@@ -11,11 +10,10 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
-use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, mkdirat};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstat, mkdirat};
 use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 use orlop_sys::Fd;
 use orlop_sys::directory::Entries;
-use orlop_sys::file::exchange;
 
 use super::DIRECTORY;
 use crate::error::{Doing, Error, Result};
@@ -52,9 +50,45 @@ impl StateDir {
     ///
     /// [`Error::Kernel`].
     pub fn write_state(&self, state: &StateFile) -> Result<()> {
-        let text = serde_json::to_vec(state)
-            .map_err(|e| Error::State { path: self.path.join(STATE), why: e.to_string() })?;
-        self.write(STATE, &text)
+        self.write(STATE, &self.text(state)?)
+    }
+
+    /// The same for the first state, by which the directory is claimed: as [`StateDir::write_new`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn write_first_state(&self, state: &StateFile) -> Result<()> {
+        self.write_new(STATE, &self.text(state)?)
+    }
+
+    fn text(&self, state: &StateFile) -> Result<Vec<u8>> {
+        serde_json::to_vec(state)
+            .map_err(|e| Error::State { path: self.path.join(STATE), why: e.to_string() })
+    }
+
+    /// Saves the state of a container that has a process from now on, unless somebody deletes it, and has not seen that.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotExist`]: [`StateDir::doom`] was called. [`Error::Kernel`].
+    pub fn write_made(&self, state: &StateFile) -> Result<()> {
+        self.write_state(state)?;
+        let stat = fstat(&self.fd).doing(|| format!("look at {}", self.path.display()))?;
+        let doomed = stat.st_nlink == 0 || Mode::from_bits_truncate(stat.st_mode).contains(Mode::S_ISVTX);
+        if doomed { Err(self.not_exist()) } else { Ok(()) }
+    }
+
+    /// Keeps a container that is being made from having a process, from now on: whoever deletes it looks after this once more
+    /// whether it has one. Whoever makes it saves that and then looks for this; so one of the two sees the other.
+    ///
+    /// The mark is the directory's sticky bit, which means nothing else there and is set at once.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub fn doom(&self) -> Result<()> {
+        fchmod(&self.fd, Mode::S_IRWXU | Mode::S_ISVTX).doing(|| format!("mark {}", self.path.display()))
     }
 
     /// Reads the state back.
@@ -272,45 +306,6 @@ impl StateDir {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(e) => Err(e).doing(|| format!("remove {}", self.path.join(name).display())),
         }
-    }
-
-    /// Writes a file: readers see the old one or the new one, never a part.
-    pub(crate) fn write(&self, name: &str, text: &[u8]) -> Result<()> {
-        let doing = || format!("write {}", self.path.join(name).display());
-        // Another process writes under another name; what a killed one left behind goes with the directory.
-        let [draft, name] = [format!(".{name}.{}", std::process::id()), name.to_owned()]
-            .map(|name| CString::new(name).unwrap_or_default());
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = openat(&self.fd, draft.as_c_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR).doing(doing)?;
-        std::fs::File::from(fd).write_all(text).doing(doing)?;
-        self.replace(&draft, &name).doing(doing)
-    }
-
-    /// Gives a draft its name, whoever has it now.
-    ///
-    /// To rename over a file makes ext4 find blocks for the new one at once, and free them again soon after, to keep what is
-    /// in it over a crash of the machine, which no container survives. To change places with it does not.
-    fn replace(&self, draft: &CStr, name: &CStr) -> nix::Result<()> {
-        match exchange(Fd::of(&self.fd), draft, name) {
-            Ok(()) => unlinkat(&self.fd, draft, UnlinkatFlags::NoRemoveDir),
-            // There was none, or the file system does not know how.
-            Err(e) if e.is(libc::ENOENT) || e.is(libc::EINVAL) => renameat(&self.fd, draft, &self.fd, name),
-            Err(e) => Err(Errno::from_raw(e.errno())),
-        }
-    }
-
-    /// The content of a file, or `None` if there is none.
-    pub(crate) fn read(&self, name: &str) -> Result<Option<Vec<u8>>> {
-        let doing = || format!("read {}", self.path.join(name).display());
-        let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = match openat(&self.fd, name, flags, Mode::empty()) {
-            Ok(fd) => fd,
-            Err(Errno::ENOENT) => return Ok(None),
-            Err(e) => return Err(e).doing(doing),
-        };
-        let mut text = Vec::new();
-        std::fs::File::from(fd).read_to_end(&mut text).doing(doing)?;
-        Ok(Some(text))
     }
 
     /// A socket address holds 107 bytes of a path; through our descriptor any directory fits.

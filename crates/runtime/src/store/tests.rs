@@ -12,6 +12,11 @@ fn id(name: &str) -> ContainerId {
     ContainerId::new(name).unwrap()
 }
 
+/// What a directory is claimed with here.
+fn nothing(dir: &StateDir) -> Result<()> {
+    dir.write_new("nothing", b"")
+}
+
 fn state(name: &str) -> StateFile {
     StateFile {
         format: StateFile::FORMAT,
@@ -45,26 +50,61 @@ fn an_id_is_taken_once_and_free_again_after_removal() {
     let root = temporary.path().join("made/by/us");
     let store = Store::open(Some(&root)).unwrap();
     assert!(matches!(store.find(&id("web")), Err(Error::NotExist { .. })));
-    let dir = store.claim(&id("web")).unwrap();
+    let dir = store.claim(&id("web"), nothing).unwrap();
     for made in [&root, dir.path()] {
         assert_eq!(made.metadata().unwrap().permissions().mode() & 0o7777, 0o700);
     }
-    assert!(matches!(store.claim(&id("web")), Err(Error::Exists { .. })));
+    assert!(matches!(store.claim(&id("web"), nothing), Err(Error::Exists { .. })));
     assert_eq!(store.list().unwrap(), [id("web")]);
     dir.write_config(b"{}").unwrap();
     dir.remove().unwrap();
     dir.remove().unwrap();
     assert!(store.list().unwrap().is_empty());
-    store.claim(&id("web")).unwrap();
+    store.claim(&id("web"), nothing).unwrap();
     dir.remove().unwrap();
     assert_eq!(store.list().unwrap(), [id("web")], "the old directory's owner does not remove the new one");
+}
+
+#[test]
+fn who_finds_anothers_directory_where_its_own_was_has_not_claimed_it() {
+    let temporary = tempfile::tempdir().unwrap();
+    let store = Store::open(Some(temporary.path())).unwrap();
+    // Between making the directory and opening it, somebody removes it and a third one makes it anew.
+    let claimed = store.claim(&id("web"), |dir| {
+        dir.remove()?;
+        let others = store.claim(&id("web"), nothing)?;
+        nothing(&others)
+    });
+    assert!(matches!(claimed, Err(Error::Exists { .. })), "{claimed:?}");
+    nothing(&store.find(&id("web")).unwrap()).expect_err("the other one has it still");
+    // One that is removed at once, by who finds nothing in it, is made anew.
+    let tries = std::cell::Cell::new(0);
+    let claimed = store.claim(&id("db"), |dir| {
+        tries.set(tries.get() + 1);
+        if tries.get() < 3 {
+            dir.remove()?;
+        }
+        nothing(dir)
+    });
+    assert_eq!((claimed.unwrap().path(), tries.get()), (temporary.path().join("db").as_path(), 3));
+}
+
+#[test]
+fn who_deletes_and_who_makes_a_container_see_each_other() {
+    let temporary = tempfile::tempdir().unwrap();
+    let store = Store::open(Some(temporary.path())).unwrap();
+    let dir = store.claim(&id("web"), |dir| dir.write_first_state(&state("web"))).unwrap();
+    dir.write_made(&state("web")).unwrap();
+    store.find(&id("web")).unwrap().doom().unwrap();
+    assert!(matches!(dir.write_made(&state("web")), Err(Error::NotExist { .. })));
+    assert_eq!(dir.read_state().unwrap().id, "web", "whoever deletes it finds the process");
 }
 
 #[test]
 fn what_is_saved_is_read_back() {
     let temporary = tempfile::tempdir().unwrap();
     let store = Store::open(Some(temporary.path())).unwrap();
-    let dir = store.claim(&id("web")).unwrap();
+    let dir = store.claim(&id("web"), nothing).unwrap();
     assert!(matches!(dir.read_state(), Err(Error::NotExist { .. })));
     let saved = state("web");
     dir.write_state(&saved).unwrap();
@@ -72,13 +112,13 @@ fn what_is_saved_is_read_back() {
     assert_eq!(store.find(&id("web")).unwrap().read_state().unwrap(), saved);
     dir.write_config(b"{\"a\":1}").unwrap();
     assert_eq!(dir.read_config().unwrap(), b"{\"a\":1}");
-    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "no drafts are left");
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 3, "no drafts are left");
 }
 
 #[test]
 fn a_state_of_another_version_or_no_json_is_told_with_its_path() {
     let temporary = tempfile::tempdir().unwrap();
-    let dir = Store::open(Some(temporary.path())).unwrap().claim(&id("web")).unwrap();
+    let dir = Store::open(Some(temporary.path())).unwrap().claim(&id("web"), nothing).unwrap();
     for text in ["", "{", "[]", &serde_json::to_string(&StateFile { format: 2, ..state("web") }).unwrap()] {
         std::fs::write(dir.path().join("state.json"), text).unwrap();
         let error = dir.read_state().unwrap_err();
@@ -91,7 +131,7 @@ fn a_state_of_another_version_or_no_json_is_told_with_its_path() {
 fn start_meets_the_waiting_container_below_any_path() {
     let temporary = tempfile::tempdir().unwrap();
     let long = temporary.path().join("x".repeat(120)).join("y".repeat(120));
-    let dir = Store::open(Some(&long)).unwrap().claim(&id("web")).unwrap();
+    let dir = Store::open(Some(&long)).unwrap().claim(&id("web"), nothing).unwrap();
     let saved = state("web");
     assert!(dir.connect_start().unwrap().is_none());
     let listener = dir.listen_start().unwrap();
@@ -109,7 +149,7 @@ fn start_meets_the_waiting_container_below_any_path() {
 #[test]
 fn nobody_listens_any_more_is_not_an_error() {
     let temporary = tempfile::tempdir().unwrap();
-    let dir = Store::open(Some(temporary.path())).unwrap().claim(&id("web")).unwrap();
+    let dir = Store::open(Some(temporary.path())).unwrap().claim(&id("web"), nothing).unwrap();
     drop(dir.listen_start().unwrap());
     assert!(dir.is_created().unwrap());
     assert!(dir.connect_start().unwrap().is_none());

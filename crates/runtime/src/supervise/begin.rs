@@ -63,8 +63,8 @@ impl Runtime {
             created: now(),
             supervision: supervision.clone(),
         };
-        let dir = self.store.claim(id)?;
-        let begun = settings.write(&dir).and_then(|()| begin(id, globals));
+        let dir = self.store.claim(id, |dir| settings.write_first(dir))?;
+        let begun = begin(id, globals);
         if !matches!(begun, Ok(0)) {
             dir.remove()?;
         }

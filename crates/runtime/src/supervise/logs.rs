@@ -270,7 +270,8 @@ mod tests {
     #[test]
     fn a_name_that_is_free_for_a_moment_is_not_the_end() {
         let temporary = tempfile::tempdir().unwrap();
-        let dir = Store::open(Some(temporary.path())).unwrap().claim(&"web".parse().unwrap()).unwrap();
+        let store = Store::open(Some(temporary.path())).unwrap();
+        let dir = store.claim(&"web".parse().unwrap(), |dir| dir.write_new("nothing", b"")).unwrap();
         let write = |age: u32, text: &str| dir.write(&name("web", age), text.as_bytes()).unwrap();
         for (age, text) in [(0, "d"), (1, "c"), (3, "b"), (4, "a")] {
             write(age, text);

@@ -86,10 +86,11 @@ impl Settings {
             .map_err(|e| Error::State { path: dir.path().join(FILE), why: e.to_string() })
     }
 
-    pub(super) fn write(&self, dir: &StateDir) -> Result<()> {
+    /// Writes them as the first file of a state directory ([`Store::claim`](crate::store::Store::claim)).
+    pub(super) fn write_first(&self, dir: &StateDir) -> Result<()> {
         let text = serde_json::to_vec(self)
             .map_err(|e| Error::State { path: dir.path().join(FILE), why: e.to_string() })?;
-        dir.write(FILE, &text)
+        dir.write_new(FILE, &text)
     }
 
     /// What to make the container with; the first time, or again.
