@@ -22,6 +22,9 @@ use crate::store::StateDir;
 
 /// How long killed processes may take to be gone. The kernel may have to finish what they were doing.
 const DEATH: Duration = Duration::from_secs(10);
+/// How many processes may come into the cgroup after its processes were killed, one after the other. Whoever starts them finds
+/// the container ended.
+const LATECOMERS: u32 = 5;
 /// How long the first one usually takes at most, once nobody is in its cgroup any more.
 const SOON: Duration = Duration::from_millis(500);
 
@@ -98,20 +101,29 @@ impl Container {
         let found = self.found_cgroup()?;
         let unmade = if self.is_made() { Standing::Own } else { Standing::Unsure };
         let standing = found.as_ref().map_or(Ok(unmade), |found| self.standing(found))?;
-        self.end_processes_in(found.filter(|_| standing == Standing::Own).as_ref())?;
+        let own = found.filter(|_| standing == Standing::Own);
+        self.end_processes_in(own.as_ref())?;
         if let Some(mounts) = &self.saved.host_mounts {
             mounts.remove()?;
         }
-        self.remove_cgroup(standing)?;
-        self.saved.rdt.as_ref().map_or(Ok(()), RdtGroup::remove)
-    }
-
-    /// Removes its cgroup, in which nobody is any more, and stops its unit. What is another's stays, and of what may be another's
-    /// all that is not empty. The scope of a process that never ran ends by itself.
-    fn remove_cgroup(&self, standing: Standing) -> Result<()> {
         if standing == Standing::Own {
             self.saved.cgroups.unit.as_ref().map_or(Ok(()), Unit::stop)?;
         }
+        let mut left = LATECOMERS;
+        while let Err(e) = self.remove_cgroup(standing) {
+            if left == 0 || !matches!(e, orlop_cgroups::Error::Busy { .. }) {
+                return Err(e.into());
+            }
+            // Who makes the container, or adds a process to it, was a moment later than the kill.
+            left -= 1;
+            self.end_processes_in(own.as_ref())?;
+        }
+        self.saved.rdt.as_ref().map_or(Ok(()), RdtGroup::remove)
+    }
+
+    /// Removes its cgroup, in which nobody is any more. What is another's stays, and of what may be another's all that is not
+    /// empty. The scope of a process that never ran ends by itself.
+    fn remove_cgroup(&self, standing: Standing) -> orlop_cgroups::Result<()> {
         let Some(location) = self.saved.cgroups.location() else { return Ok(()) };
         match standing {
             Standing::Own if self.is_made() => Cgroup::remove_at(&location)?,

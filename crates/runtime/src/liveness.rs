@@ -43,8 +43,8 @@ impl Process {
     pub fn open(&self) -> Result<Option<OwnedFd>> {
         let pidfd: OwnedFd = match pidfd_open(self.pid) {
             Ok(pidfd) => pidfd.into(),
-            // EINVAL: the number now is that of a thread.
-            Err(e) if e.is(libc::ESRCH) || e.is(libc::EINVAL) => return Ok(None),
+            // The number now is that of a thread: EINVAL, and in newer kernels ENOENT.
+            Err(e) if [libc::ESRCH, libc::EINVAL, libc::ENOENT].contains(&e.errno()) => return Ok(None),
             Err(e) => return Err(e).doing(|| format!("open process {}", self.pid)),
         };
         // The pidfd came first: if the process that has the number now started when ours did, it is ours, and so it was
@@ -188,6 +188,16 @@ mod tests {
         assert!(me.is_alive().unwrap());
         let other = Process { start_time: me.start_time + 1, ..me };
         assert!(!other.is_alive().unwrap());
+    }
+
+    #[test]
+    fn a_number_that_is_a_threads_now_is_no_process() {
+        let thread = std::thread::spawn(|| {
+            // Its start time is right, and it is no process all the same.
+            let thread = nix::unistd::gettid().as_raw();
+            Process::of(thread).and_then(|process| process.is_alive())
+        });
+        assert!(!thread.join().unwrap().unwrap());
     }
 
     #[test]
