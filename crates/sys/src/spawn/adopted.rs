@@ -37,3 +37,42 @@ impl Child {
         Ok(issue.unwrap_or(how))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sibling::go_on_as_sibling;
+
+    /// A copy of this process that does this, and ends.
+    fn child(does: fn() -> Result<()>) -> Child {
+        match process::fork().unwrap() {
+            Some(pid) => Child::adopt(pid).unwrap(),
+            None => process::exit(i32::from(does().is_err())),
+        }
+    }
+
+    #[test]
+    fn whom_a_child_has_made_ends_with_its_group() {
+        let maker = child(|| {
+            process::block_signals()?;
+            process::lead_group()?;
+            go_on_as_sibling()?;
+            loop {
+                // For ever: nobody sends it any.
+                process::next_signal(true)?;
+            }
+        });
+        assert_eq!(wait::await_end(maker.pidfd.fd()), Ok(How::Exited(0)));
+        assert_eq!(maker.end_with_issue(), Ok(How::Killed(libc::SIGKILL)));
+        assert!(wait::wait(maker.pidfd.fd()).is_err_and(|e| e.is(libc::ECHILD)), "it was reaped");
+    }
+
+    #[test]
+    fn who_led_no_group_and_made_nobody_is_told_of_itself() {
+        let other = child(|| process::lead_group().and_then(|()| process::setsid()));
+        assert_eq!(other.end_with_issue(), Ok(How::Exited(1)), "a leader of a group cannot begin a session");
+        let other = child(|| Ok(()));
+        assert_eq!(other.end_with_issue(), Ok(How::Exited(0)));
+        assert!(wait::wait(other.pidfd.fd()).is_err_and(|e| e.is(libc::ECHILD)), "it was reaped");
+    }
+}
