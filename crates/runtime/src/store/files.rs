@@ -27,12 +27,7 @@ impl StateDir {
     /// [`Error::Exists`]: another one has. [`Error::NotExist`]: the directory is gone. [`Error::Kernel`]; then it is as it was
     /// before.
     pub(crate) fn write_new(&self, name: &str, text: &[u8]) -> Result<()> {
-        let written = self.draft(name, text, |draft, name| {
-            self.name(draft, name).inspect_err(|_| {
-                unlinkat(&self.fd, draft, UnlinkatFlags::NoRemoveDir).ok();
-            })
-        });
-        match written {
+        match self.draft(name, text, |draft, name| self.name(draft, name)) {
             Err(Errno::EEXIST) => Err(Error::Exists { id: self.id.clone() }),
             Err(Errno::ENOENT) => Err(self.not_exist()),
             written => written.doing(|| format!("write {}", self.path.join(name).display())),
@@ -52,8 +47,10 @@ impl StateDir {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = openat(&self.fd, draft.as_c_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
         let written = std::fs::File::from(fd).write_all(text);
-        written.map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)))?;
-        finish(&draft, &name)
+        let written = written.map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)));
+        written.and_then(|()| finish(&draft, &name)).inspect_err(|_| {
+            unlinkat(&self.fd, draft.as_c_str(), UnlinkatFlags::NoRemoveDir).ok();
+        })
     }
 
     /// Gives a draft its name, which nobody has.
@@ -62,7 +59,9 @@ impl StateDir {
             // The file system does not know how.
             Err(e) if e.is(libc::EINVAL) => {
                 linkat(&self.fd, draft, &self.fd, name, AtFlags::empty())?;
-                unlinkat(&self.fd, draft, UnlinkatFlags::NoRemoveDir)
+                // It has its name; another one that stays goes with the directory.
+                unlinkat(&self.fd, draft, UnlinkatFlags::NoRemoveDir).ok();
+                Ok(())
             }
             named => named.map_err(|e| Errno::from_raw(e.errno())),
         }
