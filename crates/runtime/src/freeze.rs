@@ -12,8 +12,8 @@ impl Runtime {
     ///
     /// # Errors
     ///
-    /// [`Error::WrongState`]: it does not run. [`Error::Cgroup`]: a process would not freeze in time; then none stays
-    /// frozen.
+    /// [`Error::WrongState`]: it does not run, or was killed meanwhile. [`Error::Cgroup`]: a process would not freeze in time, or
+    /// somebody has resumed it meanwhile; then none stays frozen.
     pub fn pause(&self, id: &ContainerId) -> Result<()> {
         let container = self.load(id)?;
         match container.status()? {
