@@ -30,7 +30,8 @@ impl Cgroup {
     /// does not want it frozen.
     pub fn freeze(&self, deadline: Duration) -> Result<()> {
         let frozen = self.freeze_and_wait(deadline);
-        if frozen.is_err() {
+        // What somebody has thawed may be frozen by another one by now.
+        if !matches!(frozen, Ok(()) | Err(Error::Thawed { .. })) {
             // The first error is the one to report; thawing what is not frozen changes nothing.
             self.thaw().ok();
         }
