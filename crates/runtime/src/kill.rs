@@ -51,8 +51,7 @@ impl Container {
         }
         let others = !cgroup.procs()?.is_empty();
         let sent = self.signal(signal);
-        cgroup.kill()?;
-        cgroup.thaw_killed()?;
+        cgroup.kill_and_thaw()?;
         if others { Ok(()) } else { sent }
     }
 
@@ -86,8 +85,7 @@ impl Container {
 /// Signals every process of a cgroup.
 fn signal_all(cgroup: &Cgroup, signal: i32) -> Result<()> {
     if signal == libc::SIGKILL {
-        cgroup.kill()?;
-        return Ok(cgroup.thaw_killed()?);
+        return Ok(cgroup.kill_and_thaw()?);
     }
     for pid in cgroup.procs()? {
         // Between listing and opening a process may end, and its number may go to another, which then is not in

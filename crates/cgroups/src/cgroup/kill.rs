@@ -30,6 +30,15 @@ impl Cgroup {
         self.thaw_all_v1()
     }
 
+    /// The same, and [`Cgroup::thaw_killed`]: for a cgroup that stays.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn kill_and_thaw(&self) -> Result<()> {
+        self.kill_v2()?;
+        self.thaw_killed()
+    }
+
     fn kill_v2(&self) -> Result<()> {
         match self.v2.write("cgroup.kill", "1") {
             Ok(()) | Err(Errno::ENODEV) => Ok(()),

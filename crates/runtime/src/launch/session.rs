@@ -67,10 +67,7 @@ impl<'a> Session<'a> {
         let born = match (Message::read(&buffer[..n]), sender) {
             (Ok(Message::Born), Some(pid)) => pid,
             (said, _) => {
-                let how = self.child.take().map(|child| {
-                    process::pidfd_send_signal(child.pidfd.fd(), libc::SIGKILL).ok();
-                    child.end_with_issue()
-                });
+                let how = self.child.take().map(|child| child.end_with_issue());
                 return Err(match said {
                     Ok(Message::Failed(failed)) => blame::failed(&failed, &self.words),
                     _ => died(how),

@@ -24,12 +24,14 @@ impl Child {
         Ok(Self { pid, pidfd })
     }
 
-    /// Waits for this child, which was to make another one, and ends whom it has made: how that one ended, or else this one.
+    /// Ends this child, which was to make another one, and whom it has made: how that one ended, or else this one.
     ///
     /// # Errors
     ///
     /// As [`wait::await_end`].
     pub fn end_with_issue(&self) -> Result<How> {
+        // One that has ended already does not mind.
+        process::pidfd_send_signal(self.pidfd.fd(), libc::SIGKILL).ok();
         let how = wait::await_end(self.pidfd.fd())?;
         let issue = wait::end_group(self.pid)?;
         // It was reaped with its group, unless it ended before it led one.
@@ -70,8 +72,10 @@ mod tests {
     #[test]
     fn who_led_no_group_and_made_nobody_is_told_of_itself() {
         let other = child(|| process::lead_group().and_then(|()| process::setsid()));
+        wait::await_end(other.pidfd.fd()).unwrap();
         assert_eq!(other.end_with_issue(), Ok(How::Exited(1)), "a leader of a group cannot begin a session");
         let other = child(|| Ok(()));
+        wait::await_end(other.pidfd.fd()).unwrap();
         assert_eq!(other.end_with_issue(), Ok(How::Exited(0)));
         assert!(wait::wait(other.pidfd.fd()).is_err_and(|e| e.is(libc::ECHILD)), "it was reaped");
     }
