@@ -18,7 +18,7 @@ try: ## install what is missing, build, and run a container that shows its isola
 
 test: ## install what is missing and run every test; ends with a summary
 	@hack/setup.sh build test vm
-	@hack/test.sh unit host vm systemd
+	@hack/test.sh unit host vm systemd newest
 
 test-unit: ## the crates' own tests: no root, no binary needed
 	@hack/test.sh unit
@@ -27,7 +27,7 @@ test-host: ## the integration tests on this machine, as root
 	@hack/test.sh host
 
 test-vm: ## the integration tests in the test VM: pure cgroup v2, every capability
-	@hack/test.sh vm systemd
+	@hack/test.sh vm systemd newest
 
 e2e: ## orlop under real engines: containerd, Docker, Podman, Kubernetes' interface; fetches some 2 GB of Debian's packages
 	@hack/setup.sh build e2e

@@ -6,6 +6,7 @@
 #   e2e    under the engines of hack/engines; TEST_FILTER=sid for those of one release
 #   vm     the same integration tests in the test VM
 #   systemd  those about systemd, in a test VM that it has booted
+#   newest   those about mounts, in a test VM with the newest kernel that Debian has
 #
 # ORLOP names the runtime under test (default bin/orlop, built first); VM_KERNEL the guest's kernel.
 set -uo pipefail
@@ -41,6 +42,15 @@ stage_vm() {
 
 stage_systemd() {
     in_vm '(.target.name | startswith("systemd"))' -S
+}
+
+# Mount namespaces are made in another way since Linux 7.0.
+stage_newest() {
+    if ! hack/vm/kernel newest; then
+        echo "SKIP all: the newest kernel could not be fetched"
+        return
+    fi
+    VM_KERNEL=newest in_vm '(.target.name | IN("detached_root", "filesystem", "mount_options", "namespaces", "hooks"))'
 }
 
 # in_vm WHICH [OPTION...]   builds outside, since the guest is ten times slower; one boot for all tests.
@@ -86,7 +96,7 @@ run_stage() {
     ORLOP_SKIPS=$skips "stage_$stage" </dev/null 2>&1 | tee "$log"
     rc=${PIPESTATUS[0]}
     # The guest sees this machine's files under a throw-away overlay: its skips come through the log.
-    [[ $stage != vm && $stage != systemd ]] || grep -h '^SKIP ' "$log" >"$skips"
+    [[ ! $stage =~ ^(vm|systemd|newest)$ ]] || grep -h '^SKIP ' "$log" >"$skips"
     read -r passed failed skipped < <(count "$log" "$skips")
     # A stage that broke before its tests could run is a failure too, and must not look like "0 failed".
     [ "$rc" = 0 ] || [ "$failed" != 0 ] || failed=1
@@ -95,8 +105,8 @@ run_stage() {
 }
 
 total_passed=0 total_failed=0 total_skipped=0 summary=()
-[ $# -gt 0 ] || set -- unit host vm systemd
-if [[ " $* " =~ " host "|" vm "|" systemd "|" e2e " ]]; then
+[ $# -gt 0 ] || set -- unit host vm systemd newest
+if [[ " $* " =~ " host "|" vm "|" systemd "|" newest "|" e2e " ]]; then
     make_binary || { echo "0 passed, 1 failed (the build)" && exit 1; }
 fi
 [[ ! " $* " =~ " host "|" vm "|" systemd "|" e2e " ]] || make_criu

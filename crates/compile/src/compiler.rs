@@ -26,6 +26,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) launch: Launch,
     /// The program runs in a container that is there already: init cannot reach the host's paths.
     pub(crate) joined: bool,
+    /// The root is put together before there is a mount namespace.
+    pub(crate) detached: bool,
     /// A procfs is in [`Slot::PROC`].
     pub(crate) has_proc: bool,
     /// The step that enters the new network namespace is there.
@@ -57,6 +59,7 @@ impl<'a> Compiler<'a> {
             namespaces: Namespaces::default(),
             launch: Launch::default(),
             joined: false,
+            detached: false,
             has_proc: false,
             in_new_network: false,
             proc_in_place: false,

@@ -27,7 +27,7 @@ pub fn compile(spec: &Spec, host: &Host, options: &Options<'_>) -> Result<Compil
 impl Compiler<'_> {
     fn container(&mut self, options: &Options<'_>) {
         // Who is in which namespace decides about nearly everything below.
-        self.namespaces();
+        self.namespaces(options);
         self.mappings();
         self.net_devices();
         self.cgroup(options);

@@ -23,7 +23,8 @@ pub struct Compiled {
 pub struct Launch {
     /// New namespaces for clone3(2), `CLONE_NEW…`. Two kinds are not among them, and are left to init: the root of a cgroup
     /// namespace is the cgroup of whoever makes it, so that has to be the container's already; and the clocks of a time
-    /// namespace are set before anybody is in it.
+    /// namespace are set before anybody is in it. The mount namespace is not either where the kernel makes one of the
+    /// container's root alone, once that is put together.
     pub namespaces: u64,
     /// Namespaces to join: the user namespace first, as it gives the right to join those that belong to it (others are
     /// joined before it with the caller's rights); the mount namespace last, as paths mean something else afterwards.

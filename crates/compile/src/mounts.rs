@@ -9,8 +9,9 @@ pub(crate) mod options;
 mod place;
 
 use crate::Code;
-use crate::compiler::Compiler;
+use crate::compiler::{Compiler, on_host};
 use crate::paths::clean;
+use libc::{MS_PRIVATE, MS_SLAVE};
 use options::MountOptions;
 use orlop_program::{Slot, Step};
 use orlop_spec::{Mount, Pointer};
@@ -65,6 +66,21 @@ impl Compiler<'_> {
         self.new_network();
     }
 
+    /// Whether an entry can be mounted in a root that is attached nowhere. There the kernel changes no mount that has its place,
+    /// and what lies on a shared one would be shared with it. A source in the root may be meant as an earlier mount has it,
+    /// which is not among the host's.
+    pub(crate) fn can_be_detached(&self, mount: &Mount) -> bool {
+        let options = MountOptions::parse(&mount.options);
+        let changes = match options.propagations[..] {
+            [] => false,
+            [(MS_PRIVATE | MS_SLAVE, ..)] => mount.kind == "cgroup",
+            _ => true,
+        };
+        let in_root = || self.inside_root(&on_host(self.bundle, &mount.source)).is_some();
+        let is_bind = options.bind().is_some() || mount.kind == "bind";
+        !changes && if is_bind { !in_root() } else { options.flags & libc::MS_REMOUNT == 0 }
+    }
+
     fn mount(&mut self, entry: &Entry<'_>) {
         self.no_nul(entry.mount.destination.as_bytes(), &entry.field("/mounts/{}/destination"));
         self.no_nul(entry.mount.source.as_bytes(), &entry.field("/mounts/{}/source"));
@@ -107,6 +123,10 @@ impl Compiler<'_> {
 
     /// Propagation types, after the mount is in its place: there, they take effect.
     fn propagate(&mut self, entry: &Entry<'_>) {
+        if self.detached {
+            // A bind mount has taken it along, and a new file system is private.
+            return;
+        }
         for (propagation, recursive, option) in &entry.options.propagations {
             let step = Step::Propagation {
                 target: entry.target.as_ref().into(),

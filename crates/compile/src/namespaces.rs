@@ -1,7 +1,7 @@
 //! Namespaces: which ones are new, which are joined, which stay the host's.
 
 use crate::compiler::Compiler;
-use crate::{Code, Join, Origin};
+use crate::{Code, Join, Options, Origin};
 use libc::c_int;
 use orlop_program::Step;
 use orlop_spec::{NamespaceKind, Pointer};
@@ -74,8 +74,9 @@ fn path_of(index: usize) -> Pointer {
 
 impl Compiler<'_> {
     /// Reads the list, and says what the host side has to make and join.
-    pub(crate) fn namespaces(&mut self) {
+    pub(crate) fn namespaces(&mut self, options: &Options<'_>) {
         self.read_namespaces();
+        self.detached = self.can_detach_root(options);
         if !self.has(&NamespaceKind::Mount) {
             self.mounts_on_host();
         }
@@ -88,8 +89,10 @@ impl Compiler<'_> {
         for (at, (kind, flag)) in KINDS.into_iter().enumerate() {
             let (membership, index) = self.namespaces.entries[at];
             match membership {
-                Membership::New if !BY_INIT.contains(&kind) => self.launch.namespaces |= flag as u64,
-                Membership::New | Membership::Inherited => {}
+                Membership::New if BY_INIT.contains(&kind) => {}
+                Membership::New if kind == NamespaceKind::Mount && self.detached => {}
+                Membership::New => self.launch.namespaces |= flag as u64,
+                Membership::Inherited => {}
                 Membership::Joined(path) => {
                     let origin = path_of(index).into();
                     let path = PathBuf::from(path);

@@ -4,20 +4,51 @@ use crate::compiler::{Compiler, bytes, on_host};
 use crate::{Code, Options, Origin};
 use orlop_program::Step;
 use orlop_program::wire::{List, Str};
-use orlop_spec::Pointer;
+use orlop_spec::{NamespaceKind, Pointer};
 use std::path::{Path, PathBuf};
+
+/// The first kernel that makes a mount namespace of a tree of mounts, and lets a tree be put together that is attached nowhere.
+const TREE_NAMESPACE_SINCE: (u16, u16) = (7, 0);
+
+/// The right to enter a mount namespace, which making one does not take.
+const CAP_SYS_CHROOT: u64 = 1 << 18;
 
 const CUT_OFF: &str = "Mounts made here must not travel to the host.";
 
 impl<'a> Compiler<'a> {
+    /// Whether the root can be put together where nobody sees it, and become a mount namespace as a whole. The other way
+    /// copies every mount of the host, only to unmount it again.
+    ///
+    /// Hooks are promised a process that still reaches the host's files. In a user namespace only its own mount namespace may
+    /// be changed. What is shared with the host stays at its place among the host's mounts.
+    pub(crate) fn can_detach_root(&self, options: &Options<'_>) -> bool {
+        let hooks = &self.spec.hooks;
+        let hooked = [&hooks.prestart, &hooks.create_runtime, &hooks.create_container];
+        let shared = matches!(propagation(&self.linux.rootfs_propagation), Some((libc::MS_SHARED, _)));
+        self.host.kernel >= TREE_NAMESPACE_SINCE
+            && self.namespaces.is_new(&NamespaceKind::Mount)
+            && self.host.privileged
+            && self.host.bounding & CAP_SYS_CHROOT != 0
+            && !self.in_user_namespace()
+            && !self.has_overlay()
+            && !options.no_pivot
+            && !shared
+            && hooked.iter().all(|hooks| hooks.is_empty())
+            && self.spec.mounts.iter().all(|mount| self.can_be_detached(mount))
+    }
+
     /// Cuts the mount namespace off from the host, and makes the root a mount.
     pub(crate) fn root(&mut self, options: &Options<'_>) {
+        let mut copies = libc::MS_SLAVE;
         if self.launch.mounts_on_host {
             let step = Step::HostPropagation { propagation: 0, recursive: false };
             let why = "The mounts around it are the host's, and stay as they are.";
             self.step(step, Origin::Rule("nothing of the host's is changed"), why);
-        } else {
-            self.host_propagation(options.no_pivot);
+        } else if let Some((propagation, recursive, origin)) = self.host_propagation(options.no_pivot) {
+            copies = propagation;
+            if !self.detached {
+                self.step(Step::HostPropagation { propagation, recursive }, origin, CUT_OFF);
+            }
         }
         if self.overlay_root(options) {
             return;
@@ -40,6 +71,11 @@ impl<'a> Compiler<'a> {
             return;
         }
         let source = self.source(&path, true, &pointer);
+        if self.detached {
+            let why = "Put together where nobody sees it, without a copy of every mount of the host.";
+            self.step(Step::DetachedRoot { source, propagation: copies }, pointer, why);
+            return;
+        }
         let step = Step::BindRoot { source, at: bytes(&path).into() };
         self.step(
             step,
@@ -53,21 +89,23 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    /// What the host's mounts become, seen from here. Without a wish they turn into slaves: what the host mounts later
-    /// arrives, what is mounted here stays.
-    fn host_propagation(&mut self, no_pivot: bool) {
+    /// What the host's mounts become, seen from here, and who says so. Without a wish they turn into slaves: what the host
+    /// mounts later arrives, what is mounted here stays.
+    fn host_propagation(&mut self, no_pivot: bool) -> Option<(u64, bool, Origin)> {
         let wish = self.linux.rootfs_propagation.as_str();
         let pointer = Pointer::new("/linux/rootfsPropagation");
         if wish.is_empty() {
-            let step = Step::HostPropagation { propagation: libc::MS_SLAVE, recursive: true };
-            self.step(step, Origin::Rule("nothing travels to the host unless asked for"), CUT_OFF);
-            return;
+            return Some((
+                libc::MS_SLAVE,
+                true,
+                Origin::Rule("nothing travels to the host unless asked for"),
+            ));
         }
         let Some((propagation, recursive)) = propagation(wish) else {
             let message = format!("{wish:?} is no propagation of the root");
             self.error(Code::RootPropagation, pointer, message)
                 .hint("use private, shared, slave or unbindable, or one of these with an r before it");
-            return;
+            return None;
         };
         if no_pivot && propagation == libc::MS_PRIVATE {
             let message =
@@ -78,12 +116,11 @@ impl<'a> Compiler<'a> {
         // Binding the root would fail if the host's tree were unbindable; it is private now, and the new root becomes
         // unbindable later. Private and slave reach all mounts: one left shared could be the parent of the new root,
         // which pivot_root(2) refuses, or carry the unmounting of the old root to the host.
-        let step = match propagation {
-            libc::MS_SHARED => Step::HostPropagation { propagation, recursive },
-            libc::MS_SLAVE => Step::HostPropagation { propagation, recursive: true },
-            _ => Step::HostPropagation { propagation: libc::MS_PRIVATE, recursive: true },
-        };
-        self.step(step, pointer, CUT_OFF);
+        Some(match propagation {
+            libc::MS_SHARED => (propagation, recursive, pointer.into()),
+            libc::MS_SLAVE => (propagation, true, pointer.into()),
+            _ => (libc::MS_PRIVATE, true, pointer.into()),
+        })
     }
 
     /// Makes the root `/`.
@@ -92,6 +129,10 @@ impl<'a> Compiler<'a> {
         if self.launch.mounts_on_host {
             let why = "The host's tree is everybody's, and this is the container's part of it.";
             self.step(Step::Chroot {}, Pointer::new("/linux/namespaces"), why);
+        } else if self.detached {
+            let step = Step::EnterRoot { proc: self.proc_in_place };
+            let why = "A mount namespace of its own, with the root and nothing else.";
+            self.step(step, self.namespaces.pointer(&NamespaceKind::Mount), why);
         } else if options.no_pivot {
             let why = "pivot_root(2) cannot leave an initial RAM file system; the host's tree stays below, out of reach.";
             let views: Vec<Str<'_>> = self.views_outside_root().map(|path| bytes(path).into()).collect();

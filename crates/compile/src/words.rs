@@ -19,6 +19,7 @@ fn source(source: &Source<'_>) -> String {
 pub fn in_words(step: &Step<'_>) -> String {
     match *step {
         Step::BindRoot { at, .. } => format!("make {} the root file system", text(at)),
+        Step::DetachedRoot { source: from, .. } => format!("make {} the root file system", source(&from)),
         Step::OverlayRoot { lowers, upper, .. } => {
             let over = match (lowers.iter().next(), lowers.iter().count()) {
                 (Some(only), 1) => source(&only),
@@ -80,7 +81,9 @@ const fn plain(step: &Step<'_>) -> &'static str {
         Step::Chroot {} => "change the root",
         Step::PrivateProc {} => "make a private procfs",
         Step::Sync { .. } => "wait for the host side",
-        Step::PivotRoot { .. } | Step::MoveRoot { .. } => "switch to the root file system",
+        Step::PivotRoot { .. } | Step::MoveRoot { .. } | Step::EnterRoot { .. } => {
+            "switch to the root file system"
+        }
         Step::RootAttributes { .. } => "change the root mount",
         Step::Console { .. } => "make the console",
         Step::OwnStdio { .. } => "give standard input and output to the container's user",

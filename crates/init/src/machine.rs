@@ -9,6 +9,7 @@ use crate::{
 use core::ffi::CStr;
 use orlop_program::message::{BEFORE, Message, Point};
 use orlop_program::{Malformed, Program, Slot, Step};
+use orlop_sys::mount::Attributes;
 use orlop_sys::{Error, Fd, OwnedFd, file, process, sched, seccomp};
 
 /// What a step returns.
@@ -25,6 +26,8 @@ pub struct Machine<'a> {
     pub(crate) empty_dir: Option<OwnedFd>,
     /// The tree as the host left it is shared, so what we mount next to has to be made private first.
     pub(crate) host_is_shared: bool,
+    /// We are still in the host's mount namespace, and copies of its mounts take this propagation.
+    pub(crate) among_hosts: Option<u64>,
     /// Something of ours lies over the host's root itself.
     pub(crate) host_is_covered: bool,
     /// The working directory was entered.
@@ -40,6 +43,7 @@ impl<'a> Machine<'a> {
             home: home::Home::NONE,
             empty_dir: None,
             host_is_shared: false,
+            among_hosts: None,
             host_is_covered: false,
             in_cwd: false,
         };
@@ -112,6 +116,7 @@ impl<'a> Machine<'a> {
                 root::host_propagation(self, propagation, recursive)
             }
             Step::BindRoot { source, at } => root::bind(self, source, at.c_str()),
+            Step::DetachedRoot { source, propagation } => root::detached(self, source, propagation),
             Step::OverlayRoot { lowers, upper, at, options, user_attributes } => {
                 overlay::root(self, lowers, upper, at.c_str(), (options, user_attributes))
             }
@@ -124,11 +129,21 @@ impl<'a> Machine<'a> {
                 }
                 mounts::attach(self, made, mounts::Target { path: target, real }, keep)
             }
-            Step::Bind { source, recursive, set, clear, set_all, clear_all, target } => {
-                let own = orlop_sys::mount::Attributes { set, clear, ..Default::default() };
+            Step::Bind {
+                source,
+                recursive,
+                set,
+                clear,
+                set_all,
+                clear_all,
+                propagation,
+                propagation_all,
+                target,
+            } => {
+                let own = Attributes { set, clear, propagation, userns: 0 };
                 let all =
-                    orlop_sys::mount::Attributes { set: set_all, clear: clear_all, ..Default::default() };
-                mounts::bind(self, source, recursive, own, all, target)
+                    Attributes { set: set_all, clear: clear_all, propagation: propagation_all, userns: 0 };
+                mounts::bind(self, source, recursive, (own, all), target)
             }
             Step::Propagation { target, propagation, recursive } => {
                 mounts::propagation(self, target, propagation, recursive)
@@ -155,6 +170,7 @@ impl<'a> Machine<'a> {
             Step::Sync { point } => self.sync(point),
             Step::AwaitWord {} => wait_for_word(self.slot(Slot::HOST)),
             Step::PivotRoot { detach } => root::pivot(self, detach),
+            Step::EnterRoot { proc } => root::enter(self, proc),
             Step::MoveRoot { views } => root::move_over(self, views),
             Step::RootAttributes { set, propagation } => root::attributes(self, set, propagation),
             Step::Console { size, mount, uid } => console::make(self, size, mount, uid),

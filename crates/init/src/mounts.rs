@@ -6,6 +6,7 @@
 use crate::Machine;
 use crate::machine::{Outcome, wait_for_word};
 use crate::report::{self, Fault};
+use crate::root;
 use crate::target::{self, Name};
 use core::ffi::CStr;
 use orlop_program::message::Message;
@@ -103,7 +104,7 @@ pub(crate) fn source(
     recursive: bool,
 ) -> core::result::Result<OwnedFd, Fault> {
     match source {
-        Source::Path(path) => Ok(mount::clone_tree(Fd::CWD, path.c_str(), recursive)?),
+        Source::Path(path) => Ok(of_host(machine, path.c_str(), recursive)?),
         Source::Tree(slot) => machine.take(slot).ok_or(Error::of(libc::SYS_open_tree, libc::EBADF).into()),
         Source::MappedByHost(path, number) => {
             let tree = mount::clone_tree(Fd::CWD, path.c_str(), recursive)?;
@@ -120,16 +121,47 @@ pub(crate) fn source(
     }
 }
 
+/// A detached copy of what is mounted at a path of the host.
+fn of_host(machine: &Machine<'_>, path: &CStr, recursive: bool) -> Result<OwnedFd> {
+    let tree = mount::clone_tree(Fd::CWD, path, recursive);
+    let Some(propagation) = machine.among_hosts else { return tree };
+    match tree {
+        // An unbindable mount, which is none in a private copy of the namespace.
+        Err(e) if e.is(libc::EINVAL) => root::from_copy(path, recursive, propagation),
+        tree => {
+            // Else what is mounted in the container would travel to where it comes from.
+            let cut_off = Attributes { propagation, ..Attributes::default() };
+            tree.and_then(|tree| mount::mount_setattr(tree.fd(), c"", true, &cut_off).map(|()| tree))
+        }
+    }
+}
+
 /// Mounts what is elsewhere already.
 pub fn bind(
     machine: &mut Machine<'_>,
     from: Source<'_>,
     recursive: bool,
-    own: Attributes,
-    all: Attributes,
+    changes: (Attributes, Attributes),
     target: Str<'_>,
 ) -> Outcome {
     let tree = source(machine, from, recursive)?;
+    match (attach_bound(machine, &tree, changes, target), from, machine.among_hosts) {
+        // Files of mount namespaces are among the mounts, which before Linux 7.2 only a copy of the namespace leaves out.
+        (Err(fault), Source::Path(path), Some(propagation)) if fault.is(libc::ELOOP) => {
+            let tree = root::from_copy(path.c_str(), recursive, propagation)?;
+            attach_bound(machine, &tree, changes, target)
+        }
+        (done, ..) => done,
+    }
+}
+
+/// Puts a detached tree into its place, with its attributes.
+fn attach_bound(
+    machine: &Machine<'_>,
+    tree: &OwnedFd,
+    (own, all): (Attributes, Attributes),
+    target: Str<'_>,
+) -> Outcome {
     // What is asked for the whole tree holds for its top too, whatever else is asked for that (as with runc).
     for (change, recursive) in [(own, false), (all, true)] {
         if change != Attributes::default() {

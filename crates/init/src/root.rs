@@ -9,7 +9,7 @@ use core::ffi::CStr;
 use orlop_program::source::Source;
 use orlop_program::{List, Slot, Str};
 use orlop_sys::mount::Attributes;
-use orlop_sys::{Fd, file, mount};
+use orlop_sys::{Error, Fd, OwnedFd, Result, file, mount, process};
 
 /// linux/magic.h
 const SYSFS_MAGIC: i64 = 0x6265_6572;
@@ -38,6 +38,61 @@ pub fn bind(machine: &mut Machine<'_>, source: Source<'_>, at: &CStr) -> Outcome
     }?;
     mount::move_mount(tree.fd(), place.fd())?;
     machine.keep(Slot::ROOT, tree);
+    Ok(())
+}
+
+/// Takes a copy of the root file system that is attached nowhere. From here on directories and nodes are made in it, with just
+/// the modes asked for.
+pub fn detached(machine: &mut Machine<'_>, source: Source<'_>, propagation: u64) -> Outcome {
+    file::umask(0);
+    let tree = match mounts::source(machine, source, true) {
+        // An unbindable mount. In a copy of the namespace it may be none any more.
+        Err(fault) if fault.is(libc::EINVAL) => {
+            copy_namespace(propagation)?;
+            mounts::source(machine, source, true)?
+        }
+        taken => taken?,
+    };
+    set_propagation(tree.fd(), c"", propagation, true)?;
+    machine.among_hosts = Some(propagation);
+    machine.keep(Slot::ROOT, tree);
+    Ok(())
+}
+
+/// Makes a mount namespace as clone3(2) would, and cuts it off from the host's.
+fn copy_namespace(propagation: u64) -> Result<()> {
+    process::unshare(libc::CLONE_NEWNS)?;
+    let cut_off = Attributes { propagation, ..Attributes::default() };
+    mount::mount_setattr(Fd::CWD, c"/", true, &cut_off)
+}
+
+/// A detached copy of what is mounted at a path of the host, taken from a copy of its mount namespace that is made for that.
+pub fn from_copy(path: &CStr, recursive: bool, propagation: u64) -> Result<OwnedFd> {
+    let home = process::mount_namespace()?;
+    let root = file::openat(Fd::CWD, c"/", DIRECTORY, 0)?;
+    let tree = copy_namespace(propagation).and_then(|()| mount::clone_tree(Fd::CWD, path, recursive));
+    // What is put together belongs to the namespace in which it was begun. The host's root need not be the caller's.
+    process::setns(home.fd(), libc::CLONE_NEWNS)?;
+    file::fchdir(root.fd())?;
+    file::chroot(c".")?;
+    tree
+}
+
+/// Makes the detached root a mount namespace, and enters it.
+pub fn enter(machine: &mut Machine<'_>, proc: bool) -> Outcome {
+    let namespace = mount::tree_namespace(machine.root())?;
+    process::setns(namespace.fd(), libc::CLONE_NEWNS)?;
+    machine.among_hosts = None;
+    // The namespace has copies of the mounts that we have held so far.
+    use_current(machine)?;
+    if proc {
+        let found = file::openat(machine.root(), c"proc", DIRECTORY | libc::O_NOFOLLOW, 0)?;
+        let [kept, same] = [file::fstat(machine.slot(Slot::PROC))?, file::fstat(found.fd())?];
+        if (kept.dev, kept.ino) != (same.dev, same.ino) {
+            return Err(Error::of(libc::SYS_openat, libc::ENOTTY).into());
+        }
+        machine.keep(Slot::PROC, found);
+    }
     Ok(())
 }
 

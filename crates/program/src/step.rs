@@ -83,6 +83,15 @@ steps! {
         /// Where it is attached until the root is switched: the same path, on the host.
         at: Str<'a>,
     }
+    /// Takes a copy of the root file system that is attached nowhere, and opens it as [`Slot::ROOT`]: what is mounted in it is
+    /// seen by nobody. The mount namespace is still the caller's, and is left by `EnterRoot`. As `HostPropagation`, it forgets
+    /// the caller's file mode creation mask.
+    46 DetachedRoot {
+        /// Path on the host.
+        source: Source<'a>,
+        /// `MS_PRIVATE` or `MS_SLAVE`: what copies of the host's mounts become, with all below.
+        propagation: u64,
+    }
     /// Makes a root of an overlay: directories that stay as they are, and on top one that takes all changes. Opens it as
     /// [`Slot::ROOT`].
     12 OverlayRoot {
@@ -134,6 +143,10 @@ steps! {
         set_all: u64,
         /// `MOUNT_ATTR_…` to clear on every mount of the tree.
         clear_all: u64,
+        /// `MS_PRIVATE`, `MS_SLAVE` or 0: the propagation of the mount itself, before it is attached.
+        propagation: u64,
+        /// That of every mount of the tree.
+        propagation_all: u64,
         /// Made if it does not exist: a directory for a directory, else an empty file.
         target: Str<'a>,
     }
@@ -212,6 +225,11 @@ steps! {
     31 PivotRoot {
         /// The old root still propagates to the host: cut that first.
         detach: bool,
+    }
+    /// Makes the detached root a mount namespace, and enters it: open_tree(2) with `OPEN_TREE_NAMESPACE`, setns(2).
+    47 EnterRoot {
+        /// The procfs in [`Slot::PROC`] is the one at `/proc`, and stays so.
+        proc: bool,
     }
     /// The same where pivot_root(2) cannot work (a ramfs as root): moves the root over the old one, and chroot(2).
     32 MoveRoot {

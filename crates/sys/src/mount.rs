@@ -67,6 +67,20 @@ pub fn clone_tree(dir: Fd, path: &CStr, recursive: bool) -> Result<OwnedFd> {
         .map(OwnedFd::made)
 }
 
+/// A new mount namespace with a copy of this mount, and of all below, as its root
+/// (`OPEN_TREE_NAMESPACE`, Linux 7.0, of [open_tree(2)](https://man7.org/linux/man-pages/man2/open_tree.2.html)). `EINVAL`: the
+/// kernel does not know it, or the mount is neither of the caller's namespace nor a detached one that was made in it.
+pub fn tree_namespace(tree: Fd) -> Result<OwnedFd> {
+    const OPEN_TREE_NAMESPACE: u32 = 2;
+    let flags = OPEN_TREE_NAMESPACE
+        | libc::OPEN_TREE_CLOEXEC
+        | libc::AT_EMPTY_PATH as u32
+        | libc::AT_RECURSIVE as u32;
+    // SAFETY: the empty string is static.
+    unsafe { call(libc::SYS_open_tree, [tree.raw() as usize, c"".as_ptr() as usize, flags as usize]) }
+        .map(OwnedFd::made)
+}
+
 /// Attaches a detached mount, or moves an attached one, onto what `target` refers to
 /// ([move_mount(2)](https://man7.org/linux/man-pages/man2/move_mount.2.html)).
 pub fn move_mount(tree: Fd, target: Fd) -> Result<()> {

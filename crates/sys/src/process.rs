@@ -42,6 +42,15 @@ pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
     unsafe { call(libc::SYS_pidfd_open, [pid as usize, 0]) }.map(OwnedFd::made)
 }
 
+/// The caller's mount namespace
+/// (`PIDFD_GET_MNT_NAMESPACE`, [ioctl_pidfd(2)](https://man7.org/linux/man-pages/man2/PIDFD_GET_INFO.2const.html), Linux 6.11).
+pub fn mount_namespace() -> Result<OwnedFd> {
+    const PIDFD_GET_MNT_NAMESPACE: usize = 0xff03;
+    let own = pidfd_open(getpid())?;
+    // SAFETY: the request has no argument.
+    unsafe { call(libc::SYS_ioctl, [own.fd().raw() as usize, PIDFD_GET_MNT_NAMESPACE, 0]) }.map(OwnedFd::made)
+}
+
 /// [pidfd_send_signal(2)](https://man7.org/linux/man-pages/man2/pidfd_send_signal.2.html), Linux 5.1. `ESRCH`: it is dead.
 pub fn pidfd_send_signal(pidfd: Fd, signal: i32) -> Result<()> {
     // SAFETY: no `siginfo` is passed.

@@ -112,8 +112,23 @@ impl Compiler<'_> {
         {
             self.lock(slot, set & !clear_all | set_all, clear | clear_all);
         }
+        let (propagation, propagation_all) = match entry.options.propagations[..] {
+            [(propagation, false, _)] if self.detached => (propagation, 0),
+            [(propagation, true, _)] if self.detached => (0, propagation),
+            _ => (0, 0),
+        };
         let target = target.into();
-        let step = Step::Bind { source, recursive, set, clear, set_all, clear_all, target };
+        let step = Step::Bind {
+            source,
+            recursive,
+            set,
+            clear,
+            set_all,
+            clear_all,
+            propagation,
+            propagation_all,
+            target,
+        };
         self.step(
             step,
             entry.pointer(),

@@ -3,8 +3,10 @@
 //! `process.rs` has what steps do to the process, this file what they do to files and mounts. Descriptors have names here: `root` is the container's root, `proc` a procfs that was verified, `tree` a detached mount.
 
 mod process;
+mod root;
 
 use self::process::{identity, landlock, process};
+use self::root::{make_root, switch_root};
 use crate::names::{mount_attributes, octal, propagation, quoted};
 use orlop_program::source::Source;
 
@@ -15,12 +17,14 @@ pub(super) fn of(step: &Step<'_>) -> Vec<String> {
     let calls = match step {
         Step::HostPropagation { .. }
         | Step::BindRoot { .. }
+        | Step::DetachedRoot { .. }
         | Step::OverlayRoot { .. }
-        | Step::UseRoot {}
-        | Step::Chroot {}
+        | Step::UseRoot {} => make_root(step),
+        Step::Chroot {}
         | Step::PivotRoot { .. }
+        | Step::EnterRoot { .. }
         | Step::MoveRoot { .. }
-        | Step::RootAttributes { .. } => root(step),
+        | Step::RootAttributes { .. } => switch_root(step),
         Step::Mount { .. }
         | Step::Bind { .. }
         | Step::Propagation { .. }
@@ -100,65 +104,6 @@ fn new_file_system(
     calls
 }
 
-fn root(step: &Step<'_>) -> Vec<String> {
-    match *step {
-        Step::HostPropagation { propagation: how, recursive } => {
-            let all = if recursive { ", AT_RECURSIVE" } else { "" };
-            vec!["umask(0)".into(), format!("mount_setattr(AT_FDCWD, \"/\"{all}, {})", propagation(how))]
-        }
-        Step::BindRoot { ref source, at } => vec![
-            open_tree(source, true),
-            id_map(source),
-            format!("move_mount(tree, {}): the tree is now `root`", text(at)),
-        ],
-        Step::OverlayRoot { lowers, ref upper, at, options, user_attributes } => {
-            let mut calls = new_file_system("\"tmpfs\"", options, 0);
-            calls.push(format!("move_mount(tree, {})", text(at)));
-            calls.push("fsopen(\"overlay\")".into());
-            calls.extend(lowers.iter().map(|lower| match lower {
-                Source::Path(path) => format!("fsconfig(FSCONFIG_SET_STRING, \"lowerdir+\", {})", text(path)),
-                _ => "move_mount(what the host side opened, tree), fsconfig(\"lowerdir+\")".into(),
-            }));
-            if let Some(upper) = upper {
-                calls.push(open_tree(upper, false));
-            }
-            calls.push(
-                "mkdirat(\"upper\"), mkdirat(\"work\"), fsconfig(\"upperdir\"), fsconfig(\"workdir\")".into(),
-            );
-            calls.push(when(user_attributes, || "fsconfig(FSCONFIG_SET_FLAG, \"userxattr\")".into()));
-            calls.push("fsconfig(FSCONFIG_CMD_CREATE), fsmount(0)".into());
-            calls.push("move_mount(overlay, tree): the overlay is now `root`".into());
-            calls
-        }
-        Step::UseRoot {} => vec!["openat(AT_FDCWD, \"/\", O_PATH|O_DIRECTORY)".into()],
-        Step::Chroot {} => vec!["fchdir(root)".into(), "chroot(\".\")".into(), "chdir(\"/\")".into()],
-        Step::PivotRoot { detach } => vec![
-            "fchdir(root)".into(),
-            "pivot_root(\".\", \".\")".into(),
-            "fchdir(old root)".into(),
-            when(detach, || "mount_setattr(old root, AT_RECURSIVE, MS_SLAVE)".into()),
-            "umount2(\".\", MNT_DETACH)".into(),
-            "chdir(\"/\")".into(),
-        ],
-        Step::MoveRoot { views } => vec![
-            format!("umount2 or cover with an empty tmpfs: {} views of procfs and sysfs", views.len()),
-            "move_mount(root, \"/\")".into(),
-            "fchdir(root), chroot(\".\"), chdir(\"/\")".into(),
-        ],
-        Step::RootAttributes { set, propagation: how } => {
-            let mut what = Vec::new();
-            if set != 0 {
-                what.push(mount_attributes(set));
-            }
-            if how != 0 {
-                what.push(propagation(how));
-            }
-            vec![format!("mount_setattr(root, {})", what.join(", "))]
-        }
-        _ => Vec::new(),
-    }
-}
-
 fn mounts(step: &Step<'_>) -> Vec<String> {
     match *step {
         Step::Mount { fstype, options, attributes, target, real, id_map, like, .. } => {
@@ -174,20 +119,13 @@ fn mounts(step: &Step<'_>) -> Vec<String> {
             calls.push("move_mount(tree, target)".into());
             calls
         }
-        Step::Bind { ref source, recursive, set, clear, set_all, clear_all, target } => vec![
-            open_tree(source, recursive),
-            id_map(source),
-            when(set | clear != 0, || attribute_change("tree", "", set, clear)),
-            when(set_all | clear_all != 0, || attribute_change("tree", ", AT_RECURSIVE", set_all, clear_all)),
-            format!("{}, made if it is missing", open_in_root(&text(target))),
-            "move_mount(tree, target)".into(),
-        ],
+        Step::Bind { .. } => bind(step),
         Step::Propagation { target, propagation: how, recursive } => {
             let all = if recursive { ", AT_RECURSIVE" } else { "" };
             vec![open_in_root(&text(target)), format!("mount_setattr(target{all}, {})", propagation(how))]
         }
         Step::MountAttributes { target, set, clear } => {
-            vec![open_in_root(&text(target)), attribute_change("target", "", set, clear)]
+            vec![open_in_root(&text(target)), attribute_change("target", (set, clear, 0))]
         }
         Step::Unmount { target } => {
             vec![format!("umount2({}, MNT_DETACH|UMOUNT_NOFOLLOW)", text(target))]
@@ -228,7 +166,33 @@ fn open_within(path: Str<'_>, within: Slot) -> String {
     )
 }
 
-fn attribute_change(what: &str, recursive: &str, set: u64, clear: u64) -> String {
+fn bind(step: &Step<'_>) -> Vec<String> {
+    let Step::Bind {
+        ref source,
+        recursive,
+        set,
+        clear,
+        set_all,
+        clear_all,
+        propagation: own,
+        propagation_all: all,
+        target,
+    } = *step
+    else {
+        return Vec::new();
+    };
+    vec![
+        open_tree(source, recursive),
+        id_map(source),
+        attribute_change("tree", (set, clear, own)),
+        attribute_change("tree, AT_RECURSIVE", (set_all, clear_all, all)),
+        format!("{}, made if it is missing", open_in_root(&text(target))),
+        "move_mount(tree, target)".into(),
+    ]
+}
+
+/// A change of a mount or of a whole tree, if it is one.
+fn attribute_change(what: &str, (set, clear, how): (u64, u64, u64)) -> String {
     let mut parts = Vec::new();
     if set != 0 {
         parts.push(format!("set {}", mount_attributes(set)));
@@ -236,7 +200,10 @@ fn attribute_change(what: &str, recursive: &str, set: u64, clear: u64) -> String
     if clear != 0 {
         parts.push(format!("clear {}", mount_attributes(clear)));
     }
-    format!("mount_setattr({what}{recursive}, {})", parts.join(", "))
+    if how != 0 {
+        parts.push(propagation(how));
+    }
+    when(!parts.is_empty(), || format!("mount_setattr({what}, {})", parts.join(", ")))
 }
 
 fn files(step: &Step<'_>) -> Vec<String> {

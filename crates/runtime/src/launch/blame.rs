@@ -99,7 +99,7 @@ const fn detail(step: &Step<'_>, errno: i32) -> &'static str {
 fn hint(step: &Step<'_>, call: u16, errno: i32) -> Option<&'static str> {
     Some(match (step, errno) {
         (Step::OverlayRoot { .. }, _) => return overlay_hint(errno),
-        (Step::BindRoot { .. }, libc::ENOENT) => {
+        (Step::BindRoot { .. } | Step::DetachedRoot { .. }, libc::ENOENT) => {
             "the bundle's root file system must exist; config.json names it in /root/path"
         }
         (Step::Bind { .. }, libc::ENOENT) => "the source of a bind mount must exist on the host",
