@@ -3,20 +3,23 @@
 use orlop_program::message::{Failed, MAX, Message};
 use orlop_sys::{Error, Fd, OwnedFd, file, process, socket};
 
+/// No part of a step, but all of it.
+const WHOLE: u32 = u32::MAX;
+
 /// Why a step failed.
 #[derive(Debug)]
 pub struct Fault {
     /// The call and what the kernel answered.
     error: Error,
-    /// Which part of the step.
-    part: Option<u32>,
+    /// Which part of the step, or [`WHOLE`].
+    part: u32,
     /// The file-system context it happened in, which may have the kernel's own words about it.
     context: Option<OwnedFd>,
 }
 
 impl From<Error> for Fault {
     fn from(error: Error) -> Self {
-        Self { error, part: None, context: None }
+        Self { error, part: WHOLE, context: None }
     }
 }
 
@@ -35,7 +38,7 @@ impl Fault {
     /// The same fault, of this part of the step.
     #[must_use]
     pub fn of_part(self, part: u32) -> Self {
-        Self { part: Some(part), ..self }
+        Self { part, ..self }
     }
 
     /// The next message of the file-system context
@@ -63,7 +66,7 @@ pub fn give_up(socket: Option<Fd>, step: u32, fault: &Fault) -> ! {
     let len = fault.kernel_words(&mut words);
     let failed = Failed {
         step,
-        part: fault.part.unwrap_or(u32::MAX),
+        part: fault.part,
         call: fault.error.call(),
         errno: fault.error.errno() as u16,
         text: words.get(..len).unwrap_or(&[]),

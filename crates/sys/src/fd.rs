@@ -1,6 +1,8 @@
 //! Descriptors: owned ones close themselves, borrowed ones are numbers that cannot be closed.
 
 use crate::raw;
+use core::fmt;
+use core::num::NonZeroI32;
 
 /// A descriptor somebody else owns, or `AT_FDCWD`. It can be used, not closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,8 +26,15 @@ impl Fd {
 }
 
 /// A descriptor that is closed when dropped.
-#[derive(Debug)]
-pub struct OwnedFd(i32);
+///
+/// The complement of its number is kept, which is never zero: so `Option<OwnedFd>` is not larger.
+pub struct OwnedFd(NonZeroI32);
+
+impl fmt::Debug for OwnedFd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("OwnedFd").field(&self.fd().raw()).finish()
+    }
+}
 
 impl OwnedFd {
     /// Takes ownership of an open descriptor.
@@ -34,22 +43,27 @@ impl OwnedFd {
     ///
     /// `number` is open and nobody else closes it.
     pub const unsafe fn from_raw(number: i32) -> Self {
-        Self(number)
+        match NonZeroI32::new(!number) {
+            Some(complement) => Self(complement),
+            // -1, which is no open descriptor; closing this one fails just so.
+            None => Self(NonZeroI32::MIN),
+        }
     }
 
     /// What a call that makes a descriptor returned.
     pub(crate) const fn made(ret: usize) -> Self {
-        Self(ret as i32)
+        // SAFETY: it is open, and the caller is the first to know of it.
+        unsafe { Self::from_raw(ret as i32) }
     }
 
     /// This descriptor, borrowed.
     pub const fn fd(&self) -> Fd {
-        Fd(self.0)
+        Fd(!self.0.get())
     }
 
     /// Its number, given up: nobody closes it any more.
     pub const fn into_raw(self) -> i32 {
-        let number = self.0;
+        let number = self.fd().raw();
         core::mem::forget(self);
         number
     }
@@ -59,7 +73,7 @@ impl Drop for OwnedFd {
     fn drop(&mut self) {
         // An error of close(2) says nothing that could be acted upon: the descriptor is gone either way.
         // SAFETY: this value owns the descriptor, and nobody can use it after drop.
-        let _ = unsafe { raw::call(libc::SYS_close, [self.0 as usize]) };
+        let _ = unsafe { raw::call(libc::SYS_close, [self.fd().raw() as usize]) };
     }
 }
 
@@ -90,7 +104,7 @@ mod with_std {
     impl AsFd for OwnedFd {
         fn as_fd(&self) -> BorrowedFd<'_> {
             // SAFETY: the descriptor stays open as long as `self` lives, which the lifetime says.
-            unsafe { BorrowedFd::borrow_raw(self.0) }
+            unsafe { BorrowedFd::borrow_raw(self.fd().raw()) }
         }
     }
 
@@ -103,7 +117,8 @@ mod with_std {
 
     impl From<std::os::fd::OwnedFd> for OwnedFd {
         fn from(fd: std::os::fd::OwnedFd) -> Self {
-            Self(fd.into_raw_fd())
+            // SAFETY: ownership moves.
+            unsafe { Self::from_raw(fd.into_raw_fd()) }
         }
     }
 }

@@ -1,16 +1,17 @@
 //! The system call instruction itself, per architecture, and the error it returns.
 
 use core::fmt;
+use core::num::NonZeroU32;
 
 /// What the kernel answered, and to which call.
 ///
 /// The call's number travels with the error, so that whoever reports it can say `openat2: ENOENT` without every
 /// caller naming what it called.
+///
+/// Both are in one word that is not zero: so a result fits into a register, and tests and copies of it, of which a program of
+/// system calls is full, are short.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Error {
-    call: u16,
-    errno: u16,
-}
+pub struct Error(NonZeroU32);
 
 /// The result of a system call.
 pub type Result<T> = core::result::Result<T, Error>;
@@ -18,32 +19,37 @@ pub type Result<T> = core::result::Result<T, Error>;
 impl Error {
     /// An error as another process reported it, or as a check of ours found it: call number and errno.
     pub const fn new(call: u16, errno: u16) -> Self {
-        Self { call, errno }
+        // An errno of 0 is none that the kernel answers with; who reports one may be malicious.
+        let errno = if errno == 0 { libc::EIO as u16 } else { errno };
+        match NonZeroU32::new((call as u32) << 16 | errno as u32) {
+            Some(both) => Self(both),
+            None => Self(NonZeroU32::MIN),
+        }
     }
 
     /// An errno (`libc::E…`) that belongs to the call with this number (`libc::SYS_…`).
     pub const fn of(call: libc::c_long, errno: i32) -> Self {
-        Self { call: call as u16, errno: errno as u16 }
+        Self::new(call as u16, errno as u16)
     }
 
     /// The errno, as in errno(3).
     pub const fn errno(self) -> i32 {
-        self.errno as i32
+        (self.0.get() & 0xffff) as i32
     }
 
     /// The number of the call that failed, on this architecture.
     pub const fn call(self) -> u16 {
-        self.call
+        (self.0.get() >> 16) as u16
     }
 
     /// The name of the call that failed.
     pub fn call_name(self) -> &'static str {
-        crate::names::call(self.call)
+        crate::names::call(self.call())
     }
 
     /// Whether the errno is this one.
     pub const fn is(self, errno: i32) -> bool {
-        self.errno as i32 == errno
+        self.errno() == errno
     }
 }
 
@@ -135,11 +141,50 @@ unsafe fn instruction(nr: usize, a: [usize; 6]) -> isize {
 ///
 /// The arguments must be what the call expects: pointers valid for the call's reads and writes, and no effect on
 /// memory or descriptors that safe code relies on.
-#[inline]
+#[inline(always)]
 pub(crate) unsafe fn call<const N: usize>(nr: libc::c_long, args: [usize; N]) -> Result<usize> {
     let mut a = [0; 6];
     a[..N].copy_from_slice(&args);
+    let nr = nr as usize;
     // SAFETY: the caller's contract is the same.
-    let ret = unsafe { instruction(nr as usize, a) };
-    if ret < 0 { Err(Error { call: nr as u16, errno: -ret as u16 }) } else { Ok(ret as usize) }
+    let answer = unsafe {
+        match N {
+            0..=3 => three(nr, a[0], a[1], a[2]),
+            4..=5 => five(nr, a[0], a[1], a[2], a[3], a[4]),
+            _ => answer(nr, instruction(nr, a)),
+        }
+    };
+    // A negative answer is that of an error, whole.
+    match NonZeroU32::new(answer.wrapping_neg() as u32) {
+        Some(both) if answer < 0 => Err(Error(both)),
+        _ => Ok(answer as usize),
+    }
+}
+
+/// What the kernel has returned, with the call's number in it if it is an error.
+#[inline(always)]
+const fn answer(nr: usize, ret: isize) -> isize {
+    if ret < 0 { ret - ((nr as isize) << 16) } else { ret }
+}
+
+/// The same for all calls: a register for each argument, and no code of its own where it is called from.
+///
+/// # Safety
+///
+/// As above.
+#[inline(never)]
+unsafe fn three(nr: usize, a: usize, b: usize, c: usize) -> isize {
+    // SAFETY: the caller's contract is the same.
+    answer(nr, unsafe { instruction(nr, [a, b, c, 0, 0, 0]) })
+}
+
+/// As above, with more arguments.
+///
+/// # Safety
+///
+/// As above.
+#[inline(never)]
+unsafe fn five(nr: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
+    // SAFETY: the caller's contract is the same.
+    answer(nr, unsafe { instruction(nr, [a, b, c, d, e, 0]) })
 }
