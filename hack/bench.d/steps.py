@@ -1,8 +1,9 @@
-"""Where the kernel's time goes: the floor's steps, timed by itself, and a runtime's system calls by what they are for."""
+"""Where the time goes: the floor's steps, timed by itself, orlop's (traced.py), and system calls by what they are for."""
 import os
 import re
 import shutil
 
+import traced
 from commands import Failed, built, start
 from figures import median
 from runtimes import Floor
@@ -63,8 +64,8 @@ def of_runtime(stage, runtime, rounds):
 
 
 def measure(stage, found, rounds):
-    """The floor's steps, and the groups of every runtime."""
-    results = {"floor": [], "groups": {}}
+    """The floor's steps, orlop's, and the groups of every runtime."""
+    results = {"floor": [], "groups": {}, "traced": traced.measure(stage, found, rounds)}
     if any(isinstance(runtime, Floor) for runtime in found):
         results["floor"] = of_floor(stage, rounds)
     for runtime in found:
