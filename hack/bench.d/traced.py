@@ -24,8 +24,11 @@ ALIKE = [
 ]
 
 
-def measure(stage, found, rounds):
-    """By command, its steps and what is around them, or why they cannot be had; nothing where no runtime writes traces."""
+def measure(stage, found, rounds, beside):
+    """By command, its steps and what is around them, or why they cannot be had; nothing where no runtime writes traces.
+
+    `beside` is called in every round of the runs, unless it is nothing.
+    """
     runtime = next((one for one in found if one.traces()), None)
     floor = next((one for one in found if isinstance(one, Floor)), None)
     if runtime is None:
@@ -33,7 +36,7 @@ def measure(stage, found, rounds):
     results = {}
     for name, take in {"run": of_run, "seccomp": of_seccomp, "exec": of_exec}.items():
         try:
-            results[name] = take(stage, runtime, floor, rounds)
+            results[name] = take(stage, runtime, floor, rounds, beside if name == "run" else None)
         except (Failed, KeyError, ValueError) as error:  # the last two: it is no trace
             results[name] = {"cannot": str(error)}
         finally:
@@ -41,7 +44,7 @@ def measure(stage, found, rounds):
     return results
 
 
-def of_run(stage, runtime, floor, rounds, kind="default"):
+def of_run(stage, runtime, floor, rounds, beside, kind="default"):
     """A run of `true`."""
     bundle = stage.bundle(kind, ["true"])
     return race(stage, rounds, {
@@ -49,15 +52,15 @@ def of_run(stage, runtime, floor, rounds, kind="default"):
         "traced": runtime.argv("run", "--trace", file_of(stage), "--bundle", bundle, NAME),
         "before": runtime.run(os.path.join(stage.home, "nowhere"), NAME),
         "floor": floor.run(bundle, NAME) if floor else None,
-    }, FAILS)
+    }, FAILS, beside)
 
 
-def of_seccomp(stage, runtime, _floor, rounds):
+def of_seccomp(stage, runtime, _floor, rounds, beside):
     """The same with a system call filter, which the floor does not have."""
-    return of_run(stage, runtime, None, rounds, "seccomp")
+    return of_run(stage, runtime, None, rounds, beside, "seccomp")
 
 
-def of_exec(stage, runtime, floor, rounds):
+def of_exec(stage, runtime, floor, rounds, beside):
     """An exec of `true` in a container that runs all the while."""
     start(runtime.argv("create", "--bundle", stage.bundle("default", ["pause"]), NAME), stage.log)
     start(runtime.argv("start", NAME), stage.log)
@@ -66,7 +69,7 @@ def of_exec(stage, runtime, floor, rounds):
         "traced": runtime.argv("exec", "--trace", file_of(stage), NAME, "true"),
         "before": runtime.execute("bench-nobody", ["true"]),
         "floor": floor.enter(runtime.pid(NAME), ["/bin/true"]) if floor else None,
-    }, MISSING)
+    }, MISSING, beside)
 
 
 def file_of(stage):
@@ -74,8 +77,9 @@ def file_of(stage):
     return os.path.join(stage.home, "trace.json")
 
 
-def race(stage, rounds, commands, failing):
-    """Medians of so many rounds, in which these commands follow one another; the wait status of `before` is `failing`."""
+def race(stage, rounds, commands, failing, beside):
+    """Medians of so many rounds, in which these commands follow one another, and then `beside` is called if it is there; the
+    wait status of `before` is `failing`."""
     taken, traces = {}, []
     for _ in range(rounds):
         for what, argv in commands.items():
@@ -84,6 +88,8 @@ def race(stage, rounds, commands, failing):
                 taken.setdefault(what, []).append(took[0].milliseconds)
         with open(file_of(stage), encoding="utf-8") as file:
             traces.append(json.load(file)["traceEvents"])
+        if beside:
+            beside()
     results = {what: median(times) for what, times in taken.items() if what != "traced"}
     ends = [max(event["ts"] + event["dur"] for event in events) / 1e3 for events in traces]
     return dict(results, rounds=rounds, ended=median(ends), steps=in_order([rows(events, stage.root) for events in traces]))
