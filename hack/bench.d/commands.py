@@ -61,8 +61,11 @@ def start(argv, log):
             raise Failed(f"{shlex.join(argv)}: exit {done.returncode}: {said.read().decode(errors='replace').strip()}")
 
 
-def timed(commands, log, together=False):
-    """Runs command lines under the stopwatch: a Taken for each of them, or one for all if they run together."""
+def timed(commands, log, together=False, status=0):
+    """Runs command lines under the stopwatch: a Taken for each of them, or one for all if they run together.
+
+    Failed if one ends with another wait status than this.
+    """
     words = []
     for argv in commands:
         words += ["--", *argv]
@@ -77,10 +80,10 @@ def timed(commands, log, together=False):
             watch.wait()  # also when we are interrupted: what it has begun can then be removed
         said.seek(0)
         words = said.read().decode(errors="replace").strip()
-    if watch.returncode != 0 or not lines or lines[-1][3] != 0:
+    if watch.returncode != 0 or not lines or lines[-1][3] != status:
         failing = shlex.join(commands[min(len(lines), len(commands)) - 1])
-        status = lines[-1][3] if lines else "?"
-        raise Failed(f"{failing}: {'hangs' if status == 9 else f'status {status}'}: {words[-300:]}")
+        ended = lines[-1][3] if lines else "?"
+        raise Failed(f"{failing}: {'hangs' if ended == 9 else f'status {ended}'}: {words[-300:]}")
     return [Taken(line[0] / 1e6, line[1], line[2]) for line in lines]
 
 

@@ -1,11 +1,14 @@
 """docs/performance.md."""
 import os
 
+import missed
 import plots
 import scenarios
 import targets
+import where
 from commands import WORKSPACE
 from figures import at, kilobytes, median, milliseconds, reason
+from markdown import table
 
 DOCUMENT = os.path.join(WORKSPACE, "docs/performance.md")
 HEAD = """# Performance
@@ -53,18 +56,12 @@ def cell(results, name, runtime, part="ms"):
     return f"{milliseconds(median(times))} ({milliseconds(at(times, 0.99))}){share}"
 
 
-def table(head, rows):
-    """A table of Markdown."""
-    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
-
-
 def of_targets(results):
     """Whether targets are met."""
     rows = []
-    for title, target, shown, measured, limit in targets.rows(results):
+    for title, target, shown, measured, limit, _ in targets.rows(results):
         rows.append([title, target, shown or "–", targets.verdict(measured, limit)])
-    return "\n## Targets\n\n" + table(["", "target", "measured", ""], rows)
+    return "\n## Targets\n\n" + table(["", "target", "measured", ""], rows) + missed.explained(results)
 
 
 def of_times(results):
@@ -89,7 +86,7 @@ def of_steps(results):
     floor = [[name, f"{took:.3f}"] for name, took in results["steps"]["floor"]]
     total = sum(took for _, took in results["steps"]["floor"])
     text = ("\n## Where the time goes\n\nThe floor's steps, timed by itself: milliseconds, medians. This is the kernel's own cost, in the "
-            f"order in which it is paid; {total:.2f} ms altogether.\n\n" + table(["step of the floor", "ms"], floor))
+            f"order in which it is paid; {total:.2f} ms altogether.\n\n" + table(["step of the floor", "ms"], floor) + where.tables(results))
     measured = {name: groups for name, groups in results["steps"]["groups"].items() if "cannot" not in groups}
     if not measured:
         return text

@@ -44,6 +44,10 @@ class Runtime:
         except Failed:
             pass  # it is usually gone already, which some runtimes call an error
 
+    def traces(self):
+        """Whether it writes traces of what it does: run --trace, exec --trace."""
+        return self.name == "orlop"
+
     def pid(self, container):
         """The first process of a container."""
         return json.loads(run(self.argv("state", container)))["pid"]
@@ -88,6 +92,11 @@ class Floor:
             path = next(line[3:].strip() for line in file if line.startswith("0::"))
         above, name = os.path.split(path)
         return [self.binary, "exec", str(pid), CGROUPS + above, name, *args]
+
+    @staticmethod
+    def traces():
+        """It times itself (floor/steps.h)."""
+        return False
 
     def remove(self, container):
         """What a failed run may have left."""

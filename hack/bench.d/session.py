@@ -18,7 +18,7 @@ from commands import BUILT
 
 RESULTS = os.path.join(BUILT, "results.json")
 LONG = {"density": "a thousand live containers", "memory": "the smallest memory limit", "counts": "sizes and counts",
-        "steps": "where the kernel's time goes"}
+        "steps": "where the time goes, step by step"}
 
 
 def names():

@@ -1,8 +1,9 @@
-"""Where the kernel's time goes: the floor's steps, timed by itself, and a runtime's system calls by what they are for."""
+"""Where the time goes: the floor's steps, timed by itself, orlop's (traced.py), and system calls by what they are for."""
 import os
 import re
 import shutil
 
+import traced
 from commands import Failed, built, start
 from figures import median
 from runtimes import Floor
@@ -20,21 +21,24 @@ GROUPS = {
 }
 
 
-def of_floor(stage, rounds):
-    """The medians of the floor's steps, in order: name and milliseconds."""
-    bundle = stage.bundle("default", ["true"])
-    argv = [built("floor-steps"), *Floor().run(bundle, "bench-steps")[1:]]
-    taken = {}
-    try:
-        for _ in range(rounds):
-            start(argv, stage.log)
-            with open(stage.log, encoding="ascii") as file:
-                for line in file:
-                    nanoseconds, name = line.rstrip("\n").split(" ", 1)
-                    taken.setdefault(name, []).append(int(nanoseconds) / 1e6)
-    finally:
-        Floor().remove("bench-steps")
-    return [(name, median(times)) for name, times in taken.items()]
+class FloorSteps:
+    """The floor's steps, by as many runs of it as there are rounds."""
+
+    def __init__(self, stage):
+        self.log, self.taken = stage.log, {}
+        self.argv = [built("floor-steps"), *Floor().run(stage.bundle("default", ["true"]), "bench-steps")[1:]]
+
+    def again(self):
+        """One more round."""
+        start(self.argv, self.log)
+        with open(self.log, encoding="ascii") as file:
+            for line in file:
+                nanoseconds, name = line.rstrip("\n").split(" ", 1)
+                self.taken.setdefault(name, []).append(int(nanoseconds) / 1e6)
+
+    def medians(self):
+        """In order: name and milliseconds."""
+        return [(name, median(times)) for name, times in self.taken.items()]
 
 
 def group_of(call):
@@ -63,10 +67,17 @@ def of_runtime(stage, runtime, rounds):
 
 
 def measure(stage, found, rounds):
-    """The floor's steps, and the groups of every runtime."""
-    results = {"floor": [], "groups": {}}
-    if any(isinstance(runtime, Floor) for runtime in found):
-        results["floor"] = of_floor(stage, rounds)
+    """The floor's steps, orlop's, and the groups of every runtime."""
+    floor = FloorSteps(stage) if any(isinstance(runtime, Floor) for runtime in found) else None
+    try:
+        # In the rounds of orlop's runs, where there are any: a noisy machine is then equally noisy for both.
+        results = {"groups": {}, "traced": traced.measure(stage, found, rounds, floor.again if floor else None)}
+        if floor and not floor.taken:
+            for _ in range(rounds):
+                floor.again()
+    finally:
+        Floor().remove("bench-steps")
+    results["floor"] = floor.medians() if floor else []
     for runtime in found:
         try:
             results["groups"][runtime.name] = of_runtime(stage, runtime, max(3, rounds // 10))

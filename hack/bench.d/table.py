@@ -40,6 +40,8 @@ def others(results):
             lines.append(f"{kind:15} {runtime:12} {said}")
     if "steps" in results:
         lines += [f"step {took:9.3f} ms  {name}" for name, took in results["steps"]["floor"]]
+        for command, found in results["steps"].get("traced", {}).items():
+            lines += traced(command, found)
         for runtime, groups in results["steps"]["groups"].items():
             if "cannot" in groups:
                 lines.append(f"system calls of {runtime}: cannot: {reason(groups['cannot'])}")
@@ -47,6 +49,16 @@ def others(results):
             lines += [f"{took:9.3f} ms in {calls:4} calls of {runtime}: {group}"
                       for group, (calls, took) in sorted(groups.items(), key=lambda item: -item[1][1])]
     return lines
+
+
+def traced(command, found):
+    """The steps of one of orlop's commands."""
+    if "cannot" in found:
+        return [f"steps of {command}: cannot: {reason(found['cannot'])}"]
+    rest = found["whole"] - found["before"] - found["ended"]
+    lines = [["", "before the trace", None, found["before"]], *found["steps"], ["", "after the trace", found["ended"], rest]]
+    return [f"{command:8} {'' if begin is None else f'{begin:.3f}':>9} {took:9.3f} ms  {side:4}  {name}"
+            for side, name, begin, took in lines]
 
 
 def crowd(cell):

@@ -22,24 +22,25 @@ def ratio(results, title, limit, scenario, names, less=True):
     name, theirs = first(results, scenario, names)
     title = title.format(name or names[0])
     if ours is None or theirs is None:
-        return title, f"{'≤' if less else '≥'} {limit} ×", None, None, None
+        return title, f"{'≤' if less else '≥'} {limit} ×", None, None, None, None
     measured = ours / theirs if less else theirs / ours
     shown = f"{measured:.2f} × ({milliseconds(ours)} and {milliseconds(theirs)} ms)"
-    return title, f"{'≤' if less else '≥'} {limit} ×", shown, measured, limit if less else -limit
+    return title, f"{'≤' if less else '≥'} {limit} ×", shown, measured, limit if less else -limit, scenario
 
 
 def growth(results, title, limit, small, large):
     """A row: orlop against itself under harder conditions."""
     if small is None or large is None:
-        return title, f"≤ {limit} ×", None, None, None
-    return title, f"≤ {limit} ×", f"{large / small:.2f} × ({milliseconds(small)} and {milliseconds(large)} ms)", large / small, limit
+        return title, f"≤ {limit} ×", None, None, None, None
+    shown = f"{large / small:.2f} × ({milliseconds(small)} and {milliseconds(large)} ms)"
+    return title, f"≤ {limit} ×", shown, large / small, limit, None
 
 
 def amount(title, limit, measured, show):
     """A row: a figure and the most that it may be."""
     if measured is None or limit is None:
-        return title, "", None, None, None
-    return title, "≤ " + show(limit), show(measured), measured, limit
+        return title, "", None, None, None, None
+    return title, "≤ " + show(limit), show(measured), measured, limit, None
 
 
 def smallest_limit(results, names):
@@ -48,7 +49,8 @@ def smallest_limit(results, names):
 
 
 def rows(results):
-    """All targets: title, target, what was measured, the number, and the limit (negative: at least)."""
+    """All targets: title, target, what was measured, the number, the limit (negative: at least), and the
+    scenario in which orlop is against another."""
     peak = lambda name: results["timed"].get("run", {}).get(name, {}).get("peak")
     crun = next((name for name in ANY if peak(name)), "crun")
     crowd = results.get("density", {}).get("orlop", {})
