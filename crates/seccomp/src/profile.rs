@@ -150,7 +150,8 @@ impl Reader<'_> {
             if action == Some(Action::Notify) && self.options.launch_syscalls.contains(&name.as_str()) {
                 self.error(place, Problem::NotifyOnLaunch(name.clone()));
             }
-            match Syscall::from_name(name) {
+            let before: Option<&Syscall> = syscalls.last();
+            match before.map_or_else(|| Syscall::from_name(name), |before| before.next_from_name(name)) {
                 Some(syscall) => syscalls.push(syscall),
                 None => self.warn(place, Problem::UnknownSyscall(name.clone())),
             }
