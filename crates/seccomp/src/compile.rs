@@ -20,12 +20,12 @@ use crate::action::{Action, enosys};
 use crate::arch::{Arch, X32_BIT};
 use crate::assembler::{Assembler, Target};
 use crate::bpf::{Insn, MAX_INSNS, data, op};
-use crate::chain::{Chain, ChainRule, Written};
+use crate::chain::{Chain, Written};
 use crate::condition::Condition;
 use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::numbers::{Range, Run, add, overlay, search};
 use crate::profile::{self, Profile};
-use crate::tables::{Syscall, number_at};
+use crate::tables::{Multiplexer, Syscall, number_at};
 use crate::verdicts::{Verdict, Verdicts};
 
 /// What a profile leaves open.
@@ -89,6 +89,7 @@ pub fn compile(seccomp: &Seccomp, options: &Options) -> Result<Filter, Vec<Diagn
         enosys: options.enosys && !profile.default.is_permissive(),
         assembler: Assembler::default(),
         written: Written::new(),
+        verdicts: Verdicts::default(),
     };
     let program = writer.write().map_err(too_long)?;
     if program.len() > MAX_INSNS {
@@ -104,6 +105,8 @@ struct Writer<'a> {
     enosys: bool,
     assembler: Assembler,
     written: Written,
+    /// Those of the architecture whose part is being written.
+    verdicts: Verdicts,
 }
 
 impl Writer<'_> {
@@ -145,19 +148,19 @@ impl Writer<'_> {
 
     /// The largest number that the profile names on an architecture, if newer ones are to fail with `ENOSYS`.
     fn largest(&self, arch: Arch) -> Option<u32> {
-        let places = self.profile.named.iter().filter_map(|syscall| syscall.place(arch));
+        let places = self.profile.named().filter_map(|syscall| syscall.place(arch));
         let number = places.max().map(|place| number_at(arch, place));
         number.filter(|&number| self.enosys && number & !x32_bit(arch) != 0)
     }
 
     /// Where every number with a rule on `arch` leads, in the order of numbers. Tests of arguments are written here.
     fn targets(&mut self, arch: Arch, runs: &mut Vec<Run>) -> Result<(), usize> {
-        let mut verdicts = self.verdicts(arch);
-        for place in 0..verdicts.places() {
-            let target = match verdicts.of(place) {
+        self.read_verdicts(arch);
+        for place in 0..self.verdicts.places() {
+            let target = match self.verdicts.of(place) {
                 Verdict::Open => continue,
                 Verdict::Decided(action) => Target::Return(action),
-                Verdict::Depends => self.chain(arch, verdicts.take_rules(place))?,
+                Verdict::Depends => self.chain(arch, place)?,
             };
             if self.assembler.len() > MAX_INSNS {
                 return Err(self.assembler.len());
@@ -167,26 +170,27 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// What the rules say on `arch`.
-    fn verdicts(&self, arch: Arch) -> Verdicts {
-        let mut verdicts = Verdicts::default();
-        for rule in &self.profile.rules {
+    /// Finds what the rules say on `arch`.
+    fn read_verdicts(&mut self, arch: Arch) {
+        self.verdicts.clear();
+        let multiplexes = Multiplexer::Socketcall.syscall().place(arch).is_some();
+        for rule in self.profile.rules() {
             for conditions in &rule.alternatives {
                 let conditions = effective(conditions, arch);
                 for &syscall in &rule.syscalls {
                     if let Some(place) = syscall.place(arch) {
-                        verdicts.add(place, &conditions, rule.action);
+                        self.verdicts.add(place, &conditions, rule.action);
                     }
-                    if let Some((place, chosen)) = multiplexed(syscall, &conditions, arch) {
-                        verdicts.add(place, &chosen, rule.action);
+                    if multiplexes && let Some((place, chosen)) = multiplexed(syscall, &conditions, arch) {
+                        self.verdicts.add(place, &chosen, rule.action);
                     }
                 }
             }
         }
-        verdicts
     }
 
-    fn chain(&mut self, arch: Arch, mut rules: Vec<ChainRule>) -> Result<Target, usize> {
+    fn chain(&mut self, arch: Arch, place: u16) -> Result<Target, usize> {
+        let mut rules = self.verdicts.take_rules(place);
         // Stable: of equal rules the first decides.
         rules.sort_by(|a, b| a.ranks().cmp(b.ranks()));
         rules.dedup_by(|later, earlier| later.conditions == earlier.conditions);

@@ -24,6 +24,12 @@ pub(crate) struct Verdicts {
 }
 
 impl Verdicts {
+    /// Back to none, for the next architecture.
+    pub(crate) fn clear(&mut self) {
+        self.by_place.clear();
+        self.conditional.clear();
+    }
+
     /// The next rule of the profile.
     pub(crate) fn add(&mut self, place: u16, conditions: &[Condition], action: Action) {
         let at = usize::from(place);
