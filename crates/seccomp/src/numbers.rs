@@ -127,7 +127,9 @@ mod tests {
 
     fn runs(singles: &[Range]) -> Vec<Run> {
         let mut runs = Vec::new();
-        singles.iter().for_each(|&(number, target)| add(&mut runs, number, target));
+        for &(number, target) in singles {
+            add(&mut runs, number, target);
+        }
         runs
     }
 

@@ -104,7 +104,9 @@ impl Names {
 impl<S: AsRef<str>> FromIterator<S> for Names {
     fn from_iter<I: IntoIterator<Item = S>>(names: I) -> Self {
         let mut all = Self::default();
-        names.into_iter().for_each(|name| all.push(name.as_ref()));
+        for name in names {
+            all.push(name.as_ref());
+        }
         all
     }
 }
