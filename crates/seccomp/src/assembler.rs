@@ -21,7 +21,6 @@ pub(crate) enum Target {
 const REACH: usize = 255;
 
 /// A program under construction.
-#[derive(Default)]
 pub(crate) struct Assembler {
     /// Last instruction first.
     reversed: Vec<Insn>,
@@ -29,7 +28,15 @@ pub(crate) struct Assembler {
     stones: Vec<(Target, Label)>,
 }
 
+/// Room for a program of usual length.
+const USUAL: usize = 256;
+
 impl Assembler {
+    /// An empty program.
+    pub(crate) fn new() -> Self {
+        Self { reversed: Vec::with_capacity(USUAL), stones: Vec::new() }
+    }
+
     /// The place of the latest instruction.
     fn here(&self) -> Label {
         Label(self.reversed.len() as u32)
@@ -114,7 +121,7 @@ mod tests {
 
     #[test]
     fn far_targets_are_reached_over_stones() {
-        let mut assembler = Assembler::default();
+        let mut assembler = Assembler::new();
         let allow = Target::Return(Action::Allow);
         let first = assembler.branch(op::JEQ, 0, allow, Target::Return(Action::Trap));
         // A long ladder between the first test and those that jump to it.

@@ -262,7 +262,7 @@ mod tests {
     }
 
     fn program(rules: &[ChainRule]) -> Vec<Insn> {
-        let mut assembler = Assembler::default();
+        let mut assembler = Assembler::new();
         let chain = Chain::new(rules, Action::Errno(1), Arch::X86_64).unwrap();
         chain.write(&mut assembler, &mut Written::default());
         assembler.finish()

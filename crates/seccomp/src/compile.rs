@@ -87,9 +87,9 @@ pub fn compile(seccomp: &Seccomp, options: &Options) -> Result<Filter, Vec<Diagn
     let writer = Writer {
         profile: &profile,
         enosys: options.enosys && !profile.default.is_permissive(),
-        assembler: Assembler::default(),
+        assembler: Assembler::new(),
         written: Written::new(),
-        verdicts: Verdicts::default(),
+        verdicts: Verdicts::new(),
     };
     let program = writer.write().map_err(too_long)?;
     if program.len() > MAX_INSNS {

@@ -161,7 +161,7 @@ mod tests {
             .map(|nr| (nr, to(Action::Errno((nr % 5) as u16))))
             .collect();
         let ranges = overlay(&[(0, to(Allow)), (400, to(Trap)), (u32::MAX, to(Allow))], &runs(&singles));
-        let mut assembler = Assembler::default();
+        let mut assembler = Assembler::new();
         search(&mut assembler, &ranges);
         let program = assembler.finish();
         let program = verify(&program).unwrap();

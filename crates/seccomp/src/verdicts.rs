@@ -16,14 +16,21 @@ pub(crate) enum Verdict {
 }
 
 /// All verdicts, by place (see [`crate::tables::number_at`]): the order of numbers without sorting.
-#[derive(Default)]
 pub(crate) struct Verdicts {
     by_place: Vec<Verdict>,
     /// The rules that look at arguments, each with its place, in the order of the profile. They are few.
     conditional: Vec<(u16, ChainRule)>,
 }
 
+/// Room for the numbers that most architectures have.
+const PLACES: usize = 512;
+
 impl Verdicts {
+    /// None so far.
+    pub(crate) fn new() -> Self {
+        Self { by_place: Vec::with_capacity(PLACES), conditional: Vec::new() }
+    }
+
     /// Back to none, for the next architecture.
     pub(crate) fn clear(&mut self) {
         self.by_place.clear();
@@ -72,7 +79,7 @@ mod tests {
     #[test]
     fn the_first_rule_without_conditions_decides() {
         let condition = Condition::first_arg_is(1);
-        let mut verdicts = Verdicts::default();
+        let mut verdicts = Verdicts::new();
         verdicts.add(3, &[condition], Action::Trap);
         verdicts.add(1, &[condition], Action::Log);
         verdicts.add(3, &[], Action::Allow);

@@ -75,7 +75,7 @@ pub struct Arg {
 pub struct Names {
     text: String,
     /// Where each name ends in the text.
-    ends: Vec<usize>,
+    ends: Vec<u32>,
 }
 
 impl Names {
@@ -92,12 +92,14 @@ impl Names {
     /// The names in their order.
     pub fn iter(&self) -> impl Iterator<Item = &str> {
         let mut start = 0;
-        self.ends.iter().map(move |&end| &self.text[std::mem::replace(&mut start, end)..end])
+        self.ends
+            .iter()
+            .map(move |&end| &self.text[std::mem::replace(&mut start, end as usize)..end as usize])
     }
 
     fn push(&mut self, name: &str) {
         self.text.push_str(name);
-        self.ends.push(self.text.len());
+        self.ends.push(self.text.len() as u32);
     }
 }
 
