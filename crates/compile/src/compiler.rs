@@ -2,8 +2,7 @@
 
 use crate::namespaces::Namespaces;
 use crate::{
-    CachedFilter, Code, Compiled, Diagnostic, Diagnostics, Fill, FillWith, Host, Launch, MountIdMap, Origin,
-    Severity,
+    Code, Compiled, Diagnostic, Diagnostics, Fill, FillWith, Host, Launch, MountIdMap, Origin, Severity,
 };
 use orlop_program::source::Source;
 use orlop_program::{Builder, Slot, Step};
@@ -20,8 +19,6 @@ pub(crate) struct Compiler<'a> {
     pub(crate) id: &'a str,
     /// Where relative paths of the config start.
     pub(crate) bundle: &'a Path,
-    /// The system call filter, if it was compiled before.
-    pub(crate) cached_filter: Option<CachedFilter<'a>>,
     pub(crate) namespaces: Namespaces<'a>,
     pub(crate) launch: Launch,
     /// The program runs in a container that is there already: init cannot reach the host's paths.
@@ -55,7 +52,6 @@ impl<'a> Compiler<'a> {
             host,
             id,
             bundle,
-            cached_filter: None,
             namespaces: Namespaces::default(),
             launch: Launch::default(),
             joined: false,

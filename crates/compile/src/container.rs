@@ -18,7 +18,6 @@ pub fn compile(spec: &Spec, host: &Host, options: &Options<'_>) -> Result<Compil
     let no_linux = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&no_linux);
     let mut compiler = Compiler::new(spec, linux, host, options.id, options.bundle);
-    compiler.cached_filter = options.filter;
     compiler.document();
     compiler.container(options);
     compiler.finish()

@@ -93,7 +93,7 @@ pub use launch::{
 pub use limits::rlimit_name;
 pub use memory_policy::flags as memory_policy_flags;
 pub use mounts::options::known as known_mount_options;
-pub use options::{CachedFilter, ExecOptions, HookOptions, HookTime, Mode, Options};
+pub use options::{ExecOptions, HookOptions, HookTime, Mode, Options};
 pub use overlay::{OVERLAY, OVERLAY_LOWER, Upper};
 pub use rdt::compile_rdt;
 pub use update::{Update, compile_update};

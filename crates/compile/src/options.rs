@@ -37,17 +37,6 @@ pub struct Options<'a> {
     pub no_cgroup: bool,
     /// An empty directory of ours where an overlay is attached until the root is switched.
     pub scratch: &'a Path,
-    /// The filter of this config, compiled before.
-    pub filter: Option<CachedFilter<'a>>,
-}
-
-/// A system call filter as it was compiled before, from the same text.
-#[derive(Clone, Copy, Debug)]
-pub struct CachedFilter<'a> {
-    /// `SECCOMP_FILTER_FLAG_…`.
-    pub flags: u64,
-    /// Instructions of eight bytes.
-    pub program: &'a [u8],
 }
 
 /// For a hook that runs in the container.
@@ -79,6 +68,4 @@ pub struct ExecOptions<'a> {
     pub no_new_keyring: bool,
     /// How many descriptors from 3 on the process inherits.
     pub preserve_fds: u32,
-    /// The filter of the container's config, compiled before.
-    pub filter: Option<CachedFilter<'a>>,
 }

@@ -4,8 +4,7 @@ use crate::compiler::Compiler;
 use crate::{Code, SeccompAgent};
 use orlop_program::Step;
 use orlop_seccomp::{Arch, Options, Problem, compile};
-use orlop_spec::{Parsed, Pointer, Seccomp};
-use std::borrow::Cow;
+use orlop_spec::{Pointer, Seccomp, seccomp};
 use std::path::PathBuf;
 
 /// Every place of a filter that findings are about.
@@ -34,34 +33,25 @@ const PLACES: [&str; 21] = [
 ];
 
 const LISTENER_PATH: Pointer = Pointer::new("/linux/seccomp/listenerPath");
-/// seccomp(2)'s flag for a filter that asks an agent, which is not the profile's to set.
-const FLAG_NEW_LISTENER: u64 = 1 << 3;
 /// The flag that is newer than what orlop asks for: Linux 5.19.
 const WAIT_KILLABLE_RECV: (&str, (u16, u16)) = ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", (5, 19));
 
 /// A filter, ready to be loaded.
-pub(crate) struct Filter<'a> {
+pub(crate) struct Filter {
     flags: u64,
-    program: Cow<'a, [u8]>,
+    /// Instructions of eight bytes.
+    program: Vec<u8>,
 }
 
-impl<'a> Compiler<'a> {
-    /// Compiles the filter of the config, unless that was done before.
-    pub(crate) fn filter(&mut self) -> Option<Filter<'a>> {
+impl Compiler<'_> {
+    /// Compiles the filter of the config.
+    pub(crate) fn filter(&mut self) -> Option<Filter> {
         if let Some(program) = self.raw_filter() {
-            return Some(Filter { flags: 0, program: Cow::Owned(program) });
+            return Some(Filter { flags: 0, program });
         }
         let raw = self.linux.seccomp.as_ref()?;
-        if let Some(cached) = self.cached_filter {
-            if cached.flags & FLAG_NEW_LISTENER != 0
-                && let Ok(parsed) = Parsed::<Seccomp>::parse(raw.get())
-            {
-                self.agent(&parsed.spec);
-            }
-            return Some(Filter { flags: cached.flags, program: Cow::Borrowed(cached.program) });
-        }
-        match Parsed::<Seccomp>::parse(raw.get()) {
-            Ok(parsed) => self.compile_filter(&parsed.spec),
+        match seccomp::parse(raw) {
+            Ok(seccomp) => self.compile_filter(&seccomp),
             Err(errors) => {
                 for error in errors.errors {
                     let pointer = place(&format!("/linux/seccomp{}", error.pointer));
@@ -72,7 +62,7 @@ impl<'a> Compiler<'a> {
         }
     }
 
-    fn compile_filter(&mut self, seccomp: &Seccomp) -> Option<Filter<'a>> {
+    fn compile_filter(&mut self, seccomp: &Seccomp) -> Option<Filter> {
         if seccomp.default_action.is_empty() && seccomp.syscalls.is_empty() {
             let message = "the filter has neither a default action nor rules; there is none";
             self.warn(Code::SeccompIgnored, Pointer::new("/linux/seccomp"), message);
@@ -98,7 +88,7 @@ impl<'a> Compiler<'a> {
                     self.flags_of_kernel(seccomp);
                     self.agent(seccomp);
                 }
-                Some(Filter { flags: u64::from(filter.flags), program: Cow::Owned(filter.to_bytes()) })
+                Some(Filter { flags: u64::from(filter.flags), program: filter.to_bytes() })
             }
             Err(findings) => {
                 for finding in findings {
@@ -132,7 +122,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Loads the filter.
-    pub(crate) fn load_filter(&mut self, filter: Option<&Filter<'_>>, why: &'static str) {
+    pub(crate) fn load_filter(&mut self, filter: Option<&Filter>, why: &'static str) {
         if let Some(filter) = filter {
             self.launch.seccomp_flags = Some(filter.flags);
             let step = Step::Seccomp { flags: filter.flags, filter: &filter.program };

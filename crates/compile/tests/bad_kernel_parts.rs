@@ -130,7 +130,7 @@ fn an_added_process_has_its_containers_labels_unless_it_has_its_own() {
     let enabled = Host { apparmor: true, selinux: true, ..root() };
     let spec =
         config(&[("/process/apparmorProfile", json!("strict")), ("/process/selinuxLabel", json!("a:b:c"))]);
-    let options = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 0, filter: None };
+    let options = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 0 };
     let added = |process: &Process| -> Vec<String> {
         let compiled = compile_exec(&spec, process, &enabled, &options).unwrap();
         compiled.program.steps().map(|step| format!("{:?}", step.unwrap())).collect()

@@ -4,9 +4,7 @@
 mod common;
 
 use common::{create, load, options, root, show, user};
-use orlop_compile::{
-    CachedFilter, ExecOptions, Host, Mode, OVERLAY, OVERLAY_LOWER, Options, compile, compile_exec,
-};
+use orlop_compile::{ExecOptions, Host, Mode, OVERLAY, OVERLAY_LOWER, Options, compile, compile_exec};
 use orlop_spec::default::default_spec;
 use orlop_spec::{Process, Spec, User};
 
@@ -112,8 +110,7 @@ fn a_process_added_to_a_container() {
         user: User { uid: 1, gid: 2, additional_gids: vec![3], ..User::default() },
         ..Process::default()
     };
-    let filter = CachedFilter { flags: 4, program: &[6, 0, 0, 0, 0, 0, 0xff, 0x7f] };
-    let options = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 1, filter: Some(filter) };
+    let options = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 1 };
     let docker = show(&compile_exec(&load("docker"), &process, &root(), &options).unwrap());
     let podman = show(&compile_exec(&load("podman"), &process, &root(), &options).unwrap());
     insta::assert_snapshot!(format!("{docker}\n--- in a user namespace ---\n{podman}"));

@@ -97,7 +97,6 @@ impl Runtime {
         let how = CompileOptions {
             id: &container.saved.id,
             no_new_keyring: false,
-            filter: None,
             preserve_fds: options.preserve_fds,
         };
         let compiled = orlop_compile::compile_exec(&config.spec, process, &host, &how)

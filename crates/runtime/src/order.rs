@@ -255,7 +255,6 @@ pub(crate) fn compile(
         systemd_cgroup: cgroups == CgroupManager::Systemd,
         no_cgroup: cgroups == CgroupManager::Disabled,
         scratch,
-        filter: None,
     };
     orlop_compile::compile(spec, host, &options)
 }

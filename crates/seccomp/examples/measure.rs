@@ -39,7 +39,7 @@ fn measure(what: &str, profile: &Seccomp) {
         let time = median(5, || common::witness(profile, Arch::X86_64, optimize).is_some());
         report(name, &program, time);
     }
-    let names: Vec<_> = profile.syscalls.iter().flat_map(|rule| &rule.names).collect();
+    let names: Vec<_> = profile.syscalls.iter().flat_map(|rule| rule.names.iter()).collect();
     let lookups =
         || names.iter().filter_map(|name| Name::from_name(name)).map(known_numbers).sum::<u64>() > 0;
     println!("  {} names × 3 numbers: {:?}", names.len(), median(200, lookups));

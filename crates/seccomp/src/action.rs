@@ -1,7 +1,7 @@
 //! What a filter decides: the actions of `seccomp(2)` and the values that a program returns for them.
 
 /// A decision about one system call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Action {
     /// Kill the process (`SCMP_ACT_KILL_PROCESS`).
     KillProcess,

@@ -3,17 +3,15 @@
 //! Conditional jumps reach 255 instructions. A target beyond that gets a stepping stone nearby: another copy of the
 //! return, or an unconditional jump, which reaches everywhere. Stones serve all later jumps in reach.
 
-use std::collections::HashMap;
-
 use crate::action::Action;
 use crate::bpf::{Insn, op};
 
 /// A place in the program: the number of instructions from there to the end, which never changes again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Label(usize);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Label(u32);
 
 /// Where control can go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Target {
     Return(Action),
     At(Label),
@@ -23,18 +21,25 @@ pub(crate) enum Target {
 const REACH: usize = 255;
 
 /// A program under construction.
-#[derive(Default)]
 pub(crate) struct Assembler {
     /// Last instruction first.
     reversed: Vec<Insn>,
-    /// The latest place that leads to a target at once.
-    stones: HashMap<Target, Label>,
+    /// Places that lead to a target at once, in the order in which they were written.
+    stones: Vec<(Target, Label)>,
 }
 
+/// Room for a program of usual length.
+const USUAL: usize = 256;
+
 impl Assembler {
+    /// An empty program.
+    pub(crate) fn new() -> Self {
+        Self { reversed: Vec::with_capacity(USUAL), stones: Vec::new() }
+    }
+
     /// The place of the latest instruction.
     fn here(&self) -> Label {
-        Label(self.reversed.len())
+        Label(self.reversed.len() as u32)
     }
 
     fn push(&mut self, code: u16, jt: usize, jf: usize, k: u32) -> Label {
@@ -44,25 +49,26 @@ impl Assembler {
 
     /// How many instructions the next one, if it came `more` instructions later, would have to skip.
     fn distance(&self, to: Label, more: usize) -> usize {
-        self.reversed.len() + more - to.0
+        self.reversed.len() + more - to.0 as usize
     }
 
     /// A place that leads to `target` and stays in reach for the next `more` instructions.
     fn near(&mut self, target: Target, more: usize) -> Label {
-        let stone = self.stones.get(&target).copied().or(match target {
-            Target::At(label) => Some(label),
-            Target::Return(_) => None,
-        });
-        if let Some(stone) = stone
-            && self.distance(stone, more) <= REACH
+        if let Target::At(label) = target
+            && self.distance(label, more) <= REACH
         {
+            return label;
+        }
+        let in_reach = |stone: &&(Target, Label)| self.distance(stone.1, more) <= REACH;
+        let mut stones = self.stones.iter().rev().take_while(in_reach);
+        if let Some(&(_, stone)) = stones.find(|stone| stone.0 == target) {
             return stone;
         }
         let stone = match target {
             Target::Return(action) => self.push(op::RET, 0, 0, action.to_return()),
             Target::At(label) => self.push(op::JA, 0, 0, self.distance(label, 0) as u32),
         };
-        self.stones.insert(target, stone);
+        self.stones.push((target, stone));
         stone
     }
 
@@ -115,7 +121,7 @@ mod tests {
 
     #[test]
     fn far_targets_are_reached_over_stones() {
-        let mut assembler = Assembler::default();
+        let mut assembler = Assembler::new();
         let allow = Target::Return(Action::Allow);
         let first = assembler.branch(op::JEQ, 0, allow, Target::Return(Action::Trap));
         // A long ladder between the first test and those that jump to it.

@@ -5,18 +5,25 @@
 //! followed at compile time, and a word that is still in the accumulator is not loaded again. The five values that
 //! Docker allows for `personality(2)` cost two loads and six comparisons instead of ten each.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::action::Action;
 use crate::arch::Arch;
 use crate::assembler::{Assembler, Label, Target};
-use crate::condition::{Condition, Fact, Next, Step, Test};
+use crate::condition::{Condition, Fact, Next, Rank, Step, Test};
 
 /// Conditions that must all hold, and what happens then. The conditions are not empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ChainRule {
     pub(crate) conditions: Vec<Condition>,
     pub(crate) action: Action,
+}
+
+impl ChainRule {
+    /// What rules are sorted by.
+    pub(crate) fn ranks(&self) -> impl Iterator<Item = Rank> {
+        self.conditions.iter().map(Condition::rank)
+    }
 }
 
 /// A test of a rule, in the order in which tests are tried; all its outcomes lead further down.
@@ -56,7 +63,7 @@ pub(crate) struct Entry {
 }
 
 /// Tests already written, by all that makes them up: equal ones are shared, also between system calls.
-pub(crate) type Written = HashMap<(Test, Target, Target, bool, bool), Entry>;
+pub(crate) type Written = BTreeMap<(Test, Target, Target, bool, bool), Entry>;
 
 /// Where one rule's tests lie among the positions: the first position of each of its conditions.
 type Starts = Vec<Vec<usize>>;
@@ -255,7 +262,7 @@ mod tests {
     }
 
     fn program(rules: &[ChainRule]) -> Vec<Insn> {
-        let mut assembler = Assembler::default();
+        let mut assembler = Assembler::new();
         let chain = Chain::new(rules, Action::Errno(1), Arch::X86_64).unwrap();
         chain.write(&mut assembler, &mut Written::default());
         assembler.finish()

@@ -20,12 +20,13 @@ use crate::action::{Action, enosys};
 use crate::arch::{Arch, X32_BIT};
 use crate::assembler::{Assembler, Target};
 use crate::bpf::{Insn, MAX_INSNS, data, op};
-use crate::chain::{Chain, ChainRule, Written};
+use crate::chain::{Chain, Written};
 use crate::condition::Condition;
 use crate::diagnostic::{Diagnostic, Place, Problem};
-use crate::numbers::{Range, overlay, search};
+use crate::numbers::{Range, Run, add, overlay, search};
 use crate::profile::{self, Profile};
-use crate::tables::{Multiplexer, multiplexed};
+use crate::tables::{Multiplexer, Syscall, number_at};
+use crate::verdicts::{Verdict, Verdicts};
 
 /// What a profile leaves open.
 #[derive(Clone, Debug)]
@@ -86,8 +87,9 @@ pub fn compile(seccomp: &Seccomp, options: &Options) -> Result<Filter, Vec<Diagn
     let writer = Writer {
         profile: &profile,
         enosys: options.enosys && !profile.default.is_permissive(),
-        assembler: Assembler::default(),
+        assembler: Assembler::new(),
         written: Written::new(),
+        verdicts: Verdicts::new(),
     };
     let program = writer.write().map_err(too_long)?;
     if program.len() > MAX_INSNS {
@@ -103,10 +105,9 @@ struct Writer<'a> {
     enosys: bool,
     assembler: Assembler,
     written: Written,
+    /// Those of the architecture whose part is being written.
+    verdicts: Verdicts,
 }
-
-/// The rules for one number on one architecture: what it takes to hold, and the action.
-type NumberedRule<'a> = (u32, Vec<Condition>, Action);
 
 impl Writer<'_> {
     /// The whole program. It is written backwards: the last architecture first, the choice among them last.
@@ -133,81 +134,79 @@ impl Writer<'_> {
     fn part(&mut self, token: u32) -> Result<Target, usize> {
         let arches: Vec<Arch> =
             self.profile.arches.iter().copied().filter(|arch| arch.token() == token).collect();
-        let mut singles = Vec::new();
+        // All numbers of x32 are larger than those of the architecture that it shares its token with.
+        let (mut runs, mut of_x32) = (Vec::new(), Vec::new());
         let mut largest = Vec::with_capacity(arches.len());
         for &arch in &arches {
             largest.push((arch, self.largest(arch)));
-            self.targets(arch, &mut singles)?;
+            self.targets(arch, if arch == Arch::X32 { &mut of_x32 } else { &mut runs })?;
         }
-        singles.sort_unstable_by_key(|single: &Range| single.0);
+        runs.append(&mut of_x32);
         let ground = ground(&largest, self.profile.default);
-        Ok(search(&mut self.assembler, &overlay(&ground, &singles)))
+        Ok(search(&mut self.assembler, &overlay(&ground, &runs)))
     }
 
     /// The largest number that the profile names on an architecture, if newer ones are to fail with `ENOSYS`.
     fn largest(&self, arch: Arch) -> Option<u32> {
-        let numbers = self.profile.named.iter().filter_map(|syscall| syscall.number(arch));
-        numbers.max().filter(|&number| self.enosys && number & !x32_bit(arch) != 0)
+        let places = self.profile.named().filter_map(|syscall| syscall.place(arch));
+        let number = places.max().map(|place| number_at(arch, place));
+        number.filter(|&number| self.enosys && number & !x32_bit(arch) != 0)
     }
 
-    /// Where every number with a rule on `arch` leads. Tests of arguments are written here.
-    fn targets(&mut self, arch: Arch, singles: &mut Vec<Range>) -> Result<(), usize> {
-        let mut rules = self.rules(arch);
-        // Stable: the rules of a number stay in profile order.
-        rules.sort_by_key(|rule| rule.0);
-        for rules in rules.chunk_by(|a, b| a.0 == b.0) {
-            let number = rules[0].0;
-            let target = match rules.iter().find(|rule| rule.1.is_empty()) {
-                Some(&(_, _, action)) => Target::Return(action),
-                None => self.chain(arch, rules)?,
+    /// Where every number with a rule on `arch` leads, in the order of numbers. Tests of arguments are written here.
+    fn targets(&mut self, arch: Arch, runs: &mut Vec<Run>) -> Result<(), usize> {
+        self.read_verdicts(arch);
+        for place in 0..self.verdicts.places() {
+            let target = match self.verdicts.of(place) {
+                Verdict::Open => continue,
+                Verdict::Decided(action) => Target::Return(action),
+                Verdict::Depends => self.chain(arch, place)?,
             };
             if self.assembler.len() > MAX_INSNS {
                 return Err(self.assembler.len());
             }
-            singles.push((number, target));
+            add(runs, number_at(arch, place), target);
         }
         Ok(())
     }
 
-    fn rules(&self, arch: Arch) -> Vec<NumberedRule<'_>> {
-        let socketcall = Multiplexer::Socketcall.number(arch);
-        let ipc = Multiplexer::Ipc.number(arch);
-        let mut result = Vec::with_capacity(2 * self.profile.named.len());
-        for rule in &self.profile.rules {
+    /// Finds what the rules say on `arch`.
+    fn read_verdicts(&mut self, arch: Arch) {
+        self.verdicts.clear();
+        let multiplexes = Multiplexer::Socketcall.syscall().place(arch).is_some();
+        for rule in self.profile.rules() {
             for conditions in &rule.alternatives {
                 let conditions = effective(conditions, arch);
                 for &syscall in &rule.syscalls {
-                    if let Some(number) = syscall.number(arch) {
-                        result.push((number, conditions.clone(), rule.action));
+                    if let Some(place) = syscall.place(arch) {
+                        self.verdicts.add(place, &conditions, rule.action);
                     }
-                    if socketcall.or(ipc).is_none() {
-                        continue;
-                    }
-                    if let Some((multiplexer, call)) = multiplexed(syscall.name())
-                        && let Some(number) = if multiplexer == Multiplexer::Ipc { ipc } else { socketcall }
-                    {
-                        let mut chosen = vec![Condition::first_arg_is(call)];
-                        chosen.extend(conditions.iter().filter(|condition| condition.arg != 0));
-                        result.push((number, chosen, rule.action));
+                    if multiplexes && let Some((place, chosen)) = multiplexed(syscall, &conditions, arch) {
+                        self.verdicts.add(place, &chosen, rule.action);
                     }
                 }
             }
         }
-        result
     }
 
-    fn chain(&mut self, arch: Arch, rules: &[NumberedRule<'_>]) -> Result<Target, usize> {
-        let rule = |(_, conditions, action): &NumberedRule<'_>| ChainRule {
-            conditions: conditions.clone(),
-            action: *action,
-        };
-        let mut rules: Vec<ChainRule> = rules.iter().map(rule).collect();
-        rules.sort_by_cached_key(|rule| rule.conditions.iter().map(Condition::rank).collect::<Vec<_>>());
-        // Of equal rules the first decides.
+    fn chain(&mut self, arch: Arch, place: u16) -> Result<Target, usize> {
+        let mut rules = self.verdicts.take_rules(place);
+        // Stable: of equal rules the first decides.
+        rules.sort_by(|a, b| a.ranks().cmp(b.ranks()));
         rules.dedup_by(|later, earlier| later.conditions == earlier.conditions);
         let chain = Chain::new(&rules, self.profile.default, arch)?;
         Ok(chain.write(&mut self.assembler, &mut self.written))
     }
+}
+
+/// The other way to a system call on `arch`, if it can be multiplexed there: the multiplexer's place, and what its
+/// arguments must be so that it stands for this call and the conditions hold.
+fn multiplexed(syscall: Syscall, conditions: &[Condition], arch: Arch) -> Option<(u16, Vec<Condition>)> {
+    let (multiplexer, call) = syscall.multiplexed()?;
+    let place = multiplexer.syscall().place(arch)?;
+    let mut chosen = vec![Condition::first_arg_is(call.into())];
+    chosen.extend(conditions.iter().filter(|condition| condition.arg != 0));
+    Some((place, chosen))
 }
 
 /// The conditions that can fail on `arch`.

@@ -139,7 +139,7 @@ impl Condition {
 }
 
 /// A comparison of one word of the data with a constant: the most that one BPF jump can do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Test {
     /// Where the word is.
     pub(crate) word: u8,

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `profile` | the specification's strings; every diagnostic but one comes from here |
 //! | `compile` | which rule decides which number on which architecture |
+//! | `verdicts` | what the rules say about each system call of an architecture |
 //! | `numbers` | the search from a number to its target |
 //! | `condition`, `chain` | arguments: conditions as 32-bit tests, and how tests follow each other |
 //! | `assembler` | jumps and their reach |
@@ -32,6 +33,7 @@ mod reason;
 pub mod simulate;
 mod standard;
 pub mod tables;
+mod verdicts;
 pub mod verify;
 
 pub use action::Action;

@@ -13,26 +13,45 @@ const MAX_HOLES: usize = 3;
 /// Where all numbers from one number on lead, up to the next range.
 pub(crate) type Range = (u32, Target);
 
-/// Lays single numbers over ranges. Both are sorted; the ranges start at 0. Neighbours with equal targets are joined.
-pub(crate) fn overlay(ranges: &[Range], singles: &[Range]) -> Vec<Range> {
-    let mut result: Vec<Range> = Vec::with_capacity(2 * singles.len() + ranges.len());
+/// Neighbouring numbers that lead to one target, the last included.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Run {
+    first: u32,
+    last: u32,
+    target: Target,
+}
+
+/// Adds a number that is larger than all before.
+pub(crate) fn add(runs: &mut Vec<Run>, number: u32, target: Target) {
+    match runs.last_mut() {
+        Some(run) if run.target == target && run.last + 1 == number => run.last = number,
+        _ => runs.push(Run { first: number, last: number, target }),
+    }
+}
+
+/// Lays runs over ranges. Both are sorted; the ranges start at 0. Neighbours with equal targets are joined.
+pub(crate) fn overlay(ranges: &[Range], runs: &[Run]) -> Vec<Range> {
+    let mut result: Vec<Range> = Vec::new();
     let mut push = |start, target| {
-        if result.last().is_some_and(|&(last, _)| last == start) {
-            result.pop();
-        }
         if result.last().is_none_or(|&(_, last)| last != target) {
             result.push((start, target));
         }
     };
-    let mut singles = singles.iter().peekable();
-    for (at, &(start, below)) in ranges.iter().enumerate() {
-        push(start, below);
+    let mut runs = runs.iter().peekable();
+    // From where on nothing was laid yet; none once the largest number has its target.
+    let mut rest = Some(0);
+    for (at, &(_, below)) in ranges.iter().enumerate() {
         let end = ranges.get(at + 1).map(|next| next.0);
-        while let Some(&(nr, target)) = singles.next_if(|single| end.is_none_or(|end| single.0 < end)) {
-            push(nr, target);
-            if nr < u32::MAX && Some(nr + 1) != end {
-                push(nr + 1, below);
+        while let Some(run) = runs.next_if(|run| end.is_none_or(|end| run.first < end)) {
+            if let Some(rest) = rest.filter(|&rest| rest < run.first) {
+                push(rest, below);
             }
+            push(run.first, run.target);
+            rest = run.last.checked_add(1);
+        }
+        if let Some(start) = rest.filter(|&start| end.is_none_or(|end| start < end)) {
+            push(start, below);
+            rest = end;
         }
     }
     result
@@ -48,15 +67,14 @@ pub(crate) fn search(assembler: &mut Assembler, ranges: &[Range]) -> Target {
 }
 
 /// A range with exceptions: single numbers that lead elsewhere.
-#[derive(Debug, PartialEq, Eq)]
-struct Leaf {
-    start: u32,
+struct Leaf<'a> {
     below: Target,
-    holes: Vec<Range>,
+    /// The ranges that it is made of, exceptions among them.
+    ranges: &'a [Range],
 }
 
 /// Gathers ranges into leaves, greedily from the start.
-fn leaves(ranges: &[Range]) -> Vec<Leaf> {
+fn leaves(ranges: &[Range]) -> Vec<Leaf<'_>> {
     let single = |at: usize| match (ranges.get(at), ranges.get(at + 1)) {
         (Some(range), Some(next)) => next.0 - range.0 == 1,
         (Some(range), None) => range.0 == u32::MAX,
@@ -67,31 +85,30 @@ fn leaves(ranges: &[Range]) -> Vec<Leaf> {
     while at < ranges.len() {
         // A single number before a range is an exception of that range.
         let ground = if single(at) && at + 1 < ranges.len() { at + 1 } else { at };
-        let (start, below) = (ranges[at].0, ranges[ground].1);
-        let mut holes = Vec::new();
+        let (start, below) = (at, ranges[ground].1);
+        let mut holes = 0;
         while at < ranges.len() {
-            let target = ranges[at].1;
-            if target != below {
-                if !single(at) || holes.len() == MAX_HOLES {
+            if ranges[at].1 != below {
+                if !single(at) || holes == MAX_HOLES {
                     break;
                 }
-                holes.push(ranges[at]);
+                holes += 1;
             }
             at += 1;
         }
-        leaves.push(Leaf { start, below, holes });
+        leaves.push(Leaf { below, ranges: &ranges[start..at] });
     }
     leaves
 }
 
 /// Writes a balanced tree. The right half comes last in the program.
-fn tree(assembler: &mut Assembler, leaves: &[Leaf]) -> Target {
+fn tree(assembler: &mut Assembler, leaves: &[Leaf<'_>]) -> Target {
     if let [leaf] = leaves {
-        let hole = |no, &(nr, yes): &Range| Target::At(assembler.branch(op::JEQ, nr, yes, no));
-        return leaf.holes.iter().rev().fold(leaf.below, hole);
+        let holes = leaf.ranges.iter().rev().filter(|range| range.1 != leaf.below);
+        return holes.fold(leaf.below, |no, &(nr, yes)| Target::At(assembler.branch(op::JEQ, nr, yes, no)));
     }
     let (left, right) = leaves.split_at(leaves.len() / 2);
-    let start = right[0].start;
+    let start = right[0].ranges[0].0;
     let right = tree(assembler, right);
     let left = tree(assembler, left);
     Target::At(assembler.branch(op::JGE, start, right, left))
@@ -108,12 +125,33 @@ mod tests {
         Target::Return(action)
     }
 
+    fn runs(singles: &[Range]) -> Vec<Run> {
+        let mut runs = Vec::new();
+        for &(number, target) in singles {
+            add(&mut runs, number, target);
+        }
+        runs
+    }
+
     #[test]
     fn singles_split_ranges_and_equal_neighbours_join() {
         let ranges = [(0, to(Trap)), (10, to(Allow)), (11, to(Trap))];
         let singles = [(0, to(Allow)), (5, to(Trap)), (9, to(Allow)), (u32::MAX, to(Allow))];
         let expected = [(0, to(Allow)), (1, to(Trap)), (9, to(Allow)), (11, to(Trap)), (u32::MAX, to(Allow))];
-        assert_eq!(overlay(&ranges, &singles), expected);
+        assert_eq!(overlay(&ranges, &runs(&singles)), expected);
+    }
+
+    #[test]
+    fn a_run_may_lie_over_the_end_of_a_range() {
+        let ranges = [(0, to(Allow)), (10, to(Trap)), (12, to(Allow))];
+        let over = |singles: &[u32]| {
+            let singles: Vec<_> = singles.iter().map(|&number| (number, to(Action::Log))).collect();
+            overlay(&ranges, &runs(&singles))
+        };
+        let log = to(Action::Log);
+        assert_eq!(over(&[9, 10]), [(0, to(Allow)), (9, log), (11, to(Trap)), (12, to(Allow))]);
+        assert_eq!(over(&[9, 10, 11]), [(0, to(Allow)), (9, log), (12, to(Allow))]);
+        assert_eq!(over(&[9, 10, 11, 12]), [(0, to(Allow)), (9, log), (13, to(Allow))]);
     }
 
     #[test]
@@ -122,8 +160,8 @@ mod tests {
             .filter(|nr| nr % 7 < 3 || nr % 31 == 5)
             .map(|nr| (nr, to(Action::Errno((nr % 5) as u16))))
             .collect();
-        let ranges = overlay(&[(0, to(Allow)), (400, to(Trap)), (u32::MAX, to(Allow))], &singles);
-        let mut assembler = Assembler::default();
+        let ranges = overlay(&[(0, to(Allow)), (400, to(Trap)), (u32::MAX, to(Allow))], &runs(&singles));
+        let mut assembler = Assembler::new();
         search(&mut assembler, &ranges);
         let program = assembler.finish();
         let program = verify(&program).unwrap();

@@ -16,10 +16,22 @@ pub(crate) struct Profile {
     pub(crate) arches: Vec<Arch>,
     pub(crate) flags: u32,
     pub(crate) notify: bool,
-    pub(crate) rules: Vec<Rule>,
-    /// Every system call that the profile names, also in rules that change nothing.
-    pub(crate) named: Vec<Syscall>,
+    /// All of them, also those that change nothing.
+    rules: Vec<Rule>,
     pub(crate) warnings: Vec<Diagnostic>,
+}
+
+impl Profile {
+    /// The rules that change something. libseccomp refuses a rule that repeats the default action, and runtimes leave it
+    /// out: it overrides nothing.
+    pub(crate) fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter().filter(|rule| rule.action != self.default)
+    }
+
+    /// Every system call that the profile names, also in rules that change nothing.
+    pub(crate) fn named(&self) -> impl Iterator<Item = Syscall> {
+        self.rules.iter().flat_map(|rule| rule.syscalls.iter().copied())
+    }
 }
 
 /// One entry of `syscalls`.
@@ -72,21 +84,14 @@ pub(crate) fn read(seccomp: &Seccomp, options: &Options) -> Result<Profile, Vec<
         reader.error(Place::DefaultAction, Problem::NotifyByDefault);
     }
     let arches = reader.arches(seccomp);
-    let (mut rules, mut named, mut notify) = (Vec::new(), Vec::new(), false);
-    for at in 0..seccomp.syscalls.len() {
-        let Some(rule) = reader.rule(seccomp, at) else { continue };
-        notify |= rule.action == Action::Notify && !rule.syscalls.is_empty();
-        named.extend_from_slice(&rule.syscalls);
-        // libseccomp refuses a rule that repeats the default action, and runtimes leave it out: it overrides nothing.
-        if Some(rule.action) != default {
-            rules.push(rule);
-        }
-    }
+    let mut rules = Vec::with_capacity(seccomp.syscalls.len());
+    rules.extend((0..seccomp.syscalls.len()).filter_map(|at| reader.rule(seccomp, at)));
+    let notify = rules.iter().any(|rule| rule.action == Action::Notify && !rule.syscalls.is_empty());
     reader.listener(seccomp, notify);
     let flags = reader.flags(seccomp, notify);
     match default {
         Some(default) if reader.errors.is_empty() => {
-            Ok(Profile { default, arches, flags, notify, rules, named, warnings: reader.warnings })
+            Ok(Profile { default, arches, flags, notify, rules, warnings: reader.warnings })
         }
         _ => Err(reader.errors),
     }
@@ -147,12 +152,13 @@ impl Reader<'_> {
         let mut syscalls = Vec::with_capacity(rule.names.len());
         for (name_at, name) in rule.names.iter().enumerate() {
             let place = Place::Name(at, name_at);
-            if action == Some(Action::Notify) && self.options.launch_syscalls.contains(&name.as_str()) {
-                self.error(place, Problem::NotifyOnLaunch(name.clone()));
+            if action == Some(Action::Notify) && self.options.launch_syscalls.contains(&name) {
+                self.error(place, Problem::NotifyOnLaunch(name.to_owned()));
             }
-            match Syscall::from_name(name) {
+            let before: Option<&Syscall> = syscalls.last();
+            match before.map_or_else(|| Syscall::from_name(name), |before| before.next_from_name(name)) {
                 Some(syscall) => syscalls.push(syscall),
-                None => self.warn(place, Problem::UnknownSyscall(name.clone())),
+                None => self.warn(place, Problem::UnknownSyscall(name.to_owned())),
             }
         }
         let alternatives = self.alternatives(&rule.args, at);

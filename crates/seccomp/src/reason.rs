@@ -39,7 +39,7 @@ pub fn reason(
     }
     // Rules without an effect are not among those of the profile, so they are counted in the text.
     let named = |rule: &&Rule| rule.syscalls.contains(&syscall);
-    let rules: Vec<&Rule> = profile.rules.iter().filter(named).collect();
+    let rules: Vec<&Rule> = profile.rules().filter(named).collect();
     let holds = |conditions: &Vec<Condition>| effective(conditions, arch).iter().all(|c| c.holds(args, arch));
     let unconditional =
         |rule: &&&Rule| rule.alternatives.iter().any(|conditions| effective(conditions, arch).is_empty());
@@ -50,7 +50,7 @@ pub fn reason(
     if let Some(rule) = deciding.filter(|rule| rule.action == action) {
         return Some(Reason::Rule(rule.index));
     }
-    if action != profile.default && action == enosys(arch) && !profile.named.contains(&syscall) {
+    if action != profile.default && action == enosys(arch) && !profile.named().any(|named| named == syscall) {
         return Some(Reason::TooNew);
     }
     Some(Reason::Default)

@@ -87,7 +87,7 @@ pub fn standard<'a>(capabilities: impl IntoIterator<Item = &'a str>, native: Arc
         syscalls.push(allow(["clone"], vec![is(flags, "SCMP_CMP_MASKED_EQ", NEW_NAMESPACES, 0)]));
         // A filter cannot see its flags. The C library takes clone(2) then.
         syscalls.push(Syscall {
-            names: vec!["clone3".to_owned()],
+            names: ["clone3"].into_iter().collect(),
             action: "SCMP_ACT_ERRNO".to_owned(),
             errno_ret: Some(38),
             args: Vec::new(),
@@ -124,12 +124,7 @@ fn architectures(native: Arch) -> &'static [Arch] {
 }
 
 fn allow<'a>(names: impl IntoIterator<Item = &'a str>, args: Vec<Arg>) -> Syscall {
-    Syscall {
-        names: names.into_iter().map(str::to_owned).collect(),
-        action: "SCMP_ACT_ALLOW".to_owned(),
-        errno_ret: None,
-        args,
-    }
+    Syscall { names: names.into_iter().collect(), action: "SCMP_ACT_ALLOW".to_owned(), errno_ret: None, args }
 }
 
 fn is(index: u32, op: &str, value: u64, value_two: u64) -> Arg {

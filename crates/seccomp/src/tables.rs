@@ -1,7 +1,7 @@
 //! System calls: names and numbers of every architecture.
 //!
 //! The data is generated (`hack/syscalls/generate`) from the kernel's own headers. Multiplexed calls (`socketcall`,
-//! `ipc`) have their direct numbers here, where an architecture has one; `multiplexed` knows the other way in.
+//! `ipc`) have their direct numbers here, where an architecture has one; `Syscall::multiplexed` knows the other way in.
 
 mod generated;
 
@@ -18,7 +18,9 @@ pub struct Syscall(u16);
 /// "This architecture has no such system call."
 const ABSENT: u16 = u16::MAX;
 /// Where the column of ARM keeps its private numbers, and where they really are (`__ARM_NR_BASE`).
-const ARM_PRIVATE: (u16, u32) = (0xf000, 0x000f_0000);
+const ARM_PRIVATE: (u16, u32) = (0x400, 0x000f_0000);
+/// Lists of names are usually sorted, and leave out few: how many names after the one before may be the next.
+const NEXT: usize = 4;
 
 impl Syscall {
     /// The system call of that name.
@@ -35,6 +37,13 @@ impl Syscall {
         None
     }
 
+    /// The system call of that name, which probably comes soon after `self` in the order of names.
+    pub(crate) fn next_from_name(self, name: &str) -> Option<Self> {
+        let next = usize::from(self.0) + 1;
+        let near = (next..COUNT.min(next + NEXT)).find(|&index| name_at(index) == name);
+        near.map(|index| Self(index as u16)).or_else(|| Self::from_name(name))
+    }
+
     /// All of them, in the order of their names.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..COUNT as u16).map(Self)
@@ -47,18 +56,32 @@ impl Syscall {
 
     /// Its number as a filter sees it on `arch` (x32: with bit 30 set).
     pub fn number(self, arch: Arch) -> Option<u32> {
-        let number = column(arch)[usize::from(self.0)];
-        match arch {
-            _ if number == ABSENT => None,
-            Arch::X32 => Some(u32::from(number) | X32_BIT),
-            Arch::Arm if number >= ARM_PRIVATE.0 => Some(u32::from(number - ARM_PRIVATE.0) + ARM_PRIVATE.1),
-            _ => Some(u32::from(number)),
-        }
+        self.place(arch).map(|place| number_at(arch, place))
+    }
+
+    /// Where it comes among the numbers of `arch`; [`number_at`] knows the number. For lists by number, as places are small.
+    #[inline]
+    pub(crate) fn place(self, arch: Arch) -> Option<u16> {
+        Some(column(arch)[usize::from(self.0)]).filter(|&place| place != ABSENT)
+    }
+
+    /// The multiplexer through which it can also be reached, and the first argument for that.
+    pub(crate) fn multiplexed(self) -> Option<(Multiplexer, u8)> {
+        WAYS[usize::from(self.0)]
     }
 
     /// The system call with that number on `arch`. For reading programs: it searches the whole table.
     pub fn from_number(arch: Arch, number: u32) -> Option<Self> {
         Self::all().find(|syscall| syscall.number(arch) == Some(number))
+    }
+}
+
+/// The number at a place of `arch`. Later places have larger numbers.
+pub(crate) fn number_at(arch: Arch, place: u16) -> u32 {
+    match arch {
+        Arch::X32 => u32::from(place) | X32_BIT,
+        Arch::Arm if place >= ARM_PRIVATE.0 => u32::from(place - ARM_PRIVATE.0) + ARM_PRIVATE.1,
+        _ => u32::from(place),
     }
 }
 
@@ -91,7 +114,7 @@ fn column(arch: Arch) -> &'static [u16; COUNT] {
 
 /// The calls of `socketcall(2)` and `ipc(2)`: name, multiplexer, first argument (`linux/net.h`, `linux/ipc.h`).
 #[rustfmt::skip]
-const MULTIPLEXED: [(&str, Multiplexer, u32); 32] = [
+const MULTIPLEXED: [(&str, Multiplexer, u8); 32] = [
     ("socket",      Multiplexer::Socketcall, 1),  ("bind",       Multiplexer::Socketcall, 2),
     ("connect",     Multiplexer::Socketcall, 3),  ("listen",     Multiplexer::Socketcall, 4),
     ("accept",      Multiplexer::Socketcall, 5),  ("getsockname", Multiplexer::Socketcall, 6),
@@ -110,6 +133,36 @@ const MULTIPLEXED: [(&str, Multiplexer, u32); 32] = [
     ("shmget",      Multiplexer::Ipc, 23),        ("shmctl",     Multiplexer::Ipc, 24),
 ];
 
+/// The same for every system call.
+static WAYS: [Option<(Multiplexer, u8)>; COUNT] = {
+    let mut ways = [None; COUNT];
+    let mut at = 0;
+    while at < MULTIPLEXED.len() {
+        let (name, multiplexer, call) = MULTIPLEXED[at];
+        ways[index_of(name)] = Some((multiplexer, call));
+        at += 1;
+    }
+    ways
+};
+
+/// Where a name is, found while this is compiled; there it also fails if there is no such name.
+const fn index_of(name: &str) -> usize {
+    let mut index = 0;
+    while !is_at(index, name.as_bytes()) {
+        index += 1;
+    }
+    index
+}
+
+const fn is_at(index: usize, name: &[u8]) -> bool {
+    let (start, end) = (OFFSETS[index] as usize, OFFSETS[index + 1] as usize);
+    let mut at = 0;
+    while at < name.len() && start + at < end && NAMES.as_bytes()[start + at] == name[at] {
+        at += 1;
+    }
+    at == name.len() && start + at == end
+}
+
 /// A system call that stands for several, chosen by its first argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Multiplexer {
@@ -118,19 +171,12 @@ pub(crate) enum Multiplexer {
 }
 
 impl Multiplexer {
-    /// Its number, where the architecture has it.
-    pub(crate) fn number(self, arch: Arch) -> Option<u32> {
-        Syscall::from_name(if self == Self::Socketcall { "socketcall" } else { "ipc" })?.number(arch)
+    /// The system call itself.
+    pub(crate) fn syscall(self) -> Syscall {
+        const SOCKETCALL: Syscall = Syscall(index_of("socketcall") as u16);
+        const IPC: Syscall = Syscall(index_of("ipc") as u16);
+        if self == Self::Socketcall { SOCKETCALL } else { IPC }
     }
-}
-
-/// The multiplexer through which `name` can also be reached, and its first argument.
-pub(crate) fn multiplexed(name: &str) -> Option<(Multiplexer, u32)> {
-    // All of them start with one of these; most names end here.
-    if !matches!(name.as_bytes().first(), Some(b'a'..=b'c' | b'g' | b'l' | b'm' | b'r' | b's')) {
-        return None;
-    }
-    MULTIPLEXED.iter().find(|entry| entry.0 == name).map(|&(_, multiplexer, call)| (multiplexer, call))
 }
 
 #[cfg(test)]
@@ -147,6 +193,15 @@ mod tests {
         for absent in ["", "a", "reading", "zzz", "Read"] {
             assert_eq!(Syscall::from_name(absent), None);
         }
+        for before in Syscall::all() {
+            for (name, syscall) in
+                ["_llseek", "read", "writev", "reading"].map(|name| (name, Syscall::from_name(name)))
+            {
+                assert_eq!(before.next_from_name(name), syscall, "{name} after {before:?}");
+            }
+            let next = Syscall::all().nth(usize::from(before.0) + 1);
+            assert_eq!(next.and_then(|next| before.next_from_name(next.name())), next);
+        }
     }
 
     #[test]
@@ -158,6 +213,15 @@ mod tests {
             numbers.dedup();
             // ARM calls number 341 both sync_file_range2 and arm_sync_file_range.
             assert_eq!(count - numbers.len(), usize::from(arch == Arch::Arm), "{arch:?}");
+        }
+    }
+
+    #[test]
+    fn later_places_have_larger_numbers() {
+        for arch in Arch::all() {
+            let mut places: Vec<_> = Syscall::all().filter_map(|syscall| syscall.place(arch)).collect();
+            places.sort_unstable();
+            assert!(places.is_sorted_by_key(|&place| number_at(arch, place)), "{arch:?}");
         }
     }
 
@@ -181,15 +245,19 @@ mod tests {
 
     #[test]
     fn multiplexers_are_where_the_kernel_has_them() {
-        let with: Vec<_> = Arch::all().filter(|&arch| Multiplexer::Ipc.number(arch).is_some()).collect();
-        let both: Vec<_> =
-            Arch::all().filter(|&arch| Multiplexer::Socketcall.number(arch).is_some()).collect();
-        assert_eq!(with, both);
-        assert!(with.contains(&Arch::X86) && with.contains(&Arch::Ppc64le) && !with.contains(&Arch::Arm));
-        assert_eq!(multiplexed("shmctl"), Some((Multiplexer::Ipc, 24)));
-        assert_eq!(multiplexed("read"), None);
-        for (name, ..) in MULTIPLEXED {
-            assert!(multiplexed(name).is_some(), "{name}");
+        let with = |multiplexer: Multiplexer| {
+            Arch::all().filter(move |&arch| multiplexer.syscall().number(arch).is_some()).collect::<Vec<_>>()
+        };
+        assert_eq!(Multiplexer::Ipc.syscall().name(), "ipc");
+        assert_eq!(Multiplexer::Socketcall.syscall().name(), "socketcall");
+        let with = [with(Multiplexer::Ipc), with(Multiplexer::Socketcall)];
+        assert_eq!(with[0], with[1]);
+        assert!(with[0].contains(&Arch::X86) && with[0].contains(&Arch::Ppc64le));
+        assert!(!with[0].contains(&Arch::Arm));
+        let ways = |name| Syscall::from_name(name).unwrap().multiplexed();
+        assert_eq!(ways("read"), None);
+        for (name, multiplexer, call) in MULTIPLEXED {
+            assert_eq!(ways(name), Some((multiplexer, call)), "{name}");
         }
     }
 }

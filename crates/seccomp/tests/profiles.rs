@@ -216,7 +216,12 @@ fn anything() -> impl Strategy<Value = Seccomp> {
     let arg = arg.prop_map(|(index, value, value_two, op)| Arg { index: index % 8, value, value_two, op });
     let words = || prop::collection::vec(word.clone(), 0..4);
     let rule = (words(), word.clone(), any::<Option<u32>>(), prop::collection::vec(arg, 0..8));
-    let rule = rule.prop_map(|(names, action, errno_ret, args)| Syscall { names, action, errno_ret, args });
+    let rule = rule.prop_map(|(names, action, errno_ret, args)| Syscall {
+        names: names.iter().collect(),
+        action,
+        errno_ret,
+        args,
+    });
     (word.clone(), words(), proptest::option::of(words()), prop::collection::vec(rule, 0..8)).prop_map(
         |(default_action, architectures, flags, syscalls)| Seccomp {
             default_action,

@@ -87,7 +87,7 @@ impl Parsed<Spec> {
         let Some(raw) = self.spec.linux.as_ref().and_then(|linux| linux.seccomp.as_ref()) else {
             return Ok(None);
         };
-        Parsed::parse(raw.get()).map(|parsed| Some(parsed.spec)).map_err(|inner| ParseErrors {
+        parse_spec(raw.get()).map(Some).map_err(|inner: ParseErrors<Seccomp>| ParseErrors {
             errors: inner
                 .errors
                 .into_iter()
@@ -97,6 +97,11 @@ impl Parsed<Spec> {
             ..inner
         })
     }
+}
+
+/// Parses a text that its reader does not keep, as [`Parsed::parse`] does.
+pub(crate) fn parse_spec<T: DeserializeOwned + Default>(text: &str) -> Result<T, ParseErrors<T>> {
+    read_strictly(text).or_else(|_| Parsed::parse_again(text.to_owned()).map(|parsed| parsed.spec))
 }
 
 /// The plain parse: the only one that a good document sees.

@@ -60,7 +60,6 @@ pub(crate) fn options() -> Options<'static> {
         systemd_cgroup: false,
         no_cgroup: false,
         scratch: Path::new("/run/orlop/c1"),
-        filter: None,
     }
 }
 

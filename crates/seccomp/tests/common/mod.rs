@@ -33,7 +33,7 @@ pub fn witness(seccomp: &Seccomp, native: Arch, optimize: bool) -> Option<Vec<In
         if action == default {
             continue;
         }
-        for name in &rule.names {
+        for name in rule.names.iter() {
             let Ok(number) = ScmpSyscall::from_name(name) else { continue };
             for conditions in alternatives(&rule.args) {
                 filter.add_rule_conditional(action, number, &conditions).ok()?;
@@ -144,7 +144,7 @@ pub fn agreed(name: Name, arches: &[Arch]) -> bool {
 }
 
 pub fn rule(names: &[&str], action: &str, args: Vec<Arg>) -> Syscall {
-    let names = names.iter().map(|&name| name.to_owned()).collect();
+    let names = names.iter().collect();
     Syscall { names, action: format!("SCMP_ACT_{action}"), args, ..Syscall::default() }
 }
 

@@ -245,7 +245,7 @@ prop_compose! {
         args in vec((0_u32..6, any::<u64>(), any::<u64>(), one_of(&["SCMP_CMP_EQ", "SCMP_CMP_MASKED_EQ"])), 0..3),
     ) -> Syscall {
         let arg = |(index, value, value_two, op)| Arg { index, value, value_two, op };
-        Syscall { names, action, errno_ret, args: args.into_iter().map(arg).collect() }
+        Syscall { names: names.iter().collect(), action, errno_ret, args: args.into_iter().map(arg).collect() }
     }
 }
 

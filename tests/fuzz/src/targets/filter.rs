@@ -87,7 +87,7 @@ fn calls(profile: &Seccomp, arches: &[Arch], bytes: &[u8]) -> Vec<(Arch, Seccomp
         .chain([0])
         .collect();
     let mut calls = Vec::new();
-    for name in names.map(String::as_str).chain(["getpid", "socketcall", "ipc"]).take(24) {
+    for name in names.chain(["getpid", "socketcall", "ipc"]).take(24) {
         for arch in arches {
             let Some(nr) = Syscall::from_name(name).and_then(|call| call.number(*arch)) else { continue };
             // Another one of them for each argument, and different ones for different inputs.
