@@ -36,8 +36,8 @@ if has_target "$musl"; then
     # A thirteenth of the binary that nothing reads. GNU's linker is named as others understand such a script differently.
     # Its path is that from the workspace's directory, where cargo has binaries linked: flags are part of what is built.
     RUSTFLAGS="${RUSTFLAGS-} -C link-arg=-fuse-ld=bfd -C link-arg=-Wl,-T,crates/runtime/no-unwind-tables.ld"
-    # Functions that commands execute lie together (hack/hot-functions).
-    RUSTFLAGS+=" -C link-arg=-Wl,-T,crates/cli/hot-functions.ld"
+    # Functions that commands execute lie together (hack/hot-functions). Their names say which instance of a generic one it is.
+    RUSTFLAGS+=" -C symbol-mangling-version=v0 -C link-arg=-Wl,-T,crates/cli/hot-functions.ld"
     if knows_packed; then RUSTFLAGS+=" $packed"; fi
 else
     target=$glibc
