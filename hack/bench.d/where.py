@@ -19,9 +19,9 @@ above. First, what happens one after the other; the floor's steps are summed in 
 EXPLANATION = """
 Then step by step. Moments are counted from where a trace begins: when orlop has read its command line. The host side is
 orlop itself; init is the container's first process, or the one that `exec` adds, until it executes the program. They
-work at the same time, so only rows of one side can be summed; in `write the state` and `wait for init`, the host side
-mostly waits for init. A step lasts until the next one of its side begins, and the last ones until the host side has heard
-that the program is executed. Steps of one kind that follow one another are one row.
+work at the same time, so only rows of one side can be summed; in `wait for init`, the host side does little else. A step
+lasts until the next one of its side begins, and the last ones until the host side has heard that the program is executed.
+Steps of one kind that follow one another are one row.
 
 The first row is the time of a command that fails where its trace would begin, for want of a bundle or of a container. The
 last row is what is then left of the time of a command that succeeds, without a trace; it is a little too small, as a trace

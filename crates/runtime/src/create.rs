@@ -246,8 +246,8 @@ impl Runtime {
         order.phase("write the state");
         record(order, &draft, &session, &mut state)?;
         pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pidfd()))?;
-        order.let_run(&session, compiled)?;
         order.phase("wait for init");
+        order.let_run(&session, compiled)?;
         let console = order.converse(&mut session, (compiled, host), &mut state, &draft, console.as_ref())?;
         let child = session.release()?;
         draft.keep();

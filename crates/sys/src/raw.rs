@@ -142,17 +142,18 @@ unsafe fn instruction(nr: usize, a: [usize; 6]) -> isize {
 /// The arguments must be what the call expects: pointers valid for the call's reads and writes, and no effect on
 /// memory or descriptors that safe code relies on.
 #[inline(always)]
+#[allow(clippy::inline_always)] // else arguments are written to memory and read again, wherever it is called
 pub(crate) unsafe fn call<const N: usize>(nr: libc::c_long, args: [usize; N]) -> Result<usize> {
     let mut a = [0; 6];
     a[..N].copy_from_slice(&args);
     let nr = nr as usize;
-    // SAFETY: the caller's contract is the same.
-    let answer = unsafe {
-        match N {
-            0..=3 => three(nr, a[0], a[1], a[2]),
-            4..=5 => five(nr, a[0], a[1], a[2], a[3], a[4]),
-            _ => answer(nr, instruction(nr, a)),
-        }
+    let answer = match N {
+        // SAFETY: the caller's contract is the same.
+        0..=3 => unsafe { three(nr, a[0], a[1], a[2]) },
+        // SAFETY: likewise.
+        4..=5 => unsafe { five(nr, a[0], a[1], a[2], a[3], a[4]) },
+        // SAFETY: likewise.
+        _ => answer(nr, unsafe { instruction(nr, a) }),
     };
     // A negative answer is that of an error, whole.
     match NonZeroU32::new(answer.wrapping_neg() as u32) {
@@ -162,7 +163,7 @@ pub(crate) unsafe fn call<const N: usize>(nr: libc::c_long, args: [usize; N]) ->
 }
 
 /// What the kernel has returned, with the call's number in it if it is an error.
-#[inline(always)]
+#[inline]
 const fn answer(nr: usize, ret: isize) -> isize {
     if ret < 0 { ret - ((nr as isize) << 16) } else { ret }
 }
@@ -184,6 +185,7 @@ unsafe fn three(nr: usize, a: usize, b: usize, c: usize) -> isize {
 ///
 /// As above.
 #[inline(never)]
+#[allow(clippy::many_single_char_names)] // they have no others
 unsafe fn five(nr: usize, a: usize, b: usize, c: usize, d: usize, e: usize) -> isize {
     // SAFETY: the caller's contract is the same.
     answer(nr, unsafe { instruction(nr, [a, b, c, d, e, 0]) })
