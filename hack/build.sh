@@ -70,9 +70,9 @@ export ORLOP_COMMIT ORLOP_RUSTC
 cargo build --release --locked --target "$target" -p orlop -p orlop-tools -p orlop-shim
 for binary in orlop orlop-tools containerd-shim-orlop-v2; do
     # Symbols stay behind, for hack/hot-functions: whether cargo strips decides about names, and these about the code.
-    mkdir -p bin
-    strip --strip-all -o "bin/.$binary.new" "target/$target/release/$binary"
+    strip --strip-all -o "target/$target/release/$binary.stripped" "target/$target/release/$binary"
     # A rename, not a write: a running program keeps the file it was started from.
+    install -D -m 0755 "target/$target/release/$binary.stripped" "bin/.$binary.new"
     mv "bin/.$binary.new" "bin/$binary"
     echo "build: bin/$binary, $(stat -c %s "bin/$binary") bytes, $target"
 done

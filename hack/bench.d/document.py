@@ -1,6 +1,7 @@
 """docs/performance.md."""
 import os
 
+import history
 import missed
 import plots
 import scenarios
@@ -39,7 +40,11 @@ NOTES = """
 - Instructions are counted by single steps (`floor/count.c`), as virtual machines often lack the processor's counters, and
   valgrind does not know clone3(2). They are those of all processes of a command, but not of the container's program.
 - The smallest memory limit is that under which `true` ran three times out of three, in steps of 8 kB.
-- Numbers of different machines do not compare; ratios do, roughly.
+- Numbers of different machines do not compare, and ratios only roughly.
+- Two of what kernels offer for speed are not in these figures. `OPEN_TREE_NAMESPACE` (Linux 7.0) makes a start independent of
+  the number of the host's mounts: orlop uses it where it is (`docs/architecture.md`), and this kernel has it not.
+  `favordynmods`, an option of the mount of cgroup2, makes it faster to move processes into cgroups: orlop's are born in theirs,
+  so it has nothing to gain, and an option of the host's mount is not a runtime's to change.
 """
 
 
@@ -153,7 +158,7 @@ def write(results):
                               quick=" A quick run: few rounds." if results.get("quick") else "",
                               runtimes=table(["name here", "version"], [list(item) for item in results["runtimes"].items()])))
     drawn = "".join(f"\n![{title}](img/{file})\n" for file, title in plots.draw(results))
-    text = head + of_targets(results) + drawn + of_times(results) + of_steps(results) + of_sizes(results) + of_crowd(results) + NOTES
+    text = head + of_targets(results) + drawn + of_times(results) + of_steps(results) + of_sizes(results) + of_crowd(results) + history.of_runs(results) + NOTES
     with open(DOCUMENT, "w", encoding="utf-8") as file:
         file.write(text)
     print(f"bench: {os.path.relpath(DOCUMENT, WORKSPACE)} is written")

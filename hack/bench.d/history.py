@@ -1,0 +1,66 @@
+"""What earlier runs found, on whatever machine they were made."""
+import json
+import os
+import subprocess
+
+import targets
+from commands import WORKSPACE
+from markdown import table
+
+FILE = os.path.join(WORKSPACE, "hack/bench.d/history.json")
+# The rows of targets.py that are kept, by how their titles begin.
+COLUMNS = {
+    "run / floor": "run against the floor",
+    "run / static crun": "run against static crun",
+    "run / dynamic crun": "run against dynamic crun",
+    "create, start, delete / crun": "create, start, delete",
+    "exec / static crun": "exec against static crun",
+    "with seccomp / static crun": "run with a seccomp profile",
+    "container 1000 / first": "start of container",
+    "throughput of 32 / static crun": "32 starts",
+}
+TEXT = """
+## On other days and machines
+
+The ratios of this run below those of earlier ones, of other commits and on other machines. Between processors they differ more
+than between commits: what a page fault, a new process or a word to another processor costs is not the same everywhere, and
+runtimes do not do equally much of each. To compare two commits, name both in one run (`--runtime before=PATH`).
+
+"""
+
+
+def entry(results):
+    """What is kept of a run."""
+    commit = subprocess.run(["git", "-C", WORKSPACE, "rev-parse", "--short=7", "HEAD"], capture_output=True, text=True, check=False)
+    machine = results["machine"]
+    measured = {}
+    for column, begin in COLUMNS.items():
+        number = next((row[3] for row in targets.rows(results) if row[0].startswith(begin)), None)
+        if number is not None:
+            measured[column] = round(number, 2)
+    return {"date": machine["date"], "commit": commit.stdout.strip() or "?", "processor": machine["processor"],
+            "kernel": machine["kernel"], "measured": measured}
+
+
+def add(results):
+    """Notes a run, in the place of one of the same day, commit and machine; all that are known, the newest last."""
+    known = []
+    if os.path.exists(FILE):
+        with open(FILE, encoding="utf-8") as file:
+            known = json.load(file)
+    new = entry(results)
+    same = ("date", "commit", "processor", "kernel")
+    known = [old for old in known if any(old[key] != new[key] for key in same)] + [new]
+    with open(FILE, "w", encoding="utf-8") as file:
+        file.write(json.dumps(known, indent=1) + "\n")
+    return known
+
+
+def of_runs(results):
+    """The section; nothing as long as there is only one run."""
+    known = add(results)
+    if len(known) < 2:
+        return ""
+    rows = [[run["date"], run["commit"], f"{run['processor']}, {run['kernel']}"]
+            + [f"{run['measured'][column]:.2f}" if column in run["measured"] else "–" for column in COLUMNS] for run in known]
+    return TEXT + table(["date", "commit", "processor, kernel", *COLUMNS], rows)
