@@ -24,7 +24,9 @@ TEXT = """
 
 The ratios of this run below those of earlier ones, of other commits and on other machines. Between processors they differ more
 than between commits: what a page fault, a new process or a word to another processor costs is not the same everywhere, and
-runtimes do not do equally much of each. To compare two commits, name both in one run (`--runtime before=PATH`).
+runtimes do not do equally much of each. The load average when a run began is a part of it: on a virtual machine that has nothing
+else to do, a processor that sleeps is probably slow to wake, and orlop works on two. Those with few columns were short. To
+compare two commits, name both in one run (`--runtime before=PATH`).
 
 """
 
@@ -39,7 +41,7 @@ def entry(results):
         if number is not None:
             measured[column] = round(number, 2)
     return {"date": machine["date"], "commit": commit.stdout.strip() or "?", "processor": machine["processor"],
-            "kernel": machine["kernel"], "measured": measured}
+            "kernel": machine["kernel"], "measured": measured, "load": machine["load"]}
 
 
 def add(results):
@@ -61,6 +63,6 @@ def of_runs(results):
     known = add(results)
     if len(known) < 2:
         return ""
-    rows = [[run["date"], run["commit"], f"{run['processor']}, {run['kernel']}"]
+    rows = [[run["date"], run["commit"], f"{run['processor']}, {run['kernel']}", f"{run['load']:.1f}"]
             + [f"{run['measured'][column]:.2f}" if column in run["measured"] else "–" for column in COLUMNS] for run in known]
-    return TEXT + table(["date", "commit", "processor, kernel", *COLUMNS], rows)
+    return TEXT + table(["date", "commit", "processor, kernel", "load", *COLUMNS], rows)
