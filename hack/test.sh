@@ -86,7 +86,7 @@ make_binary() {
 count() {
     awk -v skipped="$(grep -c . "$2" 2>/dev/null)" '
         /^test result:/ { for (i = 2; i <= NF; i++) { if ($i == "passed;") p += $(i-1); if ($i == "failed;") f += $(i-1) } }
-        END { print p - skipped, f + 0, skipped + 0 }' "$1"
+        END { print (p > skipped ? p - skipped : 0), f + 0, skipped + 0 }' "$1"
 }
 
 run_stage() {

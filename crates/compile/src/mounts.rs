@@ -77,8 +77,7 @@ impl Compiler<'_> {
             _ => true,
         };
         let in_root = || self.inside_root(&on_host(self.bundle, &mount.source)).is_some();
-        let is_bind = options.bind().is_some() || mount.kind == "bind";
-        !changes && if is_bind { !in_root() } else { options.flags & libc::MS_REMOUNT == 0 }
+        !changes && if place::is_bind(mount) { !in_root() } else { options.flags & libc::MS_REMOUNT == 0 }
     }
 
     fn mount(&mut self, entry: &Entry<'_>) {

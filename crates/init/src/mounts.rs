@@ -130,8 +130,7 @@ fn of_host(machine: &Machine<'_>, path: &CStr, recursive: bool) -> Result<OwnedF
         Err(e) if e.is(libc::EINVAL) => root::from_copy(path, recursive, propagation),
         tree => {
             // Else what is mounted in the container would travel to where it comes from.
-            let cut_off = Attributes { propagation, ..Attributes::default() };
-            tree.and_then(|tree| mount::mount_setattr(tree.fd(), c"", true, &cut_off).map(|()| tree))
+            tree.and_then(|tree| root::set_propagation(tree.fd(), c"", propagation, true).map(|()| tree))
         }
     }
 }

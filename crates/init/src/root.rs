@@ -20,7 +20,7 @@ pub fn host_propagation(machine: &mut Machine<'_>, propagation: u64, recursive: 
     machine.host_is_shared = propagation == libc::MS_SHARED;
     // From here on directories and nodes are made, with just the modes asked for; the user's own mask comes with `Identity`.
     file::umask(0);
-    set_propagation(Fd::CWD, c"/", propagation, recursive)
+    set_propagation(Fd::CWD, c"/", propagation, recursive).map_err(Fault::from)
 }
 
 /// Binds the root file system's directory onto itself: pivot_root(2) wants a mount point.
@@ -62,8 +62,7 @@ pub fn detached(machine: &mut Machine<'_>, source: Source<'_>, propagation: u64)
 /// Makes a mount namespace as clone3(2) would, and cuts it off from the host's.
 fn copy_namespace(propagation: u64) -> Result<()> {
     process::unshare(libc::CLONE_NEWNS)?;
-    let cut_off = Attributes { propagation, ..Attributes::default() };
-    mount::mount_setattr(Fd::CWD, c"/", true, &cut_off)
+    set_propagation(Fd::CWD, c"/", propagation, true)
 }
 
 /// A detached copy of what is mounted at a path of the host, taken from a copy of its mount namespace that is made for that.
@@ -203,7 +202,8 @@ pub fn attributes(machine: &Machine<'_>, set: u64, propagation: u64) -> Outcome 
     mount::mount_setattr(machine.root(), c"", recursive, &change).map_err(Fault::from)
 }
 
-fn set_propagation(dir: Fd, path: &CStr, propagation: u64, recursive: bool) -> Outcome {
+/// Sets the propagation of a mount, or of a whole tree.
+pub(crate) fn set_propagation(dir: Fd, path: &CStr, propagation: u64, recursive: bool) -> Result<()> {
     let change = Attributes { propagation, ..Attributes::default() };
-    mount::mount_setattr(dir, path, recursive, &change).map_err(Fault::from)
+    mount::mount_setattr(dir, path, recursive, &change)
 }
