@@ -100,18 +100,7 @@ impl Dir {
     }
 
     fn try_read(&self, name: &str) -> std::result::Result<String, Errno> {
-        let mut file = self.open_file(name)?;
-        let mut bytes = Vec::new();
-        let mut buffer = [0; 4096];
-        // Not read_to_end(): it asks for the size first, and these files say 0.
-        loop {
-            match file.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(n) => bytes.extend_from_slice(&buffer[..n]),
-                Err(e) => return Err(errno_of(&e)),
-            }
-        }
-        String::from_utf8(bytes).map_err(|_| Errno::EILSEQ)
+        whole(self.open_file(name)?)
     }
 
     /// Writes `value` with one write(2), as the kernel wants it.
@@ -225,4 +214,18 @@ fn os_string(name: &CStr) -> OsString {
 pub(crate) fn is_component(name: &OsStr) -> bool {
     let bytes = name.as_bytes();
     !matches!(bytes, b"" | b"." | b"..") && !bytes.contains(&b'/') && !bytes.contains(&0)
+}
+/// The text of a file that the kernel makes as it is read. Not `read_to_string()`: that asks for the size first, of which these
+/// files say 0, and then begins with a few bytes.
+pub(crate) fn whole(mut file: File) -> std::result::Result<String, Errno> {
+    let mut bytes = Vec::new();
+    let mut buffer = [0; 4096];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(n) => bytes.extend_from_slice(&buffer[..n]),
+            Err(e) => return Err(errno_of(&e)),
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| Errno::EILSEQ)
 }

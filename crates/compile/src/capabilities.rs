@@ -3,7 +3,7 @@
 use crate::compiler::Compiler;
 use crate::{Code, Origin};
 use orlop_program::Step;
-use orlop_spec::{Capabilities, Pointer};
+use orlop_spec::{Capabilities, Pointer, Process};
 
 /// The names of all capabilities, each at the index that is its number.
 pub const KNOWN: [&str; 41] = [
@@ -50,8 +50,28 @@ pub const KNOWN: [&str; 41] = [
     "CAP_CHECKPOINT_RESTORE",
 ];
 
+/// The capabilities of the caller that decide how a container is made, one bit for each: all that its processes ask for, and
+/// those that decide how its root is entered and how its devices are made.
+#[must_use]
+pub fn capabilities_of_interest<'a>(processes: impl IntoIterator<Item = &'a Process>) -> u64 {
+    let sets = processes.into_iter().filter_map(|process| process.capabilities.as_ref());
+    let mut wanted = CAP_SYS_CHROOT | CAP_MKNOD;
+    for Capabilities { bounding, effective, permitted, inheritable, ambient } in sets {
+        // Most configs say the same several times.
+        let others = [effective, permitted, inheritable, ambient].into_iter().filter(|set| *set != bounding);
+        for name in std::iter::once(bounding).chain(others).flatten() {
+            wanted |= KNOWN.iter().position(|known| known == name).map_or(0, |number| 1 << number);
+        }
+    }
+    wanted
+}
+
+/// The bit of the right to enter another root directory.
+pub(crate) const CAP_SYS_CHROOT: u64 = 1 << 18;
 /// The bit of the right to load a system call filter, among others.
 const CAP_SYS_ADMIN: u64 = 1 << 21;
+/// The bit of the right to make device nodes.
+pub(crate) const CAP_MKNOD: u64 = 1 << 27;
 
 /// One of the five sets of a config.
 struct Set {

@@ -1,5 +1,6 @@
 //! `/dev`: the device nodes that every container has, those of the config, and a few symbolic links.
 
+use crate::capabilities::CAP_MKNOD;
 use crate::compiler::Compiler;
 use crate::paths::clean;
 use crate::{Code, Origin};
@@ -29,9 +30,6 @@ const LINKS: [(&str, &str); 4] = [
 
 const MOST_MAJOR: i64 = (1 << 12) - 1;
 const MOST_MINOR: i64 = (1 << 20) - 1;
-
-/// The bit of the right to make device nodes.
-const CAP_MKNOD: u64 = 1 << 27;
 
 const DEFAULTS: Origin = Origin::Spec("config-linux.md, default devices");
 

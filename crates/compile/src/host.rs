@@ -30,7 +30,8 @@ pub struct Host {
     pub setgroups_denied: bool,
     /// The number of the last capability that the kernel knows.
     pub last_cap: u32,
-    /// The caller's capability bounding set, one bit for each.
+    /// The caller's capability bounding set, one bit for each; asked only for the
+    /// [capabilities of interest](crate::capabilities_of_interest).
     pub bounding: u64,
     /// SELinux is enabled.
     pub selinux: bool,

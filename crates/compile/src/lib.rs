@@ -78,7 +78,7 @@ mod words;
 
 pub use added_mounts::{compile_added_mounts, compile_removed_mounts};
 pub use annotations::DELEGATE_CGROUP;
-pub use capabilities::KNOWN as KNOWN_CAPABILITIES;
+pub use capabilities::{KNOWN as KNOWN_CAPABILITIES, capabilities_of_interest};
 pub use codes::Code;
 pub use container::compile;
 pub use diagnostics::{Diagnostic, Diagnostics, Origin, Severity};

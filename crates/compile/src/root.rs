@@ -1,5 +1,6 @@
 //! The root file system, and what propagates between its mounts and the host's.
 
+use crate::capabilities::CAP_SYS_CHROOT;
 use crate::compiler::{Compiler, bytes, on_host};
 use crate::{Code, Options, Origin};
 use orlop_program::Step;
@@ -9,9 +10,6 @@ use std::path::{Path, PathBuf};
 
 /// The first kernel that makes a mount namespace of a tree of mounts, and lets a tree be put together that is attached nowhere.
 const TREE_NAMESPACE_SINCE: (u16, u16) = (7, 0);
-
-/// The right to enter a mount namespace, which making one does not take.
-const CAP_SYS_CHROOT: u64 = 1 << 18;
 
 const CUT_OFF: &str = "Mounts made here must not travel to the host.";
 

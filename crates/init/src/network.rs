@@ -16,5 +16,5 @@ pub fn enter(machine: &mut Machine<'_>) -> Outcome {
             (_, None) => process::unshare(libc::CLONE_NEWNET)?,
         }
     }
-    Ok(net::bring_loopback_up()?)
+    Ok(net::bring_loopback_up(net::socket()?.fd())?)
 }

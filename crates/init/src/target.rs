@@ -43,6 +43,13 @@ fn directory_by(root: Fd, path: &[u8], mode: u32, links: u32) -> Result<OwnedFd>
         Err(e) if e.is(libc::ENOENT) => {}
         found => return found,
     }
+    // Then what it is to be made in: often that is there.
+    let (above, last) = split(path);
+    if let Ok(parent) = file::openat2(root, or_dot(name.set(above)?), how)
+        && file::mkdirat(parent.fd(), name.set(last)?, mode).is_ok()
+    {
+        return open_made(parent.fd(), name.set(last)?);
+    }
     let mut dir = file::openat2(root, c".", how)?;
     let mut missing = false;
     let mut start = 0;
@@ -115,6 +122,10 @@ fn make_directory(parent: Fd, name: &CStr, mode: u32) -> Result<OwnedFd> {
         Err(e) if !e.is(libc::EEXIST) => return Err(e),
         _ => {}
     }
+    open_made(parent, name)
+}
+
+fn open_made(parent: Fd, name: &CStr) -> Result<OwnedFd> {
     file::openat(parent, name, libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW, 0)
 }
 

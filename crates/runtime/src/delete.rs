@@ -157,7 +157,9 @@ impl Container {
     fn end_processes_in(&self, cgroup: Option<&Cgroup>) -> Result<()> {
         let process = self.saved.process;
         let first = process.map(|process| process.open()).transpose()?.flatten();
-        if let Some(cgroup) = cgroup {
+        if let Some(cgroup) = cgroup
+            && !cgroup.is_empty()?
+        {
             cgroup.kill()?;
             // All others in its PID namespace end before it does. That it ended is told at once, but that a cgroup is empty
             // up to ten milliseconds late: the kernel lets its files tell no more often.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::{getegid, geteuid};
 use orlop_cgroups::{Layout, MountLine, unescape};
-use orlop_compile::{CgroupRights, Host};
+use orlop_compile::{CgroupRights, Host, KNOWN_CAPABILITIES, capabilities_of_interest};
 use orlop_spec::{Process, Spec};
 use orlop_sys::{cred, landlock};
 
@@ -22,7 +22,6 @@ impl Runtime {
     pub(crate) fn facts(&self, spec: &Spec, process: Option<&Process>) -> Result<Host> {
         let in_user_namespace = self.in_user_namespace();
         let effective = cred::capget().doing(|| "read our own capabilities".to_owned())?.effective;
-        let (bounding, last_cap) = bounding_set()?;
         let processes = || spec.process.iter().chain(process);
         let asks = |label: fn(&Process) -> &str| processes().any(|p| !label(p).is_empty());
         let labels_mounts = spec.linux.as_ref().is_some_and(|linux| !linux.mount_label.is_empty());
@@ -34,8 +33,8 @@ impl Runtime {
             cgroup_rights: if self.is_rootless() { CgroupRights::Forgiven } else { CgroupRights::Full },
             setgroups_denied: in_user_namespace
                 && std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|s| s.trim() == "deny"),
-            last_cap,
-            bounding,
+            last_cap: last_capability()?,
+            bounding: bounding_set(capabilities_of_interest(processes()))?,
             selinux: (labels_mounts || asks(|p| &p.selinux_label)) && has_selinux(),
             apparmor: asks(|p| &p.apparmor_profile) && has_apparmor(),
             landlock: if orlop_compile::asks_for_landlock(spec) { landlock::version() } else { 0 },
@@ -89,18 +88,37 @@ fn kernel_view(line: &str) -> Option<PathBuf> {
     (["proc", "sysfs"].contains(&fstype) && root == "/").then(|| unescape(point))
 }
 
-/// The bounding set, and the number of the last capability that the kernel knows.
-pub(crate) fn bounding_set() -> Result<(u64, u32)> {
+/// Those of these capabilities, one bit for each, that the bounding set has.
+fn bounding_set(wanted: u64) -> Result<u64> {
     let mut set = 0;
-    for capability in 0..64 {
-        match cred::in_bounding_set(capability) {
-            Ok(true) => set |= 1 << capability,
-            Ok(false) => {}
-            Err(e) if e.is(libc::EINVAL) => return Ok((set, capability - 1)),
-            Err(e) => return Err(e).doing(|| "read the capability bounding set".to_owned()),
+    for capability in (0..u64::BITS).filter(|capability| wanted & 1 << capability != 0) {
+        if has_capability(capability)? == Some(true) {
+            set |= 1 << capability;
         }
     }
-    Ok((set, 63))
+    Ok(set)
+}
+
+/// The number of the last capability that the kernel knows.
+fn last_capability() -> Result<u32> {
+    // Today's last one is a good guess.
+    let mut last = KNOWN_CAPABILITIES.len() as u32 - 1;
+    while has_capability(last)?.is_none() {
+        last -= 1;
+    }
+    while has_capability(last + 1)?.is_some() {
+        last += 1;
+    }
+    Ok(last)
+}
+
+/// Whether the bounding set has a capability; `None` if the kernel does not know it.
+fn has_capability(number: u32) -> Result<Option<bool>> {
+    match cred::in_bounding_set(number) {
+        Ok(has) => Ok(Some(has)),
+        Err(e) if e.is(libc::EINVAL) => Ok(None),
+        Err(e) => Err(e).doing(|| "read the capability bounding set".to_owned()),
+    }
 }
 
 fn kernel_version() -> Result<(u16, u16)> {

@@ -4,6 +4,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use orlop_spec::Status;
 use orlop_sys::process::pidfd_open;
 use serde::{Deserialize, Serialize};
+use std::io::Read as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -147,12 +148,14 @@ struct Stat {
 /// What the kernel says of a process, or `None` if there is none with this id.
 fn stat(pid: i32) -> Result<Option<Stat>> {
     let path = format!("/proc/{pid}/stat");
-    let text = match std::fs::read(&path) {
-        Ok(text) => text,
+    // One read gives the whole line, or its beginning, which has all that is wanted.
+    let mut text = [0; 1024];
+    let length = match std::fs::File::open(&path).and_then(|mut file| file.read(&mut text)) {
+        Ok(length) => length,
         Err(e) if matches!(e.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)) => return Ok(None),
         Err(e) => return Err(e).doing(|| format!("read {path}")),
     };
-    parse_stat(&text).map(Some).ok_or_else(|| Error::State {
+    parse_stat(&text[..length]).map(Some).ok_or_else(|| Error::State {
         path: path.into(),
         why: "not as proc_pid_stat(5) describes it".to_owned(),
     })

@@ -56,7 +56,8 @@ pub struct StateFile {
     /// Whether its process has a terminal.
     #[serde(default)]
     pub terminal: bool,
-    /// What standard input, output and error were for whoever made it, if its process got them: links such as `pipe:[7]`.
+    /// What standard input, output and error were for whoever made it, if its process got them: links of pipes, such as
+    /// `pipe:[7]`, and nothing where it was anything else.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub descriptors: Vec<String>,
     /// Whether it was restored into a time namespace, so that its clocks go on where they were.

@@ -21,6 +21,7 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, mkdirat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
+use orlop_sys::cred::has_syslog_of_initial_user_namespace;
 
 use crate::error::{Doing, Error, Result};
 use crate::id::ContainerId;
@@ -228,6 +229,10 @@ fn is_a_user() -> bool {
 pub fn in_user_namespace() -> bool {
     // USER_NS_INIT_INO of linux/nsfs.h. A kernel without user namespaces has no such file.
     const INITIAL: u64 = 0xEFFF_FFFD;
+    // Root of the host usually can prove it. The kernel would have to make this process's directory in /proc, and unmake it.
+    if has_syslog_of_initial_user_namespace() {
+        return false;
+    }
     std::fs::metadata("/proc/self/ns/user").is_ok_and(|namespace| namespace.ino() != INITIAL)
 }
 

@@ -72,6 +72,18 @@ pub fn in_bounding_set(capability: u32) -> Result<bool> {
     prctl(libc::PR_CAPBSET_READ, [capability as usize, 0, 0, 0]).map(|v| v == 1)
 }
 
+/// Whether this thread has `CAP_SYSLOG` in the initial user namespace, and so is there itself: nobody in another one has rights over
+/// it ([user_namespaces(7)](https://man7.org/linux/man-pages/man7/user_namespaces.7.html)).
+///
+/// [syslog(2)](https://man7.org/linux/man-pages/man2/syslog.2.html) takes console levels from 1 to 8, and refuses others only to who
+/// may set one. `EPERM`, which all others get, proves nothing.
+pub fn has_syslog_of_initial_user_namespace() -> bool {
+    const SYSLOG_ACTION_CONSOLE_LEVEL: usize = 8;
+    // SAFETY: numbers only.
+    let answer = unsafe { call(libc::SYS_syslog, [SYSLOG_ACTION_CONSOLE_LEVEL, 0, 0]) };
+    answer.is_err_and(|e| e.is(libc::EINVAL))
+}
+
 /// Takes a capability out of the bounding set, for good (`PR_CAPBSET_DROP`).
 pub fn drop_from_bounding_set(capability: u32) -> Result<()> {
     prctl(libc::PR_CAPBSET_DROP, [capability as usize, 0, 0, 0]).map(drop)

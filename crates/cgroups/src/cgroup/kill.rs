@@ -90,13 +90,30 @@ impl Cgroup {
     /// # Errors
     /// [`Error::EmptyTimeout`] names those that are left, and what they wait for.
     pub fn wait_empty(&self, deadline: Duration) -> Result<()> {
-        let events = match Events::open(&self.v2) {
-            Err(_) if self.v2.is_removed() => return Ok(()),
-            opened => opened?,
-        };
+        let Some(events) = self.events_if_there()? else { return Ok(()) };
         if events.wait(Instant::now() + deadline, |state| !state.populated)? {
             return Ok(());
         }
         Err(Error::EmptyTimeout { path: self.v2.path().into(), deadline, left: tasks(&self.v2)? })
+    }
+
+    /// Whether there is nobody to kill and nothing to wait for: no live process in version 2, and no version 1 in which one may
+    /// have been left alone, or frozen.
+    ///
+    /// # Errors
+    /// When `cgroup.events` cannot be read.
+    pub fn is_empty(&self) -> Result<bool> {
+        if !self.v1.is_empty() {
+            return Ok(false);
+        }
+        self.events_if_there()?.map_or(Ok(true), |events| Ok(!events.state()?.populated))
+    }
+
+    /// `None` if somebody has removed the cgroup.
+    fn events_if_there(&self) -> Result<Option<Events<'_>>> {
+        match Events::open(&self.v2) {
+            Err(_) if self.v2.is_removed() => Ok(None),
+            opened => opened.map(Some),
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Finding out: one statfs(2) where there is only version 2, `/proc/self/mountinfo` on a hybrid host.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::File;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use nix::sys::statfs::{CGROUP2_SUPER_MAGIC, statfs};
 
 use super::{Layout, Unified, V1Mount, below};
 use crate::controller::{Controller, Controllers};
-use crate::dir::{call, errno_of};
+use crate::dir::{call, errno_of, whole};
 use crate::error::Result;
 
 const USUAL: &str = "/sys/fs/cgroup";
@@ -160,5 +160,6 @@ fn own_path(text: &str, name: &str) -> PathBuf {
 }
 
 fn read(path: &Path) -> Result<String> {
-    fs::read_to_string(path).map_err(|e| call("read", path.into(), errno_of(&e)))
+    let failed = |errno| call("read", path.into(), errno);
+    whole(File::open(path).map_err(|e| failed(errno_of(&e)))?).map_err(failed)
 }

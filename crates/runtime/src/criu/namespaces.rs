@@ -90,7 +90,9 @@ pub(crate) fn bring_loopback_up(pid: i32) -> Result<()> {
         setns(Fd::of(file), libc::CLONE_NEWNET).doing(|| "enter the network namespace".to_owned())
     };
     join(&theirs)?;
-    let up = net::bring_loopback_up().doing(|| "bring the loopback interface up".to_owned());
+    let up = net::socket()
+        .and_then(|socket| net::bring_loopback_up(socket.fd()))
+        .doing(|| "bring the loopback interface up".to_owned());
     join(&ours)?;
     up
 }

@@ -7,6 +7,8 @@ use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
 use std::path::Path;
 
+use orlop_sys::{Fd, file};
+
 use super::{CriuError, Message, numbered, opt};
 use crate::error::{Doing, Error, Result};
 use crate::held::Stdio;
@@ -20,12 +22,20 @@ const STANDARD: std::ops::Range<u32> = 0..3;
 /// Device numbers of pseudo-terminals, as Linux assigns them (`devices.txt`).
 const TERMINALS: std::ops::RangeInclusive<u32> = 136..=143;
 
-/// What a container's are: those that its holder gives it, else our own.
+/// What a container's are, those that its holder gives it or else our own, as far as that must be known before a dump: the key of
+/// a pipe, and nothing for anything else.
 pub(crate) fn of(held: Option<&Stdio>) -> Vec<String> {
-    let link = |fd: BorrowedFd<'_>| {
-        std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd())).unwrap_or_default()
-    };
-    with_each(held, |each| each.map(|fd| link(fd).to_string_lossy().into_owned()).into())
+    with_each(held, |each| each.map(|fd| pipe(fd).unwrap_or_default()).into())
+}
+
+/// The key of a pipe without a name, as its link in `/proc/PID/fd` has it. Reading that link takes the kernel thirty times as
+/// long.
+fn pipe(fd: BorrowedFd<'_>) -> Option<String> {
+    const PIPEFS_MAGIC: i64 = 0x5049_5045;
+    let status = file::fstat(Fd::of(&fd)).ok()?;
+    let is_pipe =
+        status.is(libc::S_IFIFO) && file::fstatfs_type(Fd::of(&fd)).is_ok_and(|kind| kind == PIPEFS_MAGIC);
+    is_pipe.then(|| format!("pipe:[{}]", status.ino))
 }
 
 fn with_each<R>(held: Option<&Stdio>, work: impl FnOnce([BorrowedFd<'_>; 3]) -> R) -> R {
@@ -44,7 +54,7 @@ fn with_each<R>(held: Option<&Stdio>, work: impl FnOnce([BorrowedFd<'_>; 3]) -> 
 pub(crate) fn save(opts: &mut Message, images: &Path, descriptors: &[String], pid: i32) -> Result<()> {
     let mut keys = descriptors.to_vec();
     let mounts = mounts_of(pid)?;
-    for (number, key) in STANDARD.zip(&mut keys).filter(|(_, key)| key.starts_with('/')) {
+    for (number, key) in STANDARD.zip(&mut keys).filter(|(_, key)| !key.starts_with("pipe:")) {
         if let Some(file) = outside(pid, number, &mounts) {
             opts.text(opt::EXTERNAL, &file);
             *key = file;

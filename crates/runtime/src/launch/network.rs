@@ -5,7 +5,6 @@
 //! it is about to do what depends on it (`Step::Network`): nobody waits for it who has something else to do. Then the thread
 //! brings its loopback interface up, which init finds done or does.
 
-use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -75,10 +74,10 @@ fn make_and_send(taken: &AtomicBool, socket: &OwnedFd) {
     }
     let made = make();
     // Whoever would have received it is gone if this fails. A word alone: init makes one itself, or says why that cannot be.
-    socket::send(Fd::of(socket), &[1], made.as_ref().map(Fd::of)).ok();
-    if made.is_some() {
+    socket::send(Fd::of(socket), &[1], made.as_ref().map(|(_, namespace)| Fd::of(namespace))).ok();
+    if let Some((inside, _)) = &made {
         // Where this fails init will fail too, and say why.
-        net::bring_loopback_up().ok();
+        net::bring_loopback_up(Fd::of(inside)).ok();
     }
 }
 
@@ -105,10 +104,12 @@ fn seems_wanted(config: &[u8]) -> bool {
     found
 }
 
-/// Puts this thread into a new network namespace.
-fn make() -> Option<OwnedFd> {
+/// Puts this thread into a new network namespace: a socket in it, and a descriptor for it.
+fn make() -> Option<(OwnedFd, OwnedFd)> {
     process::unshare(libc::CLONE_NEWNET).ok()?;
-    File::open("/proc/thread-self/ns/net").ok().map(OwnedFd::from)
+    let socket = net::socket().ok()?;
+    let namespace = net::namespace_of(socket.fd()).ok()?;
+    Some((socket.into(), namespace.into()))
 }
 
 #[cfg(test)]
@@ -187,7 +188,7 @@ mod tests {
     #[test]
     fn it_is_another_than_ours() {
         // Without the right to it there is none, nor is there one if the thread did not come to it.
-        let Some(made) = std::thread::spawn(make).join().unwrap() else { return };
+        let Some((_, made)) = std::thread::spawn(make).join().unwrap() else { return };
         let ours = std::fs::metadata("/proc/self/ns/net").unwrap().ino();
         assert_ne!(std::fs::File::from(made).metadata().unwrap().ino(), ours);
     }
