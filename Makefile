@@ -26,7 +26,7 @@ test-unit: ## the crates' own tests: no root, no binary needed
 test-host: ## the integration tests on this machine, as root
 	@hack/test.sh host
 
-test-vm: ## the integration tests in the test VM: pure cgroup v2, every capability
+test-vm: ## those that depend on the kernel once more, in the test VM: pure cgroup v2, every capability
 	@hack/test.sh vm systemd newest
 
 e2e: ## orlop under real engines: containerd, Docker, Podman, Kubernetes' interface; fetches some 2 GB of Debian's packages

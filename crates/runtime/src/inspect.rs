@@ -5,7 +5,7 @@ use orlop_cgroups::Cgroup;
 use crate::error::{Error, Result};
 use crate::id::ContainerId;
 use crate::runtime::Runtime;
-use crate::state::ContainerState;
+use crate::state::{ContainerState, Users};
 
 impl Runtime {
     /// The state of a container (`runtime.md#state`).
@@ -35,7 +35,7 @@ impl Runtime {
     ///
     /// [`Error::Kernel`]: a root directory that was asked for cannot be read.
     pub fn list(&self) -> Result<Vec<ContainerState>> {
-        let mut states = Vec::new();
+        let (mut states, users) = (Vec::new(), Users::read());
         for id in self.store.list()? {
             let container = match self.load(&id) {
                 Err(Error::NotExist { .. }) => continue,
@@ -44,7 +44,7 @@ impl Runtime {
             let (status, owner) = (container.status()?, container.saved.owner);
             let supervised = container.supervised()?;
             let state = ContainerState { supervised, ..ContainerState::new(container.saved, status) };
-            states.push(state.with_owner(owner));
+            states.push(state.with_owner(owner, &users));
         }
         Ok(states)
     }

@@ -171,8 +171,8 @@ impl ContainerState {
 
     /// With the owner's name, as `list` shows it.
     #[must_use]
-    pub fn with_owner(mut self, uid: u32) -> Self {
-        self.owner = user_name(uid).unwrap_or_else(|| format!("#{uid}"));
+    pub(crate) fn with_owner(mut self, uid: u32, users: &Users) -> Self {
+        self.owner = users.name(uid).map_or_else(|| format!("#{uid}"), str::to_owned);
         self
     }
 
@@ -189,15 +189,24 @@ impl ContainerState {
     }
 }
 
-/// The name of a user as `/etc/passwd` has it. Other sources of names would need the C library's plug-ins, which a
-/// static program does not have.
-fn user_name(uid: u32) -> Option<String> {
-    let users = std::fs::read_to_string("/etc/passwd").ok()?;
-    users.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
-    })
+/// The users that `/etc/passwd` has. Other sources of names would need the C library's plug-ins, which a static program does
+/// not have.
+#[derive(Debug)]
+pub(crate) struct Users(String);
+
+impl Users {
+    /// Nobody, if the file cannot be read.
+    pub(crate) fn read() -> Self {
+        Self(std::fs::read_to_string("/etc/passwd").unwrap_or_default())
+    }
+
+    fn name(&self, uid: u32) -> Option<&str> {
+        self.0.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            let name = fields.next()?;
+            (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+        })
+    }
 }
 
 #[cfg(test)]
@@ -236,7 +245,8 @@ mod tests {
 
     #[test]
     fn owners_have_names() {
-        assert_eq!(user_name(0).as_deref(), Some("root"));
-        assert_eq!(user_name(4_000_000_001), None);
+        let users = Users::read();
+        assert_eq!(users.name(0), Some("root"));
+        assert_eq!(users.name(4_000_000_001), None);
     }
 }
