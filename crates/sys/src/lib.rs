@@ -34,6 +34,8 @@ pub mod arena;
 pub mod bpf;
 #[cfg(feature = "std")]
 pub mod command;
+#[cfg(all(target_arch = "x86_64", any(test, all(feature = "std", target_env = "musl"))))]
+mod copy;
 pub mod cred;
 pub mod directory;
 pub mod fd;
