@@ -52,12 +52,12 @@ fn the_commands_make_no_more_system_calls_than_they_did() {
         assert!(calls <= limit, "{}: {calls} system calls, more than {limit}", arguments[0]);
         assert!(calls > limit / 2, "{}: {calls} is less than half of {limit}: lower it", arguments[0]);
     };
-    expect(640, true, &["run", "--bundle", &bundle, &id]);
-    expect(220, false, &["create", "--bundle", &bundle, "--pid-file", &pid_file, &id]);
+    expect(590, true, &["run", "--bundle", &bundle, &id]);
+    expect(175, false, &["create", "--bundle", &bundle, "--pid-file", &pid_file, &id]);
     container.adopt();
-    expect(170, false, &["start", &id]);
+    expect(110, false, &["start", &id]);
     assert_eq!(container.wait(), 0);
-    expect(90, false, &["delete", &id]);
+    expect(70, false, &["delete", &id]);
 }
 
 /// The program of the benchmark that counts instructions by single steps, built with the C compiler that links Rust.
@@ -112,7 +112,7 @@ fn the_commands_take_no_more_instructions_than_they_did() {
     let run = ["run", "--bundle", &bundle, &container.id];
     // Without the machine: reading, checking and compiling the config, the cgroup, the state.
     expect(530_000, "/memfd:orlop-init (deleted)", &run);
-    expect(631_000, "/busybox", &run);
+    expect(615_000, "/busybox", &run);
     container.create();
     expect(150_000, "no program", &["state", &container.id]);
 }

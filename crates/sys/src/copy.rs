@@ -88,16 +88,23 @@ unsafe fn ends<Piece: Copy>(to: *mut u8, from: *const u8, n: usize) {
     unsafe { to_last.write_unaligned(end) };
 }
 
-/// Copies from the first byte to the last.
+/// Copies from the first byte to the last, eight at a time: not every processor copies single ones as fast.
 ///
 /// # Safety
 ///
-/// As [`memcpy`], but `to` may lie before `from` and overlap it.
+/// As [`memcpy`], but `to` may lie before `from` and overlap it; and `n` is at least 8.
 unsafe fn forward(to: *mut u8, from: *const u8, n: usize) {
+    let last = n - 8;
+    let from_last = from.wrapping_add(last).cast::<[u8; 8]>();
+    let to_last = to.wrapping_add(last).cast::<[u8; 8]>();
+    // SAFETY: within the caller's `n` bytes.
+    let end = unsafe { from_last.read() };
     // SAFETY: the caller's contract; the direction flag is clear by the ABI.
     unsafe {
-        asm!("rep movsb", inout("rcx") n => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags));
+        asm!("rep movsq", inout("rcx") n / 8 => _, inout("rdi") to => _, inout("rsi") from => _, options(nostack, preserves_flags));
     }
+    // SAFETY: within the caller's `n` bytes.
+    unsafe { to_last.write(end) };
 }
 
 /// Copies from the last byte to the first.
