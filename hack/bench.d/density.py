@@ -3,6 +3,7 @@ import contextlib
 import os
 import time
 
+import traced
 from commands import Failed, start, timed
 from runtimes import Floor
 
@@ -25,21 +26,26 @@ def listing(stage, runtime):
     return sorted(lap.milliseconds for lap in laps)[2]
 
 
-def crowd(stage, runtime, number, seconds):
+def beside(stage, runtime, floor):
+    """Of a run of `true` beside those that are alive now: its steps, if the runtime writes traces, and the floor's time."""
+    return traced.of_run(stage, runtime, floor, SAMPLE, None) if runtime.traces() else None
+
+
+def crowd(stage, runtime, floor, number, seconds):
     """One runtime's figures; fewer containers if filling takes longer than so many seconds."""
     bundle = stage.bundle("default", ["pause"])
     end, made = time.monotonic() + seconds, 0
     try:
         first = starts(stage, runtime, bundle, range(1, SAMPLE + 1))
         made = SAMPLE
-        few = listing(stage, runtime)
+        few, beside_few = listing(stage, runtime), beside(stage, runtime, floor)
         while made < number - SAMPLE and time.monotonic() < end:
             starts(stage, runtime, bundle, range(made + 1, made + 6))
             made += 5
         last = starts(stage, runtime, bundle, range(made + 1, made + SAMPLE + 1))
         made += SAMPLE
         return {"alive": made, "first": first, "last": last, "list-few": few, "list": listing(stage, runtime),
-                "few": SAMPLE}
+                "few": SAMPLE, "beside": [beside_few, beside(stage, runtime, floor)]}
     finally:
         remove(stage, runtime, made + SAMPLE)
         settle()
@@ -73,12 +79,12 @@ def network_namespaces():
 
 def measure(stage, found, number, seconds):
     """Every runtime's figures, one runtime after another: the containers of one would be in the way of the next."""
-    results = {}
+    results, floor = {}, next((one for one in found if isinstance(one, Floor)), None)
     for runtime in found:
         if isinstance(runtime, Floor):
             continue
         try:
-            results[runtime.name] = crowd(stage, runtime, number, seconds)
+            results[runtime.name] = crowd(stage, runtime, floor, number, seconds)
         except (Failed, OSError) as error:
             results[runtime.name] = {"cannot": str(error)}
     return results
