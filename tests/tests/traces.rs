@@ -2,7 +2,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use orlop_tests::{Container, need, runtime};
+use orlop_tests::{Container, Invocation, need, runtime};
 use serde_json::Value;
 
 /// What the runtime has written.
@@ -85,4 +85,23 @@ fn create_and_exec_are_traced_and_pages_ask_for_nothing() {
     container.exec_command(&[&option], &["true"]).ok();
     let text = fs::read_to_string(&plain).expect("text");
     assert!(text.contains("open the root") && text.contains("All together:"), "{text}");
+}
+
+#[test]
+fn without_who_shows_it_nothing_is_done() {
+    need!(runtime::is_orlop(), "other runtimes have no traces");
+    let container = Container::lasting();
+    container.bundle.save();
+    let alone = container.home().join("orlop");
+    fs::copy(runtime::binary(), &alone).expect("a copy");
+    let (file, option) = file(&container, "trace.txt");
+    let out = Invocation::new(&alone, &container.io())
+        .env("ORLOP_TEST", &container.id)
+        .args(["--root", &container.state_root().to_string_lossy(), "create", &option, "--bundle"])
+        .arg(container.bundle.path())
+        .arg(&container.id)
+        .output();
+    assert!(out.code != 0 && out.stderr.contains("orlop-tools"), "{out}");
+    assert!(!file.exists());
+    container.assert_no_leaks();
 }

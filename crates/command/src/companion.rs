@@ -109,17 +109,20 @@ pub fn audit<'a>(
     Err(Error::usage(line))
 }
 
-/// Makes text or a page of a trace, by the companion, unless its file is to stay JSON. `ended` is what has come of what was
-/// traced, and is returned.
+/// Does what is traced into a file, and makes text or a page of that by the companion, unless it is to stay JSON.
 ///
 /// # Errors
 ///
-/// The same as `ended`; else, the companion failed.
-pub fn show_trace(file: Option<&Path>, ended: Result<u8>) -> Result<u8> {
-    let Some(file) = file.filter(|file| file.extension() != Some(OsStr::new("json")) && file.exists()) else {
-        return ended;
+/// That of the work; there is no companion, and nothing was done; it failed.
+pub fn traced(file: Option<&Path>, work: impl FnOnce() -> Result<u8>) -> Result<u8> {
+    let Some(file) = file.filter(|file| file.extension() != Some(OsStr::new("json"))) else {
+        return work();
     };
     let path = find()?;
+    let ended = work();
+    if !file.exists() {
+        return ended;
+    }
     let shown = Command::new(&path).arg("trace").arg(file).stdin(Stdio::null()).status();
     let shown = shown.doing(|| format!("start {}", path.display()));
     ended.and_then(|ended| match shown {

@@ -21,8 +21,8 @@ pub(super) const ENTRY: Entry = Entry {
         let runtime = globals.runtime()?;
         let create = flags::get_create(arguments);
         flags::strict::check(arguments, &create)?;
-        let made = runtime.create(&flags::get_id(arguments)?, &create);
-        companion::show_trace(create.trace.as_deref(), made.map(|()| 0))
+        let id = flags::get_id(arguments)?;
+        companion::traced(create.trace.as_deref(), || runtime.create(&id, &create).map(|()| 0))
     },
     ..PLAIN
 };

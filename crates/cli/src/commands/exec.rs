@@ -42,8 +42,8 @@ pub(super) const ENTRY: Entry = Entry {
     }),
     run: |globals, arguments| {
         let options = options(arguments)?;
-        let ended = globals.runtime()?.exec(&flags::get_id(arguments)?, &options).map(status);
-        companion::show_trace(options.trace.as_deref(), ended)
+        let (runtime, id) = (globals.runtime()?, flags::get_id(arguments)?);
+        companion::traced(options.trace.as_deref(), || runtime.exec(&id, &options).map(status))
     },
     ..PLAIN
 };

@@ -33,14 +33,17 @@ pub(super) const ENTRY: Entry = Entry {
         let (id, create) = (flags::get_id(arguments)?, flags::get_create(arguments));
         flags::strict::check(arguments, &create)?;
         let ended = match flags::supervise::get(arguments)? {
-            None => runtime.run(&id, &create, &options),
+            None => {
+                let run = || runtime.run(&id, &create, &options).map(status);
+                return companion::traced(create.trace.as_deref(), run);
+            }
             Some(_) if !options.detach => Err(Error::usage(flags::supervise::NEEDS_DETACH)),
             Some(_) if create.trace.is_some() => {
                 Err(Error::usage("--trace cannot be had with a supervisor: it is a process of its own"))
             }
             Some(supervision) => runtime.run_supervised(&id, &create, &supervision, &globals.given),
         };
-        companion::show_trace(create.trace.as_deref(), ended.map(status))
+        ended.map(status)
     },
     ..PLAIN
 };
