@@ -215,6 +215,7 @@ pub(crate) fn is_component(name: &OsStr) -> bool {
     let bytes = name.as_bytes();
     !matches!(bytes, b"" | b"." | b"..") && !bytes.contains(&b'/') && !bytes.contains(&0)
 }
+
 /// The text of a file that the kernel makes as it is read. Not `read_to_string()`: that asks for the size first, of which these
 /// files say 0, and then begins with a few bytes.
 pub(crate) fn whole(mut file: File) -> std::result::Result<String, Errno> {

@@ -45,6 +45,8 @@ fn streams_go_to_a_file() {
 
 /// A logging program that writes down its arguments, and the output with its words.
 const LOGGER: &str = r#"#!/bin/sh
+# On a slow machine it is asked to end before it has come to its last line.
+trap '' TERM
 echo "$CONTAINER_NAMESPACE $*" >"$2"
 exec 5>&-
 sed 's/^/out /' <&3 >>"$2"
