@@ -36,9 +36,11 @@ stage_e2e() {
         --ignored --test-threads 3 ${TEST_FILTER-}
 }
 
-# Not those that are about configs and images only: they would find the same as on the host, in ten times the time.
+# Not those that are about configs and images only, nor those that make many containers: they would find the same as on the
+# host, in ten times the time.
 stage_vm() {
-    in_vm '(.target.name | startswith("systemd") or IN("bad_input", "images", "run_image", "run_image_files", "servers") | not)'
+    in_vm '(.target.name | startswith("systemd") or
+        IN("bad_input", "e2e_stress", "images", "run_image", "run_image_files", "servers", "soak") | not)'
 }
 
 stage_systemd() {
