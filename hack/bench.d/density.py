@@ -85,6 +85,6 @@ def measure(stage, found, number, seconds):
             continue
         try:
             results[runtime.name] = crowd(stage, runtime, floor, number, seconds)
-        except (Failed, OSError) as error:
+        except (Failed, KeyError, OSError, ValueError) as error:  # two of them: it is no trace
             results[runtime.name] = {"cannot": str(error)}
     return results

@@ -87,7 +87,7 @@ def of_parallel(results, title):
         return []
     return [f"- {title}: here all processors are busy all the time, and all of the floor's work counts. The floor's own throughput "
             f"is {theirs / floor:.2f} × that of {name}; orlop takes {(ours - floor) / 32:.2f} ms longer than the floor for each "
-            "start, for what the first list shows."]
+            "start."]
 
 
 def explained(results):

@@ -60,10 +60,15 @@ pub fn capabilities_of_interest<'a>(processes: impl IntoIterator<Item = &'a Proc
         // Most configs say the same several times.
         let others = [effective, permitted, inheritable, ambient].into_iter().filter(|set| *set != bounding);
         for name in std::iter::once(bounding).chain(others).flatten() {
-            wanted |= KNOWN.iter().position(|known| known == name).map_or(0, |number| 1 << number);
+            wanted |= number_of(name).map_or(0, |number| 1 << number);
         }
     }
     wanted
+}
+
+/// The number of a capability, if it is one that is known here.
+fn number_of(name: &str) -> Option<usize> {
+    KNOWN.iter().position(|known| *known == name)
 }
 
 /// The bit of the right to enter another root directory.
@@ -161,7 +166,7 @@ impl Compiler<'_> {
         let mut bits = 0;
         for (index, name) in names.iter().enumerate() {
             let pointer = Pointer::new(entry).at(index);
-            match KNOWN.iter().position(|known| known == name) {
+            match number_of(name) {
                 None => {
                     self.warn(
                         Code::CapabilityUnknown,

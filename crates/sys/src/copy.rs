@@ -4,6 +4,8 @@
 //! of the time that a short command spends in its own code. Here, up to 64 bytes are copied in two pieces that may overlap, the
 //! first ones and the last ones.
 //!
+//! `orlop-init` has its own, which are made to be short (`init/src/memory_functions.rs`).
+//!
 //! There are no loops, which the compiler might take for what they are, and call memcpy(3).
 
 use core::arch::asm;

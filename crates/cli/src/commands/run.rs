@@ -32,18 +32,16 @@ pub(super) const ENTRY: Entry = Entry {
         let runtime = globals.runtime()?;
         let (id, create) = (flags::get_id(arguments)?, flags::get_create(arguments));
         flags::strict::check(arguments, &create)?;
-        let ended = match flags::supervise::get(arguments)? {
-            None => {
-                let run = || runtime.run(&id, &create, &options).map(status);
-                return companion::traced(create.trace.as_deref(), run);
-            }
+        let supervision = flags::supervise::get(arguments)?;
+        let run = || match supervision {
+            None => runtime.run(&id, &create, &options),
             Some(_) if !options.detach => Err(Error::usage(flags::supervise::NEEDS_DETACH)),
             Some(_) if create.trace.is_some() => {
                 Err(Error::usage("--trace cannot be had with a supervisor: it is a process of its own"))
             }
             Some(supervision) => runtime.run_supervised(&id, &create, &supervision, &globals.given),
         };
-        ended.map(status)
+        companion::traced(create.trace.as_deref(), || run().map(status))
     },
     ..PLAIN
 };
