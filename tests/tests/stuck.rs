@@ -123,6 +123,20 @@ os.posix_spawn('/bin/true', ['true'], {}, file_actions=[(os.POSIX_SPAWN_OPEN, 5,
 os.write(os.open('/tmp/done', os.O_WRONLY), b'done\\n')
 while True: os.read(os.open('/tmp/fifo', os.O_RDONLY), 1)";
 
+/// Waits until process `parent` waits for a child as after vfork(2).
+fn waits_in_vfork(parent: i32) {
+    let until = Instant::now() + orlop_tests::command::patience();
+    loop {
+        let wchan = fs::read_to_string(format!("/proc/{parent}/wchan"));
+        if wchan.as_ref().is_ok_and(|text| text.contains("vfork") || text == "kernel_clone") {
+            return;
+        }
+        assert!(Instant::now() < until, "the parent waits in {wchan:?}");
+        // Nothing tells of the moment.
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 #[test]
 fn a_parent_in_vfork_counts_as_frozen_and_goes_on() {
     let python = fs::canonicalize("/usr/bin/python3").ok();
@@ -144,27 +158,15 @@ fn a_parent_in_vfork_counts_as_frozen_and_goes_on() {
     assert!(Command::new("mkfifo").arg(&fifo).status().expect("mkfifo runs").success());
     container.up();
     let parent = container.pid();
-    let waits = || {
-        fs::read_to_string(format!("/proc/{parent}/wchan"))
-            .is_ok_and(|text| text.contains("vfork") || text == "kernel_clone")
-    };
-    let until = Instant::now() + orlop_tests::command::patience();
-    while !waits() {
-        assert!(
-            Instant::now() < until,
-            "the parent waits in {:?}",
-            fs::read_to_string(format!("/proc/{parent}/wchan"))
-        );
-        // Nothing tells of the moment.
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    waits_in_vfork(parent);
     for _ in 0..3 {
         container.command::<&str>("pause", &[]).ok();
         assert_eq!(container.status(), "paused");
         container.command::<&str>("resume", &[]).ok();
         assert_eq!(container.status(), "running");
     }
-    assert!(waits(), "it still waits");
+    // It has been woken, and has to find out that its child is not done.
+    waits_in_vfork(parent);
     drop(fs::OpenOptions::new().write(true).open(&fifo).expect("the child reads"));
     assert_eq!(done.line(), "done");
     container.command::<&str>("pause", &[]).ok();
