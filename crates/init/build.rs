@@ -10,6 +10,8 @@ fn main() {
             "--build-id=none",
             "-znoexecstack",
             "-znorelro",
+            "-znosectionheader",
+            "--no-eh-frame-hdr",
             "--gc-sections",
         ] {
             println!("cargo::rustc-link-arg-bins={argument}");

@@ -11,13 +11,20 @@ use std::{env, fs};
 fn main() {
     let var = |name: &str| env::var_os(name).map_or_else(|| panic!("cargo sets {name}"), PathBuf::from);
     let (out, crates) = (var("OUT_DIR"), var("CARGO_MANIFEST_DIR").join(".."));
-    for watched in ["init", "sys", "program", "runtime/no-unwind-tables.ld", "../Cargo.lock", "../Cargo.toml"]
-    {
+    for watched in ["init", "sys", "program", "../Cargo.lock", "../Cargo.toml"] {
         println!("cargo::rerun-if-changed={}", crates.join(watched).display());
     }
     let target = env::var("TARGET").expect("cargo sets TARGET");
     let built = build(&var("CARGO"), &crates, &out, &target);
-    fs::copy(&built, out.join("orlop-init")).expect("the machine was just built");
+    let machine = fs::read(built).expect("the machine was just built");
+    fs::write(out.join("orlop-init"), segment(&machine)).expect("OUT_DIR is writable");
+}
+
+/// The file up to the end of its only segment: linkers leave room for a table of sections that it has not.
+fn segment(machine: &[u8]) -> &[u8] {
+    let size = machine.get(64 + 32..).and_then(|rest| rest.first_chunk());
+    let size = u64::from_le_bytes(*size.expect("the machine has a program header"));
+    machine.get(..size as usize).expect("the machine's segment is in its file")
 }
 
 /// Builds the machine; the path of the result.
@@ -30,8 +37,7 @@ fn build(cargo: &Path, crates: &Path, out: &Path, target: &str) -> PathBuf {
         "-Clinker-flavor=ld.lld",
         "-Clink-self-contained=no",
         &format!("-Lnative={}", libraries.display()),
-        &format!("-Clink-arg=-T{}", crates.join("runtime/no-unwind-tables.ld").display()),
-        "-Clink-arg=--no-eh-frame-hdr",
+        &format!("-Clink-arg=-T{}", crates.join("init/link.ld").display()),
     ]
     .join("\u{1f}");
     let status = Command::new(cargo)

@@ -124,7 +124,7 @@ fn the_binary_is_no_larger_than_it_was() {
     need!(released, "the figure is that of the release build");
     let size = fs::metadata(runtime::binary()).expect("the binary is there").len();
     println!("{size} bytes");
-    assert!(size <= 2_750_000, "{size} bytes");
+    assert!(size <= 2_500_000, "{size} bytes");
 }
 
 /// By crates/cli/hot-functions.ld, which `hack/hot-functions` makes: of what a command has in memory most is the program, in

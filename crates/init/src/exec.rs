@@ -71,11 +71,14 @@ pub fn await_start(machine: &mut Machine<'_>) -> Outcome {
     word
 }
 
+/// An address in the same two megabytes as the machine (`link.ld`), which one page table maps.
+const BESIDE_THE_MACHINE: usize = 0x30_0000;
+
 /// Becomes the container's process. Success shows as end of file: our end of the socket is close-on-exec.
 pub fn exec<'a>(machine: &Machine<'a>, args: List<'a, Str<'a>>, env: List<'a, Str<'a>>) -> Outcome {
     let executable = machine.executable.ok_or(Error::of(libc::SYS_execve, libc::ENOENT))?;
     // Two arrays of pointers, each ended by a null pointer.
-    let words = memory::words(args.len() + env.len() + 3)?;
+    let words = memory::words(args.len() + env.len() + 3, BESIDE_THE_MACHINE)?;
     let home = machine.home.variable().map(|home| home.as_ptr() as usize);
     let pointer = |text: Str<'a>| text.c_str().as_ptr() as usize;
     let all = args.iter().map(pointer).chain([0]).chain(env.iter().map(pointer)).chain(home).chain([0]);

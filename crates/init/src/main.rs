@@ -7,18 +7,17 @@
 use core::panic::PanicInfo;
 use orlop_init::Machine;
 use orlop_program::Program;
-use orlop_sys::{Fd, OwnedFd, cred, file, memory, process};
+use orlop_sys::{OwnedFd, cred, process};
 
 mod memory_functions;
 
-// The kernel enters with argc, argv, envp on the stack (the System V ABI's process initialisation). The first function
-// gets that address; the stack is aligned as calls want it; the cleared frame pointer ends stack traces.
+// The kernel enters with the stack pointer at argc, argv, envp (the System V ABI's process initialisation), which nobody reads.
+// The stack is aligned as calls want it; the cleared frame pointer ends stack traces.
 #[cfg(target_arch = "x86_64")]
 core::arch::global_asm!(
     ".globl _start",
     "_start:",
     "xor ebp, ebp",
-    "mov rdi, rsp",
     "and rsp, -16",
     "call {start}",
     "ud2",
@@ -30,7 +29,6 @@ core::arch::global_asm!(
     "_start:",
     "mov x29, xzr",
     "mov x30, xzr",
-    "mov x0, sp",
     "bl {start}",
     "brk 1",
     start = sym start,
@@ -39,54 +37,34 @@ core::arch::global_asm!(
 core::arch::global_asm!(
     ".globl _start",
     "_start:",
-    "mv a0, sp",
     "andi sp, sp, -16",
     "call {start}",
     "ebreak",
     start = sym start,
 );
 
-/// Arguments: the program's name, and the number of the descriptor of the file that it and its program lie in. Without that
-/// number there is no program, and it is the first process of a pod.
-///
-/// # Safety
-///
-/// `stack` is where the kernel put argc and argv.
-unsafe extern "C" fn start(stack: *const usize) -> ! {
-    // SAFETY: argc is the first word.
-    let argc = unsafe { stack.read() };
-    // SAFETY: the words after it are the argc addresses of the arguments, and a null pointer.
-    let argv = unsafe { core::slice::from_raw_parts(stack.add(1).cast::<*const u8>(), argc) };
-    if argc == 1 {
+unsafe extern "C" {
+    /// How many bytes of a program follow it; the last word of the machine (`link.ld`). Where there are none, this is the first
+    /// process of a pod.
+    safe static orlop_program: u64;
+}
+
+extern "C" fn start() -> ! {
+    let length = orlop_program as usize;
+    if length == 0 {
         orlop_init::pod::stay();
     }
     // Nobody of the container's may look into this process or take its descriptors (CVE-2016-9962), until exec.
     if cred::set_dumpable(false).is_err() {
         process::exit(1);
     }
-    let Some(number) = argv.get(1).and_then(|text| number(*text)) else { process::exit(1) };
-    // SAFETY: the host side passed this descriptor to us alone.
-    let file = unsafe { OwnedFd::from_raw(number) };
-    let Ok(bytes) = map(file.fd()) else { process::exit(1) };
-    drop(file);
-    let Ok(program) = Program::at_end_of(bytes) else { process::exit(1) };
+    let begin = (&raw const orlop_program).wrapping_add(1).cast::<u8>();
+    // SAFETY: the host side put so many bytes there, of a sealed file, and had them mapped with the machine.
+    let bytes = unsafe { core::slice::from_raw_parts(begin, length) };
+    let Ok(program) = Program::read(bytes) else { process::exit(1) };
     // SAFETY: the host side passed the descriptors in the program's table to us alone, each once.
     let own = |number| unsafe { OwnedFd::from_raw(number) };
     Machine::new(&program, own).run(&program)
-}
-
-/// The whole file.
-fn map(file: Fd) -> orlop_sys::Result<&'static [u8]> {
-    let size = file::fstat(file)?.size;
-    // SAFETY: the file is a sealed memfd of this size.
-    unsafe { memory::map_sealed(file, size as usize) }
-}
-
-/// A decimal number.
-fn number(text: *const u8) -> Option<i32> {
-    // SAFETY: the kernel's argument strings end with a NUL and live as long as the process.
-    let text = unsafe { core::ffi::CStr::from_ptr(text.cast()) };
-    orlop_init::decimal(text.to_bytes())?.try_into().ok()
 }
 
 /// There is nobody to tell and nothing to unwind. Init has no code that panics by intent; the host side sees init's end

@@ -5,7 +5,7 @@
 //! │ magic │ count │ slot, descriptor, … │ count    │ step 0 │ step 1 │ …
 //! └───────┴───────┴─────────────────────┴──────────┴────────┴────────┴─────
 //! ```
-//! A program lies in the same sealed file as the machine that runs it, after it; the file's last eight bytes say how long
+//! A program lies in the same sealed file as the machine that runs it, after it: the machine's last eight bytes say how long
 //! the program is.
 
 use crate::wire::{List, Malformed, Reader, Wire};
@@ -38,18 +38,6 @@ impl<'a> Program<'a> {
         let slots = List::get(&mut reader)?;
         let count = u32::get(&mut reader)?;
         Ok(Self { slots, steps: Steps { reader: reader.0, count } })
-    }
-
-    /// The program at the end of a file that begins with the machine.
-    ///
-    /// # Errors
-    ///
-    /// The file's last bytes do not say where it begins.
-    pub fn at_end_of(file: &'a [u8]) -> Result<Self, Malformed> {
-        let (rest, length) = file.split_last_chunk().ok_or(Malformed)?;
-        let length = usize::try_from(u64::from_le_bytes(*length)).map_err(|_| Malformed)?;
-        let start = rest.len().checked_sub(length).ok_or(Malformed)?;
-        Self::read(&rest[start..])
     }
 }
 
@@ -155,15 +143,13 @@ impl<O> Built<O> {
         &self.infos
     }
 
-    /// The whole program with its slots and, as the end of the machine's file, its length.
+    /// The whole program with its slots.
     pub fn encode(&self, slots: &[(Slot, i32)]) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.steps.len() + 5 * slots.len() + 32);
         let head =
             [MAGIC.put(&mut out), List::from(slots).put(&mut out), (self.infos.len() as u32).put(&mut out)];
         debug_assert!(head.iter().all(Result::is_ok), "numbers can always be written");
         out.extend_from_slice(&self.steps);
-        let length = out.len() as u64;
-        out.extend_from_slice(&length.to_le_bytes());
         out
     }
 }

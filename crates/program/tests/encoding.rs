@@ -34,10 +34,8 @@ fn what_is_written_is_read_back() {
         builder.push(*step, index, "because");
     }
     let built = builder.finish().expect("no string holds a NUL");
-    let mut file = b"the machine".to_vec();
-    file.extend(built.encode(&[(Slot::HOST, 5), (Slot::FREE, 77)]));
-
-    let program = Program::at_end_of(&file).expect("it was just written");
+    let bytes = built.encode(&[(Slot::HOST, 5), (Slot::FREE, 77)]);
+    let program = Program::read(&bytes).expect("it was just written");
     assert_eq!(program.slots.iter().collect::<Vec<_>>(), [(Slot::HOST, 5), (Slot::FREE, 77)]);
     let read = program.steps.collect::<Result<Vec<_>, _>>().expect("it was just written");
     assert_eq!(read, steps);
@@ -71,7 +69,7 @@ fn messages_are_read_back_and_cut_to_their_limit() {
 proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic_or_loop(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        if let Ok(program) = Program::at_end_of(&bytes) {
+        if let Ok(program) = Program::read(&bytes) {
             prop_assert!(program.steps.count() <= bytes.len() + 1);
         }
     }
@@ -87,7 +85,7 @@ proptest! {
         let len = bytes.len();
         bytes[at % len] = with;
         for bytes in [&bytes[..], &bytes[..len - cut.min(len)]] {
-            if let Ok(program) = Program::at_end_of(bytes) {
+            if let Ok(program) = Program::read(bytes) {
                 for step in program.steps {
                     // Reading lists goes through every item.
                     let _text = format!("{step:?}");

@@ -9,33 +9,48 @@ use orlop_sys::{Error, OwnedFd, Result, file};
 /// `orlop-init`, built for the same processor by this crate's build script.
 const MACHINE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/orlop-init"));
 
-/// The machine alone: a program that, started without arguments, stays until a signal ends it and lets no orphan become a
+/// The machine alone: a program that, with no other after it, stays until a signal ends it and lets no orphan become a
 /// zombie. It is what the first process of a pod can be.
 pub const fn first_process() -> &'static [u8] {
     MACHINE
 }
 
-/// Makes the file: machine, then program, whose slots are filled with these descriptors.
+/// Where the machine's only segment says how long it is in the file, and then in memory: `p_filesz` and `p_memsz` of its first
+/// program header ([elf(5)](https://man7.org/linux/man-pages/man5/elf.5.html)).
+const SIZES: usize = 64 + 32;
+
+/// The machine is this segment and nothing else, and its last word, the length of the program, is 0 yet (`init/link.ld`).
+const _: () = {
+    let size = (MACHINE.len() as u64).to_le_bytes();
+    let mut i = 0;
+    while i < size.len() {
+        assert!(MACHINE[SIZES + i] == size[i] && MACHINE[SIZES + size.len() + i] == size[i]);
+        assert!(MACHINE[MACHINE.len() - size.len() + i] == 0);
+        i += 1;
+    }
+};
+
+/// Makes the file: machine, then program, whose slots are filled with these descriptors. The machine's segment is made longer to
+/// hold the program, so whoever executes the file finds it in memory.
 ///
 /// # Errors
 ///
-/// memfd_create(2) or write(2) failed; `EACCES`: the sysctl `vm.memfd_noexec` forbids executable files in memory.
+/// memfd_create(2) or writev(2) failed; `EACCES`: the sysctl `vm.memfd_noexec` forbids executable files in memory.
 pub(crate) fn make<O>(program: &Built<O>, slots: &[(Slot, i32)]) -> Result<OwnedFd> {
+    let program = program.encode(slots);
+    let length = (program.len() as u64).to_le_bytes();
+    let size = MACHINE.len() + program.len();
+    let size_of_segment = (size as u64).to_le_bytes();
+    let (start, rest) = MACHINE.split_at(SIZES);
+    let rest = &rest[2 * size_of_segment.len()..rest.len() - length.len()];
     let image = file::memfd(c"orlop-init")?;
-    write_all(&image, MACHINE)?;
-    write_all(&image, &program.encode(slots))?;
+    let written =
+        file::writev(image.fd(), [start, &size_of_segment, &size_of_segment, rest, &length, &program])?;
+    if written != size {
+        return Err(Error::of(libc::SYS_writev, libc::ENOSPC));
+    }
     file::seal(image.fd())?;
     Ok(image)
-}
-
-fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> Result<()> {
-    while !bytes.is_empty() {
-        match file::write(file.fd(), bytes)? {
-            0 => return Err(Error::of(libc::SYS_write, libc::ENOSPC)),
-            n => bytes = &bytes[n..],
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

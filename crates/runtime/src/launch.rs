@@ -14,7 +14,6 @@ mod fill;
 mod network;
 mod session;
 
-use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
@@ -127,16 +126,14 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let mut given: Vec<(Slot, Fd)> = slots.iter().map(|(slot, fd)| (*slot, Fd::of(fd))).collect();
     given.extend(birth.map(|namespace| (Slot::BIRTH, namespace)));
     let image = machine(request.compiled, &given)?;
-    let number = CString::new(image.fd().raw().to_string()).unwrap_or_default();
-    let mut keep: Vec<Fd> = given.iter().map(|(_, fd)| *fd).collect();
-    keep.push(image.fd());
+    let keep: Vec<Fd> = given.iter().map(|(_, fd)| *fd).collect();
     let spawn = Spawn {
         namespaces: launch.namespaces & !made_beside,
         joins: &joins,
         cgroup: request.home.directory(),
         become_root: launch.become_root,
         exe: image.fd(),
-        argv: &[c"orlop-init", &number],
+        argv: &[c"orlop-init"],
         keep: &keep,
         stdio: request.stdio.map(|stdio| stdio.each().map(Fd::of)),
     };

@@ -237,6 +237,15 @@ pub fn write(fd: Fd, buf: &[u8]) -> Result<usize> {
     })
 }
 
+/// Writes one piece after the other ([writev(2)](https://man7.org/linux/man-pages/man2/writev.2.html)); how many bytes, which
+/// are fewer than all where room ends.
+pub fn writev<const N: usize>(fd: Fd, pieces: [&[u8]; N]) -> Result<usize> {
+    let pieces =
+        pieces.map(|piece| libc::iovec { iov_base: piece.as_ptr().cast_mut().cast(), iov_len: piece.len() });
+    // SAFETY: the kernel reads N pieces, which are only read.
+    retry(|| unsafe { call(libc::SYS_writev, [fd.raw() as usize, pieces.as_ptr() as usize, N]) })
+}
+
 /// Moves up to `count` bytes from one file, at its offset, to another; how many, 0 at the end
 /// ([sendfile(2)](https://man7.org/linux/man-pages/man2/sendfile.2.html)).
 pub fn sendfile(to: Fd, from: Fd, count: usize) -> Result<usize> {

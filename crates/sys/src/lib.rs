@@ -25,6 +25,7 @@
 //! | [`arena`] | the allocator of the one-shot command |
 //! | `command` | starting programs as the standard library does (feature `std`) |
 //! | [`names`] | names of calls and errors, for people |
+//! | `unwind` | in the place of an unwinder, where there is nothing to unwind by |
 #![no_std]
 
 #[cfg(feature = "std")]
@@ -54,6 +55,8 @@ pub mod socket;
 pub mod spawn;
 pub mod terminal;
 pub mod ticks;
+#[cfg(all(panic = "abort", feature = "std", target_env = "musl", not(test)))]
+mod unwind;
 pub mod wait;
 pub mod xattr;
 

@@ -105,8 +105,8 @@ fn compiled(result: Result<Compiled, Diagnostics>, text: &str) {
         Ok(compiled) => compiled,
         Err(diagnostics) => return found(&diagnostics, text),
     };
-    let file = [b"machine", compiled.program.encode(&[(Slot::HOST, 3)]).as_slice()].concat();
-    let program = Program::at_end_of(&file).expect("what was written is a program");
+    let bytes = compiled.program.encode(&[(Slot::HOST, 3)]);
+    let program = Program::read(&bytes).expect("what was written is a program");
     let steps: Vec<Step<'_>> = program.steps.map(|step| step.expect("what was written is a step")).collect();
     assert_eq!(steps.len(), compiled.program.infos().len());
     assert!(compiled.program.steps().map(|step| step.expect("a step")).eq(steps.iter().copied()));

@@ -7,12 +7,9 @@ use orlop_program::{Builder, Program, Slot};
 /// The most steps that are read of a list that has as many as it likes: items have no more bytes than there are.
 const MOST: usize = 1 << 20;
 
-/// A program, alone and at the end of a file. It is refused, or it is exactly what would be written of it: so there is one
+/// A program. It is refused, or it is exactly what would be written of it: so there is one
 /// way only to write a program, and nothing in one that is not read.
 pub(super) fn program(bytes: &[u8]) {
-    let file = [bytes, &(bytes.len() as u64).to_le_bytes()].concat();
-    assert_eq!(Program::at_end_of(&file).is_ok(), Program::read(bytes).is_ok());
-    Program::at_end_of(bytes).ok();
     let Ok(program) = Program::read(bytes) else { return };
     let mut builder = Builder::default();
     let mut count = 0;
@@ -25,8 +22,7 @@ pub(super) fn program(bytes: &[u8]) {
     }
     let built = builder.finish().expect("what was read has no NUL bytes");
     let slots: Vec<(Slot, i32)> = program.slots.iter().collect();
-    let again = built.encode(&slots);
-    assert_eq!(again.split_last_chunk::<8>().map(|(program, _)| program), Some(bytes));
+    assert_eq!(built.encode(&slots), bytes);
 }
 
 /// A message of init's.
@@ -44,18 +40,13 @@ pub(super) fn message(bytes: &[u8]) {
 
 pub(super) fn programs() -> Vec<Vec<u8>> {
     let mut all = super::config::encoded();
-    for program in &mut all {
-        program.truncate(program.len() - 8);
-    }
     // Each step of them alone.
     let whole = all.clone();
     for step in whole.iter().filter_map(|bytes| Program::read(bytes).ok()).flat_map(|program| program.steps) {
         let mut single = Builder::default();
         single.push(step.expect("it was written by the compiler"), (), "");
         if let Ok(built) = single.finish() {
-            let mut bytes = built.encode(&[]);
-            bytes.truncate(bytes.len() - 8);
-            all.push(bytes);
+            all.push(built.encode(&[]));
         }
     }
     all.sort();
