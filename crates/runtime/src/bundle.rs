@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use orlop_compile::Diagnostics;
 use orlop_spec::{Document, ParseError, ParseErrors, Spec};
+use orlop_sys::realpath::realpath;
 
 use crate::error::{Doing, Error, Excerpt, Problem, Result};
 use crate::options::CreateOptions;
@@ -32,7 +33,7 @@ impl Bundle {
         compile: impl FnOnce(&Spec, &Path) -> Option<Diagnostics>,
     ) -> Result<Self> {
         let given = if options.bundle.as_os_str().is_empty() { Path::new(".") } else { &options.bundle };
-        let path = given.canonicalize().doing(|| format!("find the bundle {}", given.display()))?;
+        let path = realpath(given).doing(|| format!("find the bundle {}", given.display()))?;
         let file = options.config.clone().unwrap_or_else(|| path.join("config.json"));
         let text = std::fs::read(&file).doing(|| format!("read {}", file.display())).map_err(|e| {
             e.with_hint("a bundle is a directory with a config.json; `orlop spec` writes one to start from")

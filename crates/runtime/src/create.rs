@@ -9,6 +9,7 @@ use std::path::Path;
 use orlop_cgroups::Layout;
 use orlop_compile::{Compiled, Host, Mode, OVERLAY};
 use orlop_spec::{NamespaceKind, Status};
+use orlop_sys::Fd;
 use orlop_sys::spawn::Child;
 
 use crate::bundle::Bundle;
@@ -292,8 +293,8 @@ impl Runtime {
 
 /// Saves the config, and the state with the process that was started.
 fn record(order: &Order<'_>, draft: &Draft, session: &Session<'_>, state: &mut StateFile) -> Result<()> {
-    draft.dir().write_config(order.bundle.config.text.as_bytes())?;
-    state.process = Some(Process::of(session.pid())?);
+    draft.dir().write_first_config(order.bundle.config.text.as_bytes())?;
+    state.process = Some(Process::behind(session.pidfd(), session.pid(), Fd::of(draft.dir()))?);
     state.cgroups = draft.cgroup_paths();
     if order.mode == Mode::Run {
         state.status = Status::Created;

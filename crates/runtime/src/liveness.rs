@@ -2,7 +2,8 @@
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use orlop_spec::Status;
-use orlop_sys::process::pidfd_open;
+use orlop_sys::process::{pidfd_inode, pidfd_open};
+use orlop_sys::{Fd, file};
 use serde::{Deserialize, Serialize};
 use std::io::Read as _;
 use std::os::fd::{AsFd, OwnedFd};
@@ -12,27 +13,70 @@ use crate::error::{Doing, Error, Result};
 use crate::state::StateFile;
 use crate::store::StateDir;
 
-/// A process that cannot be mistaken for another: its id, and when it started.
+/// A process that cannot be mistaken for another: its id, and one of two things that no other process of that id has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", try_from = "Saved")]
 pub struct Process {
     /// Its id, in this PID namespace.
     pub pid: i32,
-    /// When it started, in clock ticks after boot: field 22 of `/proc/PID/stat`
-    /// ([proc_pid_stat(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html)).
-    pub start_time: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_time: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pidfd_inode: Option<u64>,
+}
+
+/// What a file may say of a process.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Saved {
+    pid: i32,
+    start_time: Option<u64>,
+    pidfd_inode: Option<u64>,
+}
+
+impl TryFrom<Saved> for Process {
+    type Error = &'static str;
+
+    fn try_from(Saved { pid, start_time, pidfd_inode }: Saved) -> std::result::Result<Self, Self::Error> {
+        if start_time.is_none() && pidfd_inode.is_none() {
+            return Err("a process needs a startTime or a pidfdInode");
+        }
+        Ok(Self { pid, start_time, pidfd_inode })
+    }
 }
 
 impl Process {
+    /// The process that has this id and started at this time, in clock ticks after boot: field 22 of `/proc/PID/stat`
+    /// ([proc_pid_stat(5)](https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html)).
+    #[must_use]
+    pub const fn started(pid: i32, start_time: u64) -> Self {
+        Self { pid, start_time: Some(start_time), pidfd_inode: None }
+    }
+
     /// The process that has this id now, which must be one that the caller has not waited for, or holds a pidfd of.
     ///
     /// # Errors
     ///
     /// [`Error::Kernel`] if there is none.
     pub fn of(pid: i32) -> Result<Self> {
-        match stat(pid)? {
-            Some(Stat { start_time, .. }) => Ok(Self { pid, start_time }),
-            None => Err(nix::errno::Errno::ESRCH).doing(|| format!("read when process {pid} started")),
+        start_time(pid).map(|start_time| Self::started(pid, start_time))
+    }
+
+    /// The process that a pidfd is of, and which has this id, to be written into a file of a directory.
+    ///
+    /// Where the kernel has it, and the file does not outlive the boot either, it is known by the [inode](pidfd_inode) of its pidfd.
+    /// To ask for that takes a hundredth of the time that `/proc` takes, whose directory of the process has to be made, and removed
+    /// when it ends.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`]: the kernel did not let us look.
+    pub fn behind(pidfd: Fd, pid: i32, directory: Fd) -> Result<Self> {
+        let doing = || format!("look at the pidfd of process {pid}");
+        let is_in_memory = || file::fstatfs_type(directory).is_ok_and(|kind| kind == libc::TMPFS_MAGIC);
+        match pidfd_inode(pidfd).doing(doing)?.filter(|_| is_in_memory()) {
+            None => Self::of(pid),
+            inode => Ok(Self { pid, start_time: None, pidfd_inode: inode }),
         }
     }
 
@@ -42,22 +86,38 @@ impl Process {
     ///
     /// [`Error::Kernel`]: the kernel did not let us look.
     pub fn open(&self) -> Result<Option<OwnedFd>> {
+        let Some(pidfd) = self.pidfd()? else { return Ok(None) };
+        let ended = if self.pidfd_inode.is_some() {
+            has_ended(&pidfd)?
+        } else {
+            // The pidfd came first: if the process that has the number now started when ours did, it is ours, and so it was
+            // when the pidfd was made, because a number does not come back to the same process.
+            self.stat()?.is_none_or(|stat| matches!(stat.state, b'Z' | b'X'))
+        };
+        Ok((!ended).then_some(pidfd))
+    }
+
+    /// A pidfd of the process that has this id now, unless that is known to be another; `None` if there is none.
+    fn pidfd(&self) -> Result<Option<OwnedFd>> {
         let pidfd: OwnedFd = match pidfd_open(self.pid) {
             Ok(pidfd) => pidfd.into(),
             // The number now is that of a thread: EINVAL, and in newer kernels ENOENT.
             Err(e) if [libc::ESRCH, libc::EINVAL, libc::ENOENT].contains(&e.errno()) => return Ok(None),
             Err(e) => return Err(e).doing(|| format!("open process {}", self.pid)),
         };
-        // The pidfd came first: if the process that has the number now started when ours did, it is ours, and so it was
-        // when the pidfd was made, because a number does not come back to the same process.
-        match stat(self.pid)? {
-            Some(Stat { state, start_time, .. })
-                if start_time == self.start_time && !matches!(state, b'Z' | b'X') =>
-            {
-                Ok(Some(pidfd))
-            }
-            _ => Ok(None),
+        let inode = || file::fstat(Fd::of(&pidfd)).doing(|| format!("look at process {}", self.pid));
+        let other = self.pidfd_inode.map(|ours| inode().map(|status| status.ino != ours)).transpose()?;
+        Ok((other != Some(true)).then_some(pidfd))
+    }
+
+    /// What the kernel says of it, or `None` if it has ended and was waited for.
+    fn stat(&self) -> Result<Option<Stat>> {
+        let found = stat(self.pid)?;
+        if let Some(start_time) = self.start_time {
+            return Ok(found.filter(|stat| stat.start_time == start_time));
         }
+        // Who has the number still, had it when we looked.
+        Ok(if self.pidfd()?.is_some() { found } else { None })
     }
 
     /// Gives the parent of a process that has ended some time to wait for it; with or without success.
@@ -68,7 +128,7 @@ impl Process {
     pub fn await_reaping(&self, limit: Duration) -> Result<()> {
         let end = Instant::now() + limit;
         // Nothing tells of the moment.
-        while stat(self.pid)?.is_some_and(|stat| stat.start_time == self.start_time) && Instant::now() < end {
+        while self.stat()?.is_some() && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(1));
         }
         Ok(())
@@ -86,7 +146,7 @@ impl Process {
     pub fn is_ending(&self) -> Result<bool> {
         // PF_EXITING in include/linux/sched.h.
         const EXITING: u64 = 4;
-        Ok(stat(self.pid)?.is_none_or(|stat| stat.start_time != self.start_time || stat.flags & EXITING != 0))
+        Ok(self.stat()?.is_none_or(|stat| stat.flags & EXITING != 0))
     }
 
     /// Whether it has not ended.
@@ -145,6 +205,18 @@ struct Stat {
     start_time: u64,
 }
 
+/// When the process that has this id now started, in clock ticks after boot.
+///
+/// # Errors
+///
+/// [`Error::Kernel`] if there is none.
+pub fn start_time(pid: i32) -> Result<u64> {
+    match stat(pid)? {
+        Some(stat) => Ok(stat.start_time),
+        None => Err(nix::errno::Errno::ESRCH).doing(|| format!("read when process {pid} started")),
+    }
+}
+
 /// What the kernel says of a process, or `None` if there is none with this id.
 fn stat(pid: i32) -> Result<Option<Stat>> {
     let path = format!("/proc/{pid}/stat");
@@ -189,8 +261,45 @@ mod tests {
     fn this_process_is_alive_and_one_with_another_start_time_is_not_it() {
         let me = Process::of(std::process::id() as i32).unwrap();
         assert!(me.is_alive().unwrap());
-        let other = Process { start_time: me.start_time + 1, ..me };
+        let other = Process::started(me.pid, me.start_time.unwrap() + 1);
         assert!(!other.is_alive().unwrap());
+    }
+
+    /// This process, as a file in memory may know it; `None` where the kernel has no inodes for it.
+    fn me_by_inode() -> Option<Process> {
+        let pid = std::process::id() as i32;
+        let memory = std::fs::File::open("/dev/shm").unwrap();
+        let pidfd = pidfd_open(pid).unwrap();
+        let me = Process::behind(pidfd.fd(), pid, Fd::of(&memory)).unwrap();
+        me.pidfd_inode.map(|_| me)
+    }
+
+    #[test]
+    fn a_pidfd_tells_one_process_from_another() {
+        let Some(me) = me_by_inode() else {
+            return println!("SKIP: pidfds have no inodes of their own before Linux 6.9");
+        };
+        assert!(me.is_alive().unwrap() && !me.is_ending().unwrap());
+        let other = Process { pidfd_inode: me.pidfd_inode.map(|inode| inode + 1), ..me };
+        assert!(!other.is_alive().unwrap() && other.is_ending().unwrap());
+        assert!(!Process { pid: 1, ..me }.is_alive().unwrap());
+    }
+
+    #[test]
+    fn what_outlives_a_boot_knows_when_a_process_started() {
+        let pidfd = pidfd_open(std::process::id() as i32).unwrap();
+        let proc = std::fs::File::open("/proc").unwrap();
+        let me = Process::behind(pidfd.fd(), std::process::id() as i32, Fd::of(&proc)).unwrap();
+        assert_eq!(me, Process::of(me.pid).unwrap());
+    }
+
+    #[test]
+    fn a_file_has_to_say_which_process_it_is() {
+        for process in [Process::started(7, 9)].into_iter().chain(me_by_inode()) {
+            let text = serde_json::to_string(&process).unwrap();
+            assert_eq!(serde_json::from_str::<Process>(&text).unwrap(), process, "{text}");
+        }
+        assert!(serde_json::from_str::<Process>(r#"{"pid":7}"#).is_err());
     }
 
     #[test]
@@ -208,11 +317,19 @@ mod tests {
         let mut child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
         let process = Process::of(child.id() as i32).unwrap();
         let pidfd = process.open().unwrap().unwrap();
+        let memory = std::fs::File::open("/dev/shm").unwrap();
+        let held = Process::behind(Fd::of(&pidfd), process.pid, Fd::of(&memory)).unwrap();
+        assert!(held.is_alive().unwrap());
         assert!(!has_ended(&pidfd).unwrap());
         child.kill().unwrap();
         while !has_ended(&pidfd).unwrap() {}
-        assert!(!process.is_alive().unwrap(), "nobody has waited for it, but it has ended");
+        for process in [process, held] {
+            assert!(!process.is_alive().unwrap(), "nobody has waited for it, but it has ended");
+            assert!(process.stat().unwrap().is_some() && process.is_ending().unwrap());
+        }
         child.wait().unwrap();
-        assert!(!process.is_alive().unwrap());
+        for process in [process, held] {
+            assert!(!process.is_alive().unwrap() && process.stat().unwrap().is_none());
+        }
     }
 }

@@ -61,7 +61,7 @@ impl Runtime {
         let state = self.first_state(order, &compiled, maker.as_ref(), layout)?;
         let draft = Draft::new(self.store.claim(order.id, |dir| dir.write_first_state(&state))?);
         log::findings(&compiled.warnings);
-        draft.dir().write_config(order.bundle.config.text.as_bytes())?;
+        draft.dir().write_first_config(order.bundle.config.text.as_bytes())?;
         let mark = owner::mark(&state, draft.dir());
         if let Some(Maker::Us(plan)) = &maker {
             draft.make_cgroup(plan, layout, self.is_rootless(), &mark)?;

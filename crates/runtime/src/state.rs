@@ -219,7 +219,7 @@ mod tests {
             format: StateFile::FORMAT,
             oci_version: "1.3.0".into(),
             id: "web".into(),
-            process: Some(Process { pid: 7, start_time: 9 }),
+            process: Some(Process::started(7, 9)),
             status: Status::Created,
             bundle: "/b".into(),
             rootfs: "/b/rootfs".into(),

@@ -24,6 +24,7 @@
 //! | [`memory`] | mapping a program, and scratch memory |
 //! | [`arena`] | the allocator of the one-shot command |
 //! | `command` | starting programs as the standard library does (feature `std`) |
+//! | `realpath` | absolute paths (feature `std`) |
 //! | [`names`] | names of calls and errors, for people |
 //! | `unwind` | in the place of an unwinder, where there is nothing to unwind by |
 #![no_std]
@@ -48,6 +49,8 @@ pub mod names;
 pub mod net;
 pub mod process;
 pub mod raw;
+#[cfg(feature = "std")]
+pub mod realpath;
 pub mod sched;
 pub mod seccomp;
 pub mod sibling;

@@ -1,7 +1,7 @@
 //! Namespaces, pidfds, sessions, limits, and exec.
 
 use crate::raw::{Error, Result, call};
-use crate::{Fd, OwnedFd};
+use crate::{Fd, OwnedFd, file};
 use core::ffi::CStr;
 
 /// [setns(2)](https://man7.org/linux/man-pages/man2/setns.2.html). `fd`: a namespace, or (Linux 5.8) a pidfd with several
@@ -40,6 +40,18 @@ pub fn getpid() -> i32 {
 pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
     // SAFETY: numbers only.
     unsafe { call(libc::SYS_pidfd_open, [pid as usize, 0]) }.map(OwnedFd::made)
+}
+
+/// The inode of a pidfd: a number that no other process gets before the machine is booted again (Linux 6.9;
+/// [pidfd_open(2)](https://man7.org/linux/man-pages/man2/pidfd_open.2.html)). `None` where the kernel gives all pidfds one inode,
+/// and on 32-bit machines, where numbers come again.
+pub fn pidfd_inode(pidfd: Fd) -> Result<Option<u64>> {
+    // PID_FS_MAGIC in include/uapi/linux/magic.h.
+    const PID_FS_MAGIC: i64 = 0x5049_4446;
+    if !cfg!(target_pointer_width = "64") || file::fstatfs_type(pidfd)? != PID_FS_MAGIC {
+        return Ok(None);
+    }
+    file::fstat(pidfd).map(|status| Some(status.ino))
 }
 
 /// The caller's mount namespace
@@ -251,6 +263,15 @@ pub fn exec_words(path: &CStr, words: &[usize], environment: usize) -> Error {
 pub fn id() -> i32 {
     // SAFETY: no arguments. It cannot fail.
     unsafe { call(libc::SYS_getpid, []) }.map_or(0, |pid| pid as i32)
+}
+
+/// Ends this thread (the system call `exit` of [_exit(2)](https://man7.org/linux/man-pages/man2/_exit.2.html)), with nothing that a
+/// library would do then.
+pub(crate) fn exit_thread() -> ! {
+    loop {
+        // SAFETY: does not return; nothing is left to run.
+        let _ = unsafe { call(libc::SYS_exit, [0]) };
+    }
 }
 
 /// Ends this process ([_exit(2)](https://man7.org/linux/man-pages/man2/_exit.2.html)).

@@ -29,6 +29,7 @@
 //! say comes through the gate.
 
 mod adopted;
+mod aside;
 mod clone;
 mod holder;
 mod said;
@@ -36,6 +37,7 @@ mod visit;
 
 use crate::raw::{Error, Result, call};
 use crate::{Fd, OwnedFd, cred, file, process, wait};
+pub use aside::NetworkAside;
 use clone::{CloneArgs, Entry, clone3};
 use core::ffi::CStr;
 use core::mem::MaybeUninit;
@@ -110,6 +112,7 @@ const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 /// A stack for code that makes system calls only.
+#[derive(Debug)]
 #[repr(C, align(16))]
 struct Stack([MaybeUninit<u8>; 8192]);
 

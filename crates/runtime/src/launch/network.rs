@@ -6,22 +6,17 @@
 //! brings its loopback interface up, which init finds done or does.
 
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use nix::sys::signal::{SigSet, SigmaskHow};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use nix::unistd::geteuid;
 use orlop_spec::{NamespaceKind, Spec};
-use orlop_sys::{Fd, net, process, sched, socket};
-
-/// The thread makes a few system calls, and its own start and end.
-const STACK: usize = 64 * 1024;
+use orlop_sys::sched;
+use orlop_sys::spawn::NetworkAside;
 
 /// A network namespace that is being made.
 pub(crate) struct NewNetwork {
-    /// One of the two has come first: the thread to make it, or the other to do without.
-    taken: Arc<AtomicBool>,
+    /// The thread.
+    aside: NetworkAside,
     /// Where it comes out.
     socket: OwnedFd,
 }
@@ -49,35 +44,13 @@ impl NewNetwork {
         }
         let (ours, socket) =
             socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).ok()?;
-        let taken = Arc::new(AtomicBool::new(false));
-        let also_taken = Arc::clone(&taken);
-        let thread = std::thread::Builder::new().name("network".into()).stack_size(STACK);
-        // Signals are for whoever waits for the container, and would end this process if the thread took one.
-        let before = SigSet::all().thread_swap_mask(SigmaskHow::SIG_SETMASK).ok()?;
-        let started = thread.spawn(move || make_and_send(&also_taken, &ours));
-        before.thread_set_mask().ok();
-        started.ok()?;
-        Some(Self { taken, socket })
+        Some(Self { aside: NetworkAside::begin(ours.into())?, socket })
     }
 
     /// Where init is to receive it ([`Slot::NETWORK`](orlop_program::Slot::NETWORK)). `None` if the thread has not even begun,
     /// as all CPUs are busy: then the container's process is born in a new one as in all its other namespaces.
     pub(crate) fn take(self) -> Option<OwnedFd> {
-        self.taken.swap(true, Ordering::AcqRel).then_some(self.socket)
-    }
-}
-
-/// The thread's work.
-fn make_and_send(taken: &AtomicBool, socket: &OwnedFd) {
-    if taken.swap(true, Ordering::AcqRel) {
-        return;
-    }
-    let made = make();
-    // Whoever would have received it is gone if this fails. A word alone: init makes one itself, or says why that cannot be.
-    socket::send(Fd::of(socket), &[1], made.as_ref().map(|(_, namespace)| Fd::of(namespace))).ok();
-    if let Some((inside, _)) = &made {
-        // Where this fails init will fail too, and say why.
-        net::bring_loopback_up(Fd::of(inside)).ok();
+        self.aside.take().then_some(self.socket)
     }
 }
 
@@ -104,21 +77,12 @@ fn seems_wanted(config: &[u8]) -> bool {
     found
 }
 
-/// Puts this thread into a new network namespace: a socket in it, and a descriptor for it.
-fn make() -> Option<(OwnedFd, OwnedFd)> {
-    process::unshare(libc::CLONE_NEWNET).ok()?;
-    let socket = net::socket().ok()?;
-    let namespace = net::namespace_of(socket.fd()).ok()?;
-    Some((socket.into(), namespace.into()))
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{NewNetwork, make, seems_wanted};
+    use super::{NewNetwork, seems_wanted};
     use orlop_spec::Spec;
     use orlop_sys::Fd;
     use orlop_sys::socket::receive_with_fd;
-    use std::os::unix::fs::MetadataExt as _;
 
     fn config(namespaces: &str) -> Spec {
         serde_json::from_str(&format!(r#"{{"ociVersion":"1.0.2","linux":{{"namespaces":[{namespaces}]}}}}"#))
@@ -183,13 +147,5 @@ mod tests {
             false
         });
         assert!(is_up.join().unwrap());
-    }
-
-    #[test]
-    fn it_is_another_than_ours() {
-        // Without the right to it there is none, nor is there one if the thread did not come to it.
-        let Some((_, made)) = std::thread::spawn(make).join().unwrap() else { return };
-        let ours = std::fs::metadata("/proc/self/ns/net").unwrap().ino();
-        assert_ne!(std::fs::File::from(made).metadata().unwrap().ino(), ours);
     }
 }

@@ -121,6 +121,15 @@ impl StateDir {
         self.write(CONFIG, text)
     }
 
+    /// The same, where there is none yet.
+    ///
+    /// # Errors
+    ///
+    /// As [`StateDir::write_new`].
+    pub fn write_first_config(&self, text: &[u8]) -> Result<()> {
+        self.write_new(CONFIG, text)
+    }
+
     /// Reads the copy of the config.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use orlop_runtime::liveness::Process as Started;
+use orlop_runtime::liveness::start_time;
 
 use super::facts::{Facts, Process, YOUNG, processes};
 use super::holds::{self, Holds, usual};
@@ -80,7 +80,7 @@ fn is_new(pid: i32) -> bool {
     const TICKS: u64 = 100;
     let uptime = std::fs::read_to_string("/proc/uptime").unwrap_or_default();
     let now: Option<u64> = uptime.split('.').next().and_then(|word| word.parse().ok());
-    let start = Started::of(pid).ok().map(|process| process.start_time / TICKS);
+    let start = start_time(pid).ok().map(|time| time / TICKS);
     // One that is gone by now was no leftover.
     now.zip(start).is_none_or(|(now, start)| now.saturating_sub(start) < YOUNG.as_secs())
 }

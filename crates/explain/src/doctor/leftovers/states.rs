@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use orlop_runtime::liveness::Process;
+use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::facts::{Facts, entries, look_up, places};
@@ -95,11 +96,13 @@ fn writer(state: &Value) -> Option<&'static str> {
 
 /// Whether the process in a state is gone. A state without one is not understood, and not judged.
 fn has_ended(state: &Value, there: &dyn Fn(i32) -> bool) -> bool {
+    let ours = state.get("process").and_then(|process| Process::deserialize(process).ok());
     let number = |names: &[&str]| names.iter().find_map(|name| state.pointer(name)?.as_u64());
-    let pid = number(&["/init_process_pid", "/pid", "/process/pid"]).and_then(|pid| i32::try_from(pid).ok());
-    let start_time = number(&["/init_process_start", "/process-start-time", "/process/startTime"]);
-    match (pid.filter(|pid| *pid > 0), start_time.filter(|time| *time > 0)) {
-        (Some(pid), Some(start_time)) => !Process { pid, start_time }.is_alive().unwrap_or(true),
+    let pid = number(&["/init_process_pid", "/pid"]).and_then(|pid| i32::try_from(pid).ok());
+    let start_time = number(&["/init_process_start", "/process-start-time"]).filter(|time| *time > 0);
+    let pid = pid.filter(|pid| *pid > 0);
+    match (pid, ours.or_else(|| Some(Process::started(pid?, start_time?)))) {
+        (_, Some(process)) => !process.is_alive().unwrap_or(true),
         // Another process may have the number by now: then nothing is known.
         (Some(pid), None) => !there(pid),
         _ => false,
@@ -109,18 +112,20 @@ fn has_ended(state: &Value, there: &dyn Fn(i32) -> bool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use orlop_runtime::liveness::start_time;
     use serde_json::json;
 
     #[test]
     fn only_states_that_are_understood_are_judged() {
-        let me = Process::of(std::process::id() as i32).unwrap();
+        let pid = std::process::id() as i32;
+        let start_time = start_time(pid).unwrap();
         let runc = |pid: i32, start: u64| json!({"init_process_pid": pid, "init_process_start": start});
-        let has_ended = |state: &Value| has_ended(state, &|pid| pid == me.pid);
-        assert!(!has_ended(&runc(me.pid, me.start_time)));
-        assert!(has_ended(&runc(me.pid, me.start_time + 1)), "another process had this number");
-        assert!(has_ended(&json!({"pid": me.pid, "process-start-time": me.start_time + 1})));
-        assert!(has_ended(&json!({"process": {"pid": me.pid, "startTime": me.start_time + 1}})));
-        assert!(has_ended(&json!({"pid": 4_194_304})) && !has_ended(&json!({"pid": me.pid})), "youki's");
+        let has_ended = |state: &Value| has_ended(state, &|other| other == pid);
+        assert!(!has_ended(&runc(pid, start_time)));
+        assert!(has_ended(&runc(pid, start_time + 1)), "another process had this number");
+        assert!(has_ended(&json!({"pid": pid, "process-start-time": start_time + 1})));
+        assert!(has_ended(&json!({"process": {"pid": pid, "startTime": start_time + 1}})));
+        assert!(has_ended(&json!({"pid": 4_194_304})) && !has_ended(&json!({"pid": pid})), "youki's");
         assert!(!has_ended(&json!({"pid": 0})) && !has_ended(&json!({})) && !has_ended(&Value::Null));
     }
 

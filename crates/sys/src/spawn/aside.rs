@@ -1,0 +1,188 @@
+//! A thread that makes a network namespace, and nothing else.
+//!
+//! Neither the standard library nor the C library know of it. A thread of theirs has its own signal stack, guard pages and a stack
+//! to be mapped, protected and given back: a dozen calls, of which some stop the other thread for a moment, for work of eight. So
+//! it has no thread-local memory of its own, and may do nothing but call the kernel through this crate: it allocates nothing and
+//! cannot panic.
+
+use super::Stack;
+use super::clone::{CloneArgs, clone3};
+use crate::raw::{Result, call};
+use crate::{Fd, OwnedFd, net, process, socket};
+use core::cell::UnsafeCell;
+use core::ptr;
+use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
+
+/// What the thread uses.
+#[derive(Debug)]
+struct Thread {
+    /// Somebody has it.
+    held: AtomicBool,
+    /// The thread's id until it has ended: the kernel writes 0 when the thread uses its memory no more.
+    id: AtomicI32,
+    /// One of the two has come first: the thread to make the namespace, or the holder to do without.
+    taken: AtomicBool,
+    /// The thread's end of the socket.
+    socket: AtomicI32,
+    /// Only touched by the thread.
+    stack: UnsafeCell<Stack>,
+}
+
+// SAFETY: `stack` is used by one thread at a time: a new one is started by who has set `held`, and while `id` is 0.
+unsafe impl Sync for Thread {}
+
+static THREAD: Thread = Thread {
+    held: AtomicBool::new(false),
+    id: AtomicI32::new(0),
+    taken: AtomicBool::new(false),
+    socket: AtomicI32::new(-1),
+    stack: UnsafeCell::new(Stack::new()),
+};
+
+/// A network namespace that is being made, or will be.
+#[derive(Debug)]
+pub struct NetworkAside(&'static Thread);
+
+impl NetworkAside {
+    /// Begins to make one. It is sent through the socket with a byte, or the byte alone if there is none to be had; then its
+    /// loopback interface is brought up. `None`: the thread is busy, or could not be started.
+    pub fn begin(socket: OwnedFd) -> Option<Self> {
+        if THREAD.held.swap(true, Ordering::AcqRel) {
+            return None;
+        }
+        let held = Self(&THREAD);
+        if THREAD.id.load(Ordering::Acquire) != 0 {
+            return None;
+        }
+        THREAD.taken.store(false, Ordering::Relaxed);
+        THREAD.socket.store(socket.fd().raw(), Ordering::Relaxed);
+        start().ok()?;
+        // The thread has it now.
+        core::mem::forget(socket);
+        Some(held)
+    }
+
+    /// Whether there will be one: the thread has begun with it. If not, it will not.
+    pub fn take(self) -> bool {
+        self.0.taken.swap(true, Ordering::AcqRel)
+    }
+}
+
+impl Drop for NetworkAside {
+    fn drop(&mut self) {
+        // One that has not begun need not.
+        self.0.taken.store(true, Ordering::Release);
+        self.0.held.store(false, Ordering::Release);
+    }
+}
+
+/// Starts the thread, with all signals blocked: they are for whoever waits for the container, and would end this process.
+fn start() -> Result<()> {
+    const FLAGS: i32 = libc::CLONE_VM
+        | libc::CLONE_FS
+        | libc::CLONE_FILES
+        | libc::CLONE_SIGHAND
+        | libc::CLONE_THREAD
+        | libc::CLONE_SYSVSEM
+        | libc::CLONE_PARENT_SETTID
+        | libc::CLONE_CHILD_CLEARTID;
+    let args = CloneArgs {
+        flags: FLAGS as u64,
+        parent_tid: THREAD.id.as_ptr() as u64,
+        child_tid: THREAD.id.as_ptr() as u64,
+        stack: THREAD.stack.get() as u64,
+        stack_size: size_of::<Stack>() as u64,
+        ..CloneArgs::default()
+    };
+    let before = mask(u64::MAX)?;
+    // SAFETY: the stack is that of this thread alone, which has ended if there was one before; `work` never returns; what it
+    // touches is never freed.
+    let started = unsafe { clone3(&args, work, ptr::null()) };
+    mask(before).and(started.map(drop))
+}
+
+/// Sets the mask of this thread's blocked signals; the one before
+/// ([rt_sigprocmask(2)](https://man7.org/linux/man-pages/man2/sigprocmask.2.html)).
+fn mask(new: u64) -> Result<u64> {
+    let mut before = 0_u64;
+    let args = [
+        libc::SIG_SETMASK as usize,
+        ptr::from_ref(&new) as usize,
+        ptr::from_mut(&mut before) as usize,
+        size_of::<u64>(),
+    ];
+    // SAFETY: the kernel's signal sets are 64 bits long; one is read, the other written.
+    unsafe { call(libc::SYS_rt_sigprocmask, args) }?;
+    Ok(before)
+}
+
+/// The thread.
+///
+/// # Safety
+///
+/// It is the one that [`start`] has started.
+unsafe extern "C" fn work(_: *const ()) -> ! {
+    // SAFETY: whoever started it has left the descriptor to it.
+    let socket = unsafe { OwnedFd::from_raw(THREAD.socket.load(Ordering::Relaxed)) };
+    make_and_send(socket.fd());
+    drop(socket);
+    process::exit_thread()
+}
+
+fn make_and_send(socket: Fd) {
+    if THREAD.taken.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let made = make();
+    // Whoever would have received it is gone if this fails. A word alone: init makes one itself, or says why that cannot be.
+    socket::send(socket, &[1], made.as_ref().map(|(_, namespace)| namespace.fd())).ok();
+    if let Some((inside, _)) = &made {
+        // Where this fails init will fail too, and say why.
+        net::bring_loopback_up(inside.fd()).ok();
+    }
+}
+
+/// Puts this thread into a new network namespace: a socket in it, and a descriptor for it.
+fn make() -> Option<(OwnedFd, OwnedFd)> {
+    process::unshare(libc::CLONE_NEWNET).ok()?;
+    let socket = net::socket().ok()?;
+    let namespace = net::namespace_of(socket.fd()).ok()?;
+    Some((socket, namespace))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{NetworkAside, THREAD};
+    use crate::{net, socket};
+    use core::sync::atomic::Ordering;
+    use std::os::fd::OwnedFd as StdOwnedFd;
+    use std::os::unix::net::UnixStream;
+
+    fn pair() -> (crate::OwnedFd, crate::OwnedFd) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (StdOwnedFd::from(ours).into(), StdOwnedFd::from(theirs).into())
+    }
+
+    #[test]
+    fn there_is_another_namespace_and_one_thread_at_a_time() {
+        for _ in 0..50 {
+            let (ours, theirs) = pair();
+            let first = NetworkAside::begin(theirs).expect("nobody else has the thread");
+            assert!(NetworkAside::begin(pair().1).is_none());
+            if first.take() {
+                let (_, made) = socket::receive_with_fd(ours.fd(), &mut [0]).unwrap();
+                // Without the right to it there is none.
+                if let Some(made) = made {
+                    let mine = net::socket().and_then(|socket| net::namespace_of(socket.fd())).unwrap();
+                    let ino = |fd: &crate::OwnedFd| crate::file::fstat(fd.fd()).unwrap().ino;
+                    assert_ne!(ino(&made), ino(&mine));
+                }
+            }
+            // Its end is closed when it is done, or has seen that it need not begin.
+            assert_eq!(socket::receive(ours.fd(), &mut [0], 0).unwrap_or(0), 0);
+            while THREAD.id.load(Ordering::Acquire) != 0 {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
