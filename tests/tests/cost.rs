@@ -117,7 +117,7 @@ fn the_commands_take_no_more_instructions_than_they_did() {
     expect(150_000, "no program", &["state", &container.id]);
 }
 
-/// The goals are 2.5 MB for `orlop` and 40 kB for the machine in it (crates/runtime/src/image.rs has its limit).
+/// For the machine in it, crates/runtime/src/image.rs has a limit.
 #[test]
 fn the_binary_is_no_larger_than_it_was() {
     let released = runtime::binary() == runtime::workspace().join("bin/orlop");

@@ -103,6 +103,7 @@ impl<'a> Machine<'a> {
         self.has(Slot::HOST).then(|| self.slot(Slot::HOST))
     }
 
+    #[inline(never)] // as a part of the loop it would be larger, too
     #[allow(clippy::too_many_lines)] // one line for each step: this is the table
     fn step(&mut self, step: &Step<'a>) -> Outcome {
         match *step {

@@ -109,23 +109,24 @@ impl<'a> Message<'a> {
     ///
     /// The bytes are none.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(bytes);
-        Ok(match u8::get(&mut reader)? {
-            1 => Self::Reached(Point::from_number(u8::get(&mut reader)?).ok_or(Malformed)?),
+        let reader = &mut Reader::new(bytes);
+        let message = match u8::get(reader) {
+            1 => Self::Reached(Point::from_number(u8::get(reader)).ok_or(Malformed)?),
             2 => Self::Console,
             3 => Self::Executing,
             4 => Self::Failed(Failed {
-                step: u32::get(&mut reader)?,
-                part: u32::get(&mut reader)?,
-                call: u16::get(&mut reader)?,
-                errno: u16::get(&mut reader)?,
-                text: reader.0,
+                step: u32::get(reader),
+                part: u32::get(reader),
+                call: u16::get(reader),
+                errno: u16::get(reader),
+                text: reader.rest(),
             }),
-            5 => Self::SeccompListener(i32::get(&mut reader)?),
-            6 => Self::MapIds(u8::get(&mut reader)?),
+            5 => Self::SeccompListener(i32::get(reader)),
+            6 => Self::MapIds(u8::get(reader)),
             7 => Self::Born,
             _ => return Err(Malformed),
-        })
+        };
+        reader.checked(message)
     }
 
     /// Writes it to `out`; how much of it was used.

@@ -31,13 +31,13 @@ impl<'a> Program<'a> {
     ///
     /// The bytes do not begin as a program does.
     pub fn read(bytes: &'a [u8]) -> Result<Self, Malformed> {
-        let mut reader = Reader::new(bytes);
-        if u64::get(&mut reader)? != MAGIC {
+        let reader = &mut Reader::new(bytes);
+        if u64::get(reader) != MAGIC {
             return Err(Malformed);
         }
-        let slots = List::get(&mut reader)?;
-        let count = u32::get(&mut reader)?;
-        Ok(Self { slots, steps: Steps { reader: reader.0, count } })
+        let slots = List::get(reader);
+        let count = u32::get(reader);
+        reader.checked(Self { slots, steps: Steps { reader: reader.rest(), count } })
     }
 }
 
@@ -59,7 +59,8 @@ impl<'a> Iterator for Steps<'a> {
         };
         let mut reader = Reader::new(self.reader);
         let step = Step::get(&mut reader);
-        (self.reader, self.count) = if step.is_ok() { (reader.0, left) } else { (&[][..], 0) };
+        let step = reader.checked(step);
+        (self.reader, self.count) = if step.is_ok() { (reader.rest(), left) } else { (&[][..], 0) };
         Some(step)
     }
 }

@@ -1,7 +1,7 @@
 //! Where what is mounted comes from.
 
 use crate::Slot;
-use crate::wire::{Malformed, Reader, Str, Wire};
+use crate::wire::{Reader, Str, Wire};
 #[cfg(feature = "build")]
 use {crate::wire::InteriorNul, alloc::vec::Vec};
 
@@ -19,14 +19,17 @@ pub enum Source<'a> {
 }
 
 impl<'a> Wire<'a> for Source<'a> {
-    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        Ok(match u8::get(reader)? {
-            0 => Self::Path(Str::get(reader)?),
-            1 => Self::Tree(Slot::get(reader)?),
-            2 => Self::Mapped(Str::get(reader)?, Slot::get(reader)?, bool::get(reader)?),
-            3 => Self::MappedByHost(Str::get(reader)?, u8::get(reader)?),
-            _ => return Err(Malformed),
-        })
+    fn get(reader: &mut Reader<'a>) -> Self {
+        match u8::get(reader) {
+            0 => Self::Path(Str::get(reader)),
+            1 => Self::Tree(Slot::get(reader)),
+            2 => Self::Mapped(Str::get(reader), Slot::get(reader), bool::get(reader)),
+            3 => Self::MappedByHost(Str::get(reader), u8::get(reader)),
+            _ => {
+                reader.refuse();
+                Self::Tree(Slot(0))
+            }
+        }
     }
     #[cfg(feature = "build")]
     fn put(&self, out: &mut Vec<u8>) -> Result<(), InteriorNul> {

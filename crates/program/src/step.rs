@@ -3,7 +3,7 @@
 //! Paths named `path` or `target` are looked up *inside the container's root* (slot [`Slot::ROOT`](crate::Slot::ROOT)) by
 //! openat2(2) with `RESOLVE_IN_ROOT`, so a leading `/` and symbolic links stay inside. Paths named `source` are the host's.
 
-use crate::wire::{List, Malformed, Reader, Str, Wire};
+use crate::wire::{List, Reader, Str, Wire};
 use crate::{Slot, Source};
 #[cfg(feature = "build")]
 use {crate::wire::InteriorNul, alloc::vec::Vec};
@@ -26,11 +26,15 @@ macro_rules! steps {
         }
 
         impl<'a> Wire<'a> for Step<'a> {
-            fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-                Ok(match u8::get(reader)? {
-                    $($number => Self::$name { $($field: <$type>::get(reader)?),* },)*
-                    _ => return Err(Malformed),
-                })
+            #[inline(never)] // as a part of init's loop it would be a twentieth of init more
+            fn get(reader: &mut Reader<'a>) -> Self {
+                match u8::get(reader) {
+                    $($number => Self::$name { $($field: <$type>::get(reader)),* },)*
+                    _ => {
+                        reader.refuse();
+                        Self::NewSession {}
+                    }
+                }
             }
             #[cfg(feature = "build")]
             #[allow(clippy::too_many_lines)] // one line for each step

@@ -1,7 +1,8 @@
 //! The encoding of values: little-endian numbers, lengths before bytes, no padding, nothing to interpret twice.
 //!
 //! Both ends are this crate, compiled in one build, so there is no versioning; but init trusts nothing: every length is
-//! checked, every string is a valid C string, every boolean is 0 or 1.
+//! checked, every string is a valid C string, every boolean is 0 or 1. What is not makes the [`Reader`] say so at the end, and
+//! values of nothing until then: a test after each of the hundred fields that steps have was a sixteenth of init.
 
 use crate::Slot;
 #[cfg(feature = "build")]
@@ -18,41 +19,60 @@ pub struct Malformed;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InteriorNul;
 
-/// The bytes still to be read.
+/// The bytes still to be read, and whether all that were read were what they should be.
 #[derive(Clone, Copy, Debug)]
-pub struct Reader<'a>(pub(crate) &'a [u8]);
+pub struct Reader<'a> {
+    bytes: &'a [u8],
+    malformed: bool,
+}
 
 impl<'a> Reader<'a> {
     /// Reads from the beginning of these bytes.
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+        Self { bytes, malformed: false }
     }
 
-    /// The next `n` bytes.
+    /// The next `n` bytes; none if there are fewer, and then there are none any more.
+    pub fn take(&mut self, n: usize) -> &'a [u8] {
+        if let Some((taken, rest)) = self.bytes.split_at_checked(n) {
+            self.bytes = rest;
+            return taken;
+        }
+        self.refuse();
+        &[]
+    }
+
+    /// Says that what was read is not what it should be.
+    pub const fn refuse(&mut self) {
+        self.malformed = true;
+        self.bytes = &[];
+    }
+
+    /// What was read, if it was what it should be.
     ///
     /// # Errors
     ///
-    /// There are fewer.
-    pub fn take(&mut self, n: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, rest) = self.0.split_at_checked(n).ok_or(Malformed)?;
-        self.0 = rest;
-        Ok(taken)
+    /// It was not, or the bytes had ended before.
+    pub fn checked<T>(&self, value: T) -> Result<T, Malformed> {
+        if self.malformed { Err(Malformed) } else { Ok(value) }
     }
 
-    /// Whether everything was read.
-    pub const fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// The bytes that were not read yet.
+    pub const fn rest(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// A number of up to eight bytes.
+    #[inline(never)]
+    fn number(&mut self, size: usize) -> u64 {
+        self.take(size).iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
     }
 }
 
 /// A value that can be written down and read back.
 pub trait Wire<'a>: Sized {
-    /// Reads one.
-    ///
-    /// # Errors
-    ///
-    /// The bytes are not one.
-    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed>;
+    /// Reads one. It says nothing before the reader was asked whether it is one ([`Reader::checked`]).
+    fn get(reader: &mut Reader<'a>) -> Self;
 
     /// Writes it.
     ///
@@ -66,9 +86,8 @@ pub trait Wire<'a>: Sized {
 macro_rules! numbers {
     ($($t:ty)*) => { $(
         impl<'a> Wire<'a> for $t {
-            fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-                let bytes = reader.take(size_of::<$t>())?;
-                bytes.try_into().map(<$t>::from_le_bytes).map_err(|_| Malformed)
+            fn get(reader: &mut Reader<'a>) -> Self {
+                reader.number(size_of::<$t>()) as $t
             }
             #[cfg(feature = "build")]
             fn put(&self, out: &mut Vec<u8>) -> Result<(), InteriorNul> {
@@ -81,12 +100,12 @@ macro_rules! numbers {
 numbers!(u8 u16 u32 u64 i32);
 
 impl<'a> Wire<'a> for bool {
-    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        match u8::get(reader)? {
-            0 => Ok(false),
-            1 => Ok(true),
-            _ => Err(Malformed),
+    fn get(reader: &mut Reader<'a>) -> Self {
+        let number = u8::get(reader);
+        if number > 1 {
+            reader.refuse();
         }
+        number == 1
     }
     #[cfg(feature = "build")]
     fn put(&self, out: &mut Vec<u8>) -> Result<(), InteriorNul> {
@@ -95,8 +114,8 @@ impl<'a> Wire<'a> for bool {
 }
 
 impl<'a> Wire<'a> for Slot {
-    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        u8::get(reader).map(Self)
+    fn get(reader: &mut Reader<'a>) -> Self {
+        Self(u8::get(reader))
     }
     #[cfg(feature = "build")]
     fn put(&self, out: &mut Vec<u8>) -> Result<(), InteriorNul> {
@@ -105,8 +124,8 @@ impl<'a> Wire<'a> for Slot {
 }
 
 impl<'a, T: Wire<'a>> Wire<'a> for Option<T> {
-    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        bool::get(reader)?.then(|| T::get(reader)).transpose()
+    fn get(reader: &mut Reader<'a>) -> Self {
+        bool::get(reader).then(|| T::get(reader))
     }
     #[cfg(feature = "build")]
     fn put(&self, out: &mut Vec<u8>) -> Result<(), InteriorNul> {
@@ -116,8 +135,8 @@ impl<'a, T: Wire<'a>> Wire<'a> for Option<T> {
 }
 
 impl<'a, A: Wire<'a>, B: Wire<'a>> Wire<'a> for (A, B) {
-    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        Ok((A::get(reader)?, B::get(reader)?))
+    fn get(reader: &mut Reader<'a>) -> Self {
+        (A::get(reader), B::get(reader))
     }
     #[cfg(feature = "build")]
     fn put(&self, out: &mut Vec<u8>) -> Result<(), InteriorNul> {
@@ -127,8 +146,8 @@ impl<'a, A: Wire<'a>, B: Wire<'a>> Wire<'a> for (A, B) {
 }
 
 impl<'a> Wire<'a> for &'a [u8] {
-    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        let len = u32::get(reader)?;
+    fn get(reader: &mut Reader<'a>) -> Self {
+        let len = u32::get(reader);
         reader.take(len as usize)
     }
     #[cfg(feature = "build")]
@@ -205,9 +224,12 @@ impl fmt::Debug for Str<'_> {
 }
 
 impl<'a> Wire<'a> for Str<'a> {
-    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        let bytes = <&[u8]>::get(reader)?;
-        CStr::from_bytes_with_nul(bytes).map(|text| Self(Text::Read(text))).map_err(|_| Malformed)
+    fn get(reader: &mut Reader<'a>) -> Self {
+        let text = CStr::from_bytes_with_nul(<&[u8]>::get(reader)).unwrap_or_else(|_| {
+            reader.refuse();
+            c""
+        });
+        Self(Text::Read(text))
     }
     #[cfg(feature = "build")]
     fn put(&self, out: &mut Vec<u8>) -> Result<(), InteriorNul> {
@@ -259,8 +281,8 @@ impl<'a, T: Wire<'a> + Copy> List<'a, T> {
         let mut at = 0;
         let mut reader = match items {
             #[cfg(feature = "build")]
-            Items::Slice(_) => Reader(&[]),
-            Items::Read { bytes, .. } => Reader(bytes),
+            Items::Slice(_) => Reader::new(&[]),
+            Items::Read { bytes, .. } => Reader::new(bytes),
         };
         core::iter::from_fn(move || match items {
             #[cfg(feature = "build")]
@@ -271,7 +293,7 @@ impl<'a, T: Wire<'a> + Copy> List<'a, T> {
             // Every item was read once when the list was.
             Items::Read { count, .. } => {
                 at += 1;
-                (at <= count as usize).then(|| T::get(&mut reader).ok()).flatten()
+                (at <= count as usize).then(|| T::get(&mut reader))
             }
         })
     }
@@ -297,14 +319,18 @@ impl<'a, T: Wire<'a> + Copy + PartialEq> PartialEq for List<'a, T> {
 }
 
 impl<'a, T: Wire<'a> + Copy> Wire<'a> for List<'a, T> {
-    fn get(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
-        let count = u32::get(reader)?;
-        let all = reader.0;
+    fn get(reader: &mut Reader<'a>) -> Self {
+        let mut count = u32::get(reader);
+        let all = reader.bytes;
         for _ in 0..count {
-            T::get(reader)?;
+            T::get(reader);
+            if reader.malformed {
+                count = 0;
+                break;
+            }
         }
-        let bytes = &all[..all.len() - reader.0.len()];
-        Ok(Self(Items::Read { count, bytes, of: core::marker::PhantomData }))
+        let bytes = &all[..all.len() - reader.bytes.len()];
+        Self(Items::Read { count, bytes, of: core::marker::PhantomData })
     }
     #[cfg(feature = "build")]
     fn put(&self, out: &mut Vec<u8>) -> Result<(), InteriorNul> {

@@ -40,7 +40,8 @@ impl Runtime {
             landlock: if orlop_compile::asks_for_landlock(spec) { landlock::version() } else { 0 },
             resctrl: spec.linux.as_ref().and_then(|linux| linux.intel_rdt.as_ref()).and_then(|_| resctrl()),
             kernel_views: Vec::new(),
-            kcore: exists("/proc/kcore"),
+            // Only a new container gets a link to it.
+            kcore: process.is_none() && exists("/proc/kcore"),
             kernel: kernel_version()?,
             // A process that is added goes where its container is.
             cgroups: if process.is_some() { Layout::default() } else { self.layout()?.clone() },

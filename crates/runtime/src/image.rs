@@ -55,10 +55,10 @@ pub(crate) fn make<O>(program: &Built<O>, slots: &[(Slot, i32)]) -> Result<Owned
 
 #[cfg(test)]
 mod tests {
-    /// It is read by every container's first page faults, and is to be read by people. The goal is 40 kB.
+    /// It is read by every container's first page faults, and is to be read by people.
     #[test]
     fn the_machine_is_no_larger_than_it_was() {
         let size = super::MACHINE.len();
-        assert!(size <= 45_000, "{size} bytes");
+        assert!(size <= 40_000, "{size} bytes");
     }
 }

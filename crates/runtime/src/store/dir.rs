@@ -121,13 +121,16 @@ impl StateDir {
         self.write(CONFIG, text)
     }
 
-    /// The same, where there is none yet.
+    /// The same, where there is usually none yet: only a container that a supervisor runs again has one.
     ///
     /// # Errors
     ///
-    /// As [`StateDir::write_new`].
+    /// As [`StateDir::write_config`].
     pub fn write_first_config(&self, text: &[u8]) -> Result<()> {
-        self.write_new(CONFIG, text)
+        match self.write_new(CONFIG, text) {
+            Err(Error::Exists { .. }) => self.write_config(text),
+            written => written,
+        }
     }
 
     /// Reads the copy of the config.
