@@ -52,12 +52,12 @@ fn the_commands_make_no_more_system_calls_than_they_did() {
         assert!(calls <= limit, "{}: {calls} system calls, more than {limit}", arguments[0]);
         assert!(calls > limit / 2, "{}: {calls} is less than half of {limit}: lower it", arguments[0]);
     };
-    expect(590, true, &["run", "--bundle", &bundle, &id]);
-    expect(175, false, &["create", "--bundle", &bundle, "--pid-file", &pid_file, &id]);
+    expect(560, true, &["run", "--bundle", &bundle, &id]);
+    expect(160, false, &["create", "--bundle", &bundle, "--pid-file", &pid_file, &id]);
     container.adopt();
-    expect(110, false, &["start", &id]);
+    expect(100, false, &["start", &id]);
     assert_eq!(container.wait(), 0);
-    expect(70, false, &["delete", &id]);
+    expect(65, false, &["delete", &id]);
 }
 
 /// The program of the benchmark that counts instructions by single steps, built with the C compiler that links Rust.

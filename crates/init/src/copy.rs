@@ -5,11 +5,11 @@
 
 use crate::Machine;
 use crate::machine::Outcome;
-use crate::target::Name;
 use core::ffi::CStr;
 use orlop_program::{Slot, Str};
 use orlop_sys::directory::Entries;
 use orlop_sys::file::{self, How, IN_ROOT, Status};
+use orlop_sys::name::Name;
 use orlop_sys::{Error, Fd, OwnedFd, Result};
 
 const PERMISSIONS: u32 = 0o7777;

@@ -70,7 +70,5 @@ pub fn working_directory(machine: &mut Machine<'_>, path: &CStr, last: bool) -> 
         }
         machine.in_cwd = true;
     }
-    let mut here = [0; 4096];
-    file::getcwd(&mut here)?;
-    if here.first() == Some(&b'/') { Ok(()) } else { Err(Error::of(libc::SYS_getcwd, libc::ENOENT).into()) }
+    if file::cwd_is_in_root()? { Ok(()) } else { Err(Error::of(libc::SYS_getcwd, libc::ENOENT).into()) }
 }

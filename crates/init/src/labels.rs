@@ -1,11 +1,12 @@
 //! Labels of security modules, through the kernel's own files of this process.
 
+use crate::Machine;
 use crate::machine::Outcome;
 use crate::procfs::{self, write};
 use crate::report::Fault;
-use crate::{Machine, target};
 use orlop_program::Str;
 use orlop_sys::file::{How, IN_ROOT};
+use orlop_sys::name::Name;
 use orlop_sys::{Error, file};
 
 /// A profile's name with what is to be done with it. The kernel's names are shorter than a page.
@@ -36,7 +37,7 @@ pub fn of_keys(machine: &mut Machine<'_>, label: Option<Str<'_>>) -> Outcome {
 
 /// Labels the root of a mount.
 pub fn of_mount(machine: &Machine<'_>, path: Str<'_>, label: Str<'_>) -> Outcome {
-    let mut name = target::Name::new();
+    let mut name = Name::new();
     let how = How { flags: libc::O_RDONLY | libc::O_DIRECTORY, mode: 0, resolve: IN_ROOT };
     let root = file::openat2(machine.root(), name.set(path.bytes())?, how)?;
     file::set_attribute(root.fd(), c"security.selinux", label.c_str().to_bytes_with_nul())

@@ -2,10 +2,10 @@
 
 use crate::Machine;
 use crate::machine::Outcome;
-use crate::target::Name;
 use orlop_program::{Slot, Str};
 use orlop_sys::file;
 use orlop_sys::landlock::{self, Handled};
+use orlop_sys::name::Name;
 
 /// Rights that make sense for what is no directory: execute, write, read, truncate, ioctl of devices.
 const OF_FILES: u64 = 0b1100_0000_0000_0111;

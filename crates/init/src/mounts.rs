@@ -7,12 +7,13 @@ use crate::Machine;
 use crate::machine::{Outcome, wait_for_word};
 use crate::report::{self, Fault};
 use crate::root;
-use crate::target::{self, Name};
+use crate::target;
 use core::ffi::CStr;
 use orlop_program::message::Message;
 use orlop_program::source::Source;
 use orlop_program::{List, Slot, Str};
 use orlop_sys::mount::Attributes;
+use orlop_sys::name::Name;
 use orlop_sys::{Error, Fd, OwnedFd, Result, file, mount};
 
 /// Where something is mounted.

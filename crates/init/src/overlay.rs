@@ -9,10 +9,10 @@ use crate::machine::Outcome;
 use crate::mounts;
 use crate::procfs::decimal;
 use crate::report::Fault;
-use crate::target::Name;
 use core::ffi::CStr;
 use orlop_program::source::Source;
 use orlop_program::{List, Slot, Str};
+use orlop_sys::name::Name;
 use orlop_sys::{Error, Fd, OwnedFd, Result, file, mount};
 
 const DIRECTORY: i32 = libc::O_PATH | libc::O_DIRECTORY | libc::O_NOFOLLOW;

@@ -5,11 +5,11 @@
 
 use crate::machine::Outcome;
 use crate::report::Fault;
-use crate::target::Name;
 use crate::{Machine, mounts};
 use core::ffi::CStr;
 use orlop_program::{Slot, Str};
 use orlop_sys::file::How;
+use orlop_sys::name::Name;
 use orlop_sys::{Error, Fd, OwnedFd, Result, file};
 
 /// Makes a procfs that is mounted nowhere. A user namespace may not where parts of its `/proc` are masked: then it is that

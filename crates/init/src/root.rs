@@ -4,11 +4,11 @@ use crate::Machine;
 use crate::machine::Outcome;
 use crate::mounts;
 use crate::report::Fault;
-use crate::target::Name;
 use core::ffi::CStr;
 use orlop_program::source::Source;
 use orlop_program::{List, Slot, Str};
 use orlop_sys::mount::Attributes;
+use orlop_sys::name::Name;
 use orlop_sys::{Error, Fd, OwnedFd, Result, file, mount, process};
 
 /// linux/magic.h

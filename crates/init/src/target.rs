@@ -6,26 +6,8 @@
 
 use core::ffi::CStr;
 use orlop_sys::file::{How, IN_ROOT};
+use orlop_sys::name::Name;
 use orlop_sys::{Error, Fd, OwnedFd, Result, file};
-
-/// A path or name as C has it, of at most `PATH_MAX` bytes.
-pub(crate) struct Name([u8; 4096]);
-
-impl Name {
-    pub(crate) const fn new() -> Self {
-        Self([0; 4096])
-    }
-
-    /// This path, as C has it.
-    pub(crate) fn set(&mut self, bytes: &[u8]) -> Result<&CStr> {
-        let too_long = Error::of(libc::SYS_openat2, libc::ENAMETOOLONG);
-        let room = self.0.get_mut(..=bytes.len()).ok_or(too_long)?;
-        let (end, text) = room.split_last_mut().ok_or(too_long)?;
-        text.copy_from_slice(bytes);
-        *end = 0;
-        CStr::from_bytes_with_nul(room).map_err(|_| too_long)
-    }
-}
 
 /// How many symbolic links that lead to something missing are followed for one path.
 const LINKS: u32 = 8;
@@ -70,7 +52,7 @@ fn directory_by(root: Fd, path: &[u8], mode: u32, links: u32) -> Result<OwnedFd>
                 Err(e) if e.is(libc::ENOENT) => missing = true,
                 Err(e) => return Err(e),
             }
-            if let Some(path) = link_target(dir.fd(), name.set(component)?, above, rest, &mut Name::new())? {
+            if let Some(path) = link_target(dir.fd(), name.set(component)?, above, rest, &mut [0; 4096])? {
                 let links = links.checked_sub(1).ok_or(Error::of(libc::SYS_openat2, libc::ELOOP))?;
                 return directory_by(root, path, mode, links);
             }
@@ -88,22 +70,22 @@ fn link_target<'a>(
     name: &CStr,
     above: &[u8],
     rest: &[u8],
-    path: &'a mut Name,
+    path: &'a mut [u8; 4096],
 ) -> Result<Option<&'a [u8]>> {
-    let mut target = Name::new();
-    let length = match file::readlinkat(dir, name, &mut target.0) {
+    let mut target = [0; 4096];
+    let length = match file::readlinkat(dir, name, &mut target) {
         Err(e) if e.is(libc::EINVAL) || e.is(libc::ENOENT) => return Ok(None),
         length => length?,
     };
-    let target = target.0.get(..length).unwrap_or(b"");
+    let target = target.get(..length).unwrap_or(b"");
     let above = if target.starts_with(b"/") { b"" } else { above };
     let mut filled = 0;
     for part in [above, target, rest] {
-        let room = path.0.get_mut(filled..filled + part.len());
+        let room = path.get_mut(filled..filled + part.len());
         room.ok_or(Error::of(libc::SYS_openat2, libc::ENAMETOOLONG))?.copy_from_slice(part);
         filled += part.len();
     }
-    Ok(path.0.get(..filled))
+    Ok(path.get(..filled))
 }
 
 /// The directory at `path` in the root.
@@ -168,7 +150,7 @@ fn file_by(root: Fd, path: &[u8], links: u32) -> Result<OwnedFd> {
         Ok(()) => return file::openat(parent.fd(), last, libc::O_PATH | libc::O_NOFOLLOW, 0),
     }
     let above = path.get(..=above.len()).unwrap_or(b"");
-    match link_target(parent.fd(), last, above, b"", &mut Name::new())? {
+    match link_target(parent.fd(), last, above, b"", &mut [0; 4096])? {
         Some(path) => {
             let links = links.checked_sub(1).ok_or(Error::of(libc::SYS_openat2, libc::ELOOP))?;
             file_by(root, path, links)

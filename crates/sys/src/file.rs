@@ -360,11 +360,14 @@ pub fn chroot(path: &CStr) -> Result<()> {
     unsafe { call(libc::SYS_chroot, [path.as_ptr() as usize]) }.map(drop)
 }
 
-/// The current directory ([getcwd(2)](https://man7.org/linux/man-pages/man2/getcwd.2.html)) as the kernel writes it,
-/// NUL included. One outside the root starts with `(unreachable)`.
-pub fn getcwd(buf: &mut [u8]) -> Result<usize> {
-    // SAFETY: `buf` is written for at most its length.
-    unsafe { call(libc::SYS_getcwd, [buf.as_mut_ptr() as usize, buf.len()]) }
+/// Whether the current directory is inside the root ([getcwd(2)](https://man7.org/linux/man-pages/man2/getcwd.2.html)): the path
+/// of one that is not starts with `(unreachable)`.
+pub fn cwd_is_in_root() -> Result<bool> {
+    let mut path = core::mem::MaybeUninit::<[u8; libc::PATH_MAX as usize]>::uninit();
+    // SAFETY: the path is written, for at most its length.
+    unsafe { call(libc::SYS_getcwd, [path.as_mut_ptr() as usize, size_of_val(&path)]) }?;
+    // SAFETY: the call succeeded, so there is a path, and it has a first byte.
+    Ok(unsafe { path.as_ptr().cast::<u8>().read() } == b'/')
 }
 
 /// [umask(2)](https://man7.org/linux/man-pages/man2/umask.2.html); the old mask.

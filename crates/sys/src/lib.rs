@@ -25,6 +25,7 @@
 //! | [`arena`] | the allocator of the one-shot command |
 //! | `command` | starting programs as the standard library does (feature `std`) |
 //! | `realpath` | absolute paths (feature `std`) |
+//! | [`name`] | paths as C has them, without an allocator |
 //! | [`names`] | names of calls and errors, for people |
 //! | `unwind` | in the place of an unwinder, where there is nothing to unwind by |
 #![no_std]
@@ -45,6 +46,7 @@ pub mod file;
 pub mod landlock;
 pub mod memory;
 pub mod mount;
+pub mod name;
 pub mod names;
 pub mod net;
 pub mod process;

@@ -152,15 +152,18 @@ fn make() -> Option<(OwnedFd, OwnedFd)> {
 
 #[cfg(test)]
 mod tests {
+    extern crate std;
+
     use super::{NetworkAside, THREAD};
     use crate::{net, socket};
     use core::sync::atomic::Ordering;
-    use std::os::fd::OwnedFd as StdOwnedFd;
+    use std::os::fd::IntoRawFd as _;
     use std::os::unix::net::UnixStream;
 
     fn pair() -> (crate::OwnedFd, crate::OwnedFd) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        (StdOwnedFd::from(ours).into(), StdOwnedFd::from(theirs).into())
+        // SAFETY: each has let go of its descriptor.
+        [ours, theirs].map(|end| unsafe { crate::OwnedFd::from_raw(end.into_raw_fd()) }).into()
     }
 
     #[test]
