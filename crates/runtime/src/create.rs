@@ -19,7 +19,7 @@ use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::host_mounts::HostMounts;
 use crate::id::ContainerId;
-use crate::launch::{self, Home, NewNetwork, Request, Session, Words};
+use crate::launch::{self, Apart, Home, NewNetwork, Request, Session, Words};
 use crate::liveness::Process;
 use crate::notify::{self, Relay};
 use crate::options::{CreateOptions, RunOptions};
@@ -239,6 +239,7 @@ impl Runtime {
             privileged: host.privileged,
             words: Words::new(compiled, order.args()),
         })?;
+        let apart = Apart::begin(session.pid());
         if let Some(Maker::Us(plan)) = &maker {
             // While init makes mounts: it runs nothing of the container's before it hears from us.
             order.phase("attach the device program");
@@ -246,6 +247,7 @@ impl Runtime {
         }
         order.phase("write the state");
         record(order, &draft, &session, &mut state)?;
+        drop(apart);
         pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pidfd()))?;
         order.phase("wait for init");
         order.let_run(&session, compiled)?;

@@ -31,6 +31,7 @@ use crate::trace::Trace;
 use crate::{idmap, image, netdev};
 use fill::Filler;
 
+pub(crate) use affinity::Apart;
 pub(crate) use blame::Words;
 pub(crate) use fill::map_ids;
 pub(crate) use network::NewNetwork;

@@ -1,4 +1,5 @@
-//! The CPUs that we run on while a process is launched (`execCPUAffinity.initial`): it begins on the same ones.
+//! The CPUs that we run on while a process is launched (`execCPUAffinity.initial`): it begins on the same ones. And those that it
+//! runs on while we do our part: others.
 
 use orlop_sys::sched;
 
@@ -37,6 +38,28 @@ impl Drop for Borrowed {
     fn drop(&mut self) {
         // They were ours a moment ago; if the cpuset has changed meanwhile, the kernel has chosen others.
         sched::set_affinity(&self.0).ok();
+    }
+}
+
+/// Keeps the first process of a new container off this thread's CPU, until this is dropped. Both have something to do then, and
+/// the scheduler often lets one wait for the other while another CPU is idle ([`sched::set_apart`]).
+///
+/// After it, and after init's own step for that, the process runs wherever its cgroup allows.
+pub(crate) struct Apart(Option<i32>);
+
+impl Apart {
+    /// Does so, if there is another CPU that we may use, too. The process must be a child that nobody has waited for.
+    pub(crate) fn begin(pid: i32) -> Self {
+        Self(sched::set_apart(pid).ok().map(|()| pid))
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        if let Some(pid) = self.0 {
+            // As init's step does.
+            sched::set_affinity_of(pid, &[0xff; 1024]).ok();
+        }
     }
 }
 

@@ -8,7 +8,7 @@
 use super::Stack;
 use super::clone::{CloneArgs, clone3};
 use crate::raw::{Result, call};
-use crate::{Fd, OwnedFd, net, process, socket};
+use crate::{Fd, OwnedFd, net, process, sched, socket};
 use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -98,6 +98,10 @@ fn start() -> Result<()> {
     // SAFETY: the stack is that of this thread alone, which has ended if there was one before; `work` never returns; what it
     // touches is never freed.
     let started = unsafe { clone3(&args, work, ptr::null()) };
+    if let Ok(id) = started {
+        // Where it cannot be, it runs when this one waits, or not at all.
+        sched::set_apart(id as i32).ok();
+    }
     mask(before).and(started.map(drop))
 }
 
