@@ -55,10 +55,12 @@ def machine_of(stage, runtime):
     """The size of orlop-init, which orlop writes into memory at every start."""
     report = os.path.join(stage.home, "writes")
     argv = runtime.run(stage.bundle("default", ["true"]), "bench-count-" + runtime.name)
-    run([tool("strace"), "-e", "trace=write", "-o", report, *argv])
+    run([tool("strace"), "-e", "trace=writev", "-e", "abbrev=none", "-s", "4", "-o", report, *argv])
     with open(report, encoding="utf-8", errors="replace") as file:
-        found = re.search(r'^write\(\d+, "\\177ELF.* = (\d+)$', file.read(), re.M)
-    return int(found[1]) if found else None
+        found = re.search(r'^writev\(\d+, \[{iov_base="\\177ELF.*$', file.read(), re.M)
+    # The last piece is the program.
+    pieces = [int(length) for length in re.findall(r"iov_len=(\d+)", found[0])] if found else []
+    return sum(pieces[:-1]) or None
 
 
 def instructions(stage, runtime):

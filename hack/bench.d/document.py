@@ -42,7 +42,7 @@ NOTES = """
 - The smallest memory limit is that under which `true` ran three times out of three, in steps of 8 kB.
 - Of the size of orlop's binary, 160 kB are the parser of command lines. The standard library's means to name functions when a
   program panics, 250 kB, are left out: it has no tables to find them by (`crates/sys/src/unwind.rs`).
-- orlop can be loaded anywhere in memory, as is usual for programs that root starts. That makes the kernel copy 14 pages in which
+- orlop can be loaded anywhere in memory, as is usual for programs that root starts. That makes the kernel copy 13 pages in which
   addresses are written at every start: a program for a fixed address took 2 % less for a run, 5 % for an exec and 17 % for
   `--version`, measured side by side on 2026-11-28.
 - Numbers of different machines do not compare, and ratios only roughly.

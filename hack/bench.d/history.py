@@ -24,11 +24,11 @@ TEXT = """
 
 The ratios of this run below those of earlier ones, of other commits and on other machines. Between processors they differ more
 than between commits: what a page fault, a new process or a word to another processor costs is not the same everywhere, and
-runtimes do not do equally much of each. Where the caller and what it starts run is a part of it. On the AMD machine, with all
-of the benchmark on one processor, `--version` takes 35 % less, an exec 24 % and a run 10 %, and the floor's run 15 %: what starts
-on another processor has to be waited for when it ends. It is not orlop's own use of two: bound to one processor by itself it is
-no faster, and without the thread that makes the network namespace a run takes 15 % longer (32 runs at once 5 % less). The load
-is that when a run began; those with few columns were short. To compare two commits, name both in one run
+runtimes do not do equally much of each. Where what starts is put is a part of it: the scheduler leaves a new thread on its
+maker's processor if the other one is busy for a moment. So until c685c7b the network namespace was begun a millisecond after its
+thread on most runs, or not by it, and init waited while orlop attached the device program, beside an idle processor; since then
+orlop puts them elsewhere (`set_apart` in `crates/sys/src/sched.rs`), and a run takes 15 % less. The load is that when a run
+began; those with few columns were short. To compare two commits, name both in one run
 (`--runtime before=PATH`).
 
 """
