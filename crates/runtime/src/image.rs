@@ -30,23 +30,25 @@ const _: () = {
     }
 };
 
-/// Makes the file: machine, then program, whose slots are filled with these descriptors. The machine's segment is made longer to
-/// hold the program, so whoever executes the file finds it in memory.
+/// Hands out the pieces of a file of the machine and an encoded program after it. The machine's segment is made longer to hold the
+/// program, so whoever executes the file finds it in memory.
+pub fn with_machine<T>(program: &[u8], take: impl FnOnce([&[u8]; 6]) -> T) -> T {
+    let length = (program.len() as u64).to_le_bytes();
+    let size = ((MACHINE.len() + program.len()) as u64).to_le_bytes();
+    let (start, rest) = MACHINE.split_at(SIZES);
+    let rest = &rest[2 * size.len()..rest.len() - length.len()];
+    take([start, &size, &size, rest, &length, program])
+}
+
+/// Makes the file, in memory, with a program whose slots are filled with these descriptors.
 ///
 /// # Errors
 ///
 /// memfd_create(2) or writev(2) failed; `EACCES`: the sysctl `vm.memfd_noexec` forbids executable files in memory.
 pub(crate) fn make<O>(program: &Built<O>, slots: &[(Slot, i32)]) -> Result<OwnedFd> {
     let program = program.encode(slots);
-    let length = (program.len() as u64).to_le_bytes();
-    let size = MACHINE.len() + program.len();
-    let size_of_segment = (size as u64).to_le_bytes();
-    let (start, rest) = MACHINE.split_at(SIZES);
-    let rest = &rest[2 * size_of_segment.len()..rest.len() - length.len()];
     let image = file::memfd(c"orlop-init")?;
-    let written =
-        file::writev(image.fd(), [start, &size_of_segment, &size_of_segment, rest, &length, &program])?;
-    if written != size {
+    if with_machine(&program, |pieces| file::writev(image.fd(), pieces))? < MACHINE.len() + program.len() {
         return Err(Error::of(libc::SYS_writev, libc::ENOSPC));
     }
     file::seal(image.fd())?;

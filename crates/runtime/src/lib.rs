@@ -66,7 +66,7 @@ pub use features::features;
 pub use held::{Held, Stdio, end_children_of_thread};
 pub use id::ContainerId;
 pub use idmap::user_namespace;
-pub use image::first_process;
+pub use image::{first_process, with_machine};
 pub use options::{
     CgroupManager, CgroupsMode, CheckpointOptions, CreateOptions, CriuOptions, ExecArgs, ExecOptions,
     NetMode, NetworkLock, ProcessSource, ResourcesSource, RestoreOptions, RunOptions, Schemas, Settings,
