@@ -21,7 +21,7 @@
 //! | [`net`] | bringing the loopback interface up |
 //! | [`sibling`] | going on as another process |
 //! | [`spawn`] | `clone3` and what runs between it and `execveat` |
-//! | [`memory`] | mapping a program, and scratch memory |
+//! | [`memory`] | scratch memory, and memory that is shared |
 //! | [`arena`] | the allocator of the one-shot command |
 //! | `command` | starting programs as the standard library does (feature `std`) |
 //! | `realpath` | absolute paths (feature `std`) |

@@ -1,4 +1,4 @@
-//! Memory that is not the program's own: a mapped file, and pages for pointer arrays.
+//! Memory that is not the program's own: pages for pointer arrays, and what two processes share.
 
 use crate::raw::{Result, call};
 use crate::{Error, Fd, OwnedFd, file};

@@ -125,6 +125,8 @@ mod tests {
         assert!(has_ended(&runc(pid, start_time + 1)), "another process had this number");
         assert!(has_ended(&json!({"pid": pid, "process-start-time": start_time + 1})));
         assert!(has_ended(&json!({"process": {"pid": pid, "startTime": start_time + 1}})));
+        assert!(has_ended(&json!({"process": {"pid": pid, "pidfdInode": 1}})), "no process has that inode");
+        assert!(!has_ended(&json!({"process": {"pid": pid, "startTime": start_time}})));
         assert!(has_ended(&json!({"pid": 4_194_304})) && !has_ended(&json!({"pid": pid})), "youki's");
         assert!(!has_ended(&json!({"pid": 0})) && !has_ended(&json!({})) && !has_ended(&Value::Null));
     }
