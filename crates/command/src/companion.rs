@@ -71,7 +71,7 @@ pub fn become_it() -> Error {
         Ok(path) => path,
         Err(e) => return e,
     };
-    let mut arguments = std::env::args_os();
+    let mut arguments = orlop_sys::entry::arguments();
     let called = arguments.next().unwrap_or_default();
     let e = Command::new(&path).arg0(called).args(arguments).exec();
     Error::usage(format!("start {}: {e}", path.display()))

@@ -150,7 +150,7 @@ fn with_rare_globals(usual: Command) -> Command {
 pub fn called() -> &'static str {
     static NAME: OnceLock<&str> = OnceLock::new();
     NAME.get_or_init(|| {
-        let called = std::env::args_os().next().unwrap_or_default();
+        let called = orlop_sys::entry::arguments().next().unwrap_or_default();
         let called = Path::new(&called).file_name().unwrap_or_default();
         ["runc", "crun"].into_iter().find(|name| called == *name).unwrap_or("orlop")
     })

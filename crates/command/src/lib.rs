@@ -24,7 +24,6 @@ pub mod values;
 
 use std::ffi::OsString;
 use std::io::{IsTerminal as _, Write as _};
-use std::process::ExitCode;
 
 use orlop_runtime::Error;
 use orlop_runtime::log::{Format, Log};
@@ -33,9 +32,9 @@ use crate::argv::{Split, Stop};
 use crate::entry::Program;
 use crate::globals::Globals;
 
-/// A program's `main`: runs the command that this process was called with.
-pub fn main(program: &'static Program) -> ExitCode {
-    ExitCode::from(run(program, std::env::args_os()))
+/// A program's `main`: runs the command that this process was called with; the exit status.
+pub fn main(program: &'static Program) -> u8 {
+    run(program, orlop_sys::entry::arguments())
 }
 
 /// Runs the command that the arguments ask for; the exit status.

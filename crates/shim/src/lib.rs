@@ -44,7 +44,6 @@ mod task;
 mod ttrpc;
 
 use std::io::Write as _;
-use std::process::ExitCode;
 
 use arguments::{Action, Arguments};
 use orlop_runtime::reactor;
@@ -52,21 +51,22 @@ use orlop_runtime::reactor;
 /// The program's name.
 const NAME: &str = "containerd-shim-orlop-v2";
 
-/// The program. containerd reads both streams of what it starts as one: the answer, or one line that says why there is none.
-pub fn main() -> ExitCode {
-    let output = Arguments::read(std::env::args_os().skip(1)).and_then(|arguments| match arguments.action {
-        Action::Start => start::start(&arguments),
-        Action::Delete => remove::delete(&arguments),
-        Action::Info => info::info(),
-        Action::Version => Ok(info::version()),
-        Action::Serve => serve::serve(&arguments),
-    });
+/// The program; the exit status. containerd reads both streams of what it starts as one: the answer, or one line that says why there is none.
+pub fn main() -> u8 {
+    let output =
+        Arguments::read(orlop_sys::entry::arguments().skip(1)).and_then(|arguments| match arguments.action {
+            Action::Start => start::start(&arguments),
+            Action::Delete => remove::delete(&arguments),
+            Action::Info => info::info(),
+            Action::Version => Ok(info::version()),
+            Action::Serve => serve::serve(&arguments),
+        });
     let (status, written) = match output {
-        Ok(answer) => (ExitCode::SUCCESS, std::io::stdout().write_all(&answer)),
+        Ok(answer) => (0, std::io::stdout().write_all(&answer)),
         Err(failure) => {
             let line = format!("{NAME}: {}\n", failure.message);
-            (ExitCode::FAILURE, std::io::stderr().write_all(line.as_bytes()))
+            (1, std::io::stderr().write_all(line.as_bytes()))
         }
     };
-    if written.is_err() { ExitCode::FAILURE } else { status }
+    if written.is_err() { 1 } else { status }
 }

@@ -1,8 +1,6 @@
 //! `containerd-shim-orlop-v2`; read the library.
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), no_main)]
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    orlop_shim::main()
-}
+#[cfg(not(test))]
+orlop_sys::entry!(orlop_shim::main);

@@ -127,7 +127,7 @@ impl Said {
         if self.own_cores {
             placement::own_cores()?;
         }
-        let name = std::env::args_os().next().unwrap_or_else(|| crate::NAME.into());
+        let name = orlop_sys::entry::arguments().next().unwrap_or_else(|| crate::NAME.into());
         let mut command = Command::new("/proc/self/exe");
         command.arg0(name).args(["-namespace", &self.namespace, "-id", group, "-address", &self.containerd]);
         command.arg("-socket").arg(socket);

@@ -23,6 +23,7 @@
 //! | [`spawn`] | `clone3` and what runs between it and `execveat` |
 //! | [`memory`] | scratch memory, and memory that is shared |
 //! | [`arena`] | the allocator of the one-shot command |
+//! | `entry` | where programs begin and end (feature `std`) |
 //! | `command` | starting programs as the standard library does (feature `std`) |
 //! | `realpath` | absolute paths (feature `std`) |
 //! | [`name`] | paths as C has them, without an allocator |
@@ -41,6 +42,8 @@ pub mod command;
 mod copy;
 pub mod cred;
 pub mod directory;
+#[cfg(feature = "std")]
+pub mod entry;
 pub mod fd;
 pub mod file;
 pub mod landlock;

@@ -198,9 +198,14 @@ pub fn default_signal(signal: i32) -> Result<()> {
 /// Ignores SIGCHLD: children, and orphans that become ours, are gone as soon as they have ended, and are not waited for
 /// ([sigaction(2)](https://man7.org/linux/man-pages/man2/rt_sigaction.2.html), `NOTES`).
 pub fn ignore_children() -> Result<()> {
+    ignore_signal(libc::SIGCHLD)
+}
+
+/// Ignores a signal (sigaction(2)).
+pub fn ignore_signal(signal: i32) -> Result<()> {
     const SIG_IGN: u64 = 1;
     // SAFETY: what is ignored runs no code of this program.
-    unsafe { action(libc::SIGCHLD, [SIG_IGN, 0, 0, 0]) }
+    unsafe { action(signal, [SIG_IGN, 0, 0, 0]) }
 }
 
 /// Does nothing but take signals ([ppoll(2)](https://man7.org/linux/man-pages/man2/poll.2.html) of no descriptors).

@@ -3,6 +3,7 @@
 //!
 //! One file per command, in [`commands`].
 #![forbid(unsafe_code)]
+#![cfg_attr(not(test), no_main)]
 
 mod cni;
 mod commands;
@@ -18,8 +19,5 @@ mod template;
 mod terminal;
 mod volumes;
 
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    orlop_command::main(&commands::TOOLS)
-}
+#[cfg(not(test))]
+orlop_sys::entry!(|| orlop_command::main(&commands::TOOLS));

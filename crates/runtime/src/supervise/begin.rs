@@ -128,7 +128,7 @@ fn begin(id: &ContainerId, globals: &[OsString]) -> Result<i32> {
     orlop_sys::file::close_on_exec_from(3).doing(|| "keep descriptors from the supervisor".to_owned())?;
     let doing = || "start the supervisor".to_owned();
     let mut command = Command::new("/proc/self/exe");
-    command.arg0(std::env::args_os().next().unwrap_or_else(|| "orlop".into()));
+    command.arg0(orlop_sys::entry::arguments().next().unwrap_or_else(|| "orlop".into()));
     command.args(globals).arg("supervise").arg("--").arg(id.as_str());
     for name in NOT_OURS {
         command.env_remove(name);
