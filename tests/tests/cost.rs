@@ -53,7 +53,7 @@ fn the_commands_make_no_more_system_calls_than_they_did() {
         assert!(calls > limit / 2, "{}: {calls} is less than half of {limit}: lower it", arguments[0]);
     };
     expect(560, true, &["run", "--bundle", &bundle, &id]);
-    expect(160, false, &["create", "--bundle", &bundle, "--pid-file", &pid_file, &id]);
+    expect(200, false, &["create", "--bundle", &bundle, "--pid-file", &pid_file, &id]);
     container.adopt();
     expect(100, false, &["start", &id]);
     assert_eq!(container.wait(), 0);

@@ -31,6 +31,10 @@ pub(crate) struct Compiler<'a> {
     pub(crate) in_new_network: bool,
     /// It is the one that the container sees at `/proc`.
     pub(crate) proc_in_place: bool,
+    /// Where mounts are below `/dev`, as paths in it.
+    pub(crate) in_dev: Vec<String>,
+    /// Where there are mounts that init makes.
+    pub(crate) made_by_init: Vec<String>,
     /// Mounts that become read-only once they are filled: index and destination.
     pub(crate) read_only_later: Vec<(usize, String)>,
     program: Builder<Origin>,
@@ -59,6 +63,8 @@ impl<'a> Compiler<'a> {
             has_proc: false,
             in_new_network: false,
             proc_in_place: false,
+            in_dev: Vec::new(),
+            made_by_init: Vec::new(),
             read_only_later: Vec::new(),
             program: Builder::default(),
             found: Vec::new(),
@@ -66,9 +72,14 @@ impl<'a> Compiler<'a> {
         }
     }
 
+    /// The index that the next step will have.
+    pub(crate) const fn next_index(&self) -> usize {
+        self.program.next_index()
+    }
+
     /// Adds a step.
     pub(crate) fn step(&mut self, step: Step<'_>, origin: impl Into<Origin>, why: &'static str) {
-        self.program.push(step, origin.into(), why);
+        self.step_of_parts(step, origin, why, Vec::new());
     }
 
     /// Adds a step of which parts can fail by themselves.
@@ -79,6 +90,7 @@ impl<'a> Compiler<'a> {
         why: &'static str,
         parts: Vec<Origin>,
     ) {
+        self.launch.beside.steps += usize::from(step.is_beside());
         self.program.push_with_parts(step, origin.into(), why, parts);
     }
 

@@ -46,6 +46,7 @@ impl Compiler<'_> {
 
         // Cut off from the host before the first mount, so that none of them travels there.
         self.root(options);
+        self.tell_of_root();
         // In the order of the config: later ones may lie on earlier ones.
         self.mounts();
         // After the mounts, as /dev is usually one of them.

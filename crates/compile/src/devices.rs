@@ -78,7 +78,16 @@ impl Compiler<'_> {
             }
             return;
         }
-        let dev = self.open_dir("/dev", DEFAULTS);
+        if self.launch.beside.dev.is_some() && !self.is_filled_beside(&nodes) {
+            self.launch.beside.dev = None;
+        }
+        let dev = if self.launch.beside.dev.is_some() {
+            let why = "The host side makes meanwhile what belongs in /dev.";
+            self.step(Step::AwaitBeside {}, DEFAULTS, why);
+            Slot::BESIDE
+        } else {
+            self.open_dir("/dev", DEFAULTS)
+        };
         let mut dirs = vec![("/dev".to_owned(), dev)];
         for (path, major, minor) in DEFAULT {
             if nodes.iter().any(|(_, node)| clean(node.path) == path) {
@@ -105,6 +114,19 @@ impl Compiler<'_> {
         self.links(dev);
     }
 
+    /// Whether the host side can fill `/dev`, if it makes it: no mount of the config lies on what is made there.
+    fn is_filled_beside(&self, nodes: &[(usize, Node<'_>)]) -> bool {
+        let is_ours = |name: &str| {
+            let mut paths =
+                DEFAULT.iter().map(|(path, ..)| *path).chain(nodes.iter().map(|(_, node)| node.path));
+            paths.any(|path| clean(path).strip_prefix("/dev/") == Some(name))
+                || LINKS.iter().any(|(link, _)| *link == name)
+                || matches!(name, "core" | "ptmx")
+        };
+        let mut tops = self.in_dev.iter().map(|path| path.split('/').next().unwrap_or_default());
+        !self.borrows(S_IFCHR) && !tops.any(is_ours)
+    }
+
     fn open_dir(&mut self, path: &str, origin: impl Into<Origin>) -> Slot {
         let origin = origin.into();
         let slot = self.slot(origin.pointer().unwrap_or(&Pointer::new("/linux/devices")));
@@ -128,7 +150,12 @@ impl Compiler<'_> {
             self.step(step, origin, "No device can be made here, but the host's can be mounted.");
         } else {
             let step = Step::Device { dir, name: name.into(), mode, device, uid, gid };
-            self.step(step, origin, "A device node; one that the image has must be the same device.");
+            let why = if dir == Slot::BESIDE {
+                "A device node, made by the host side meanwhile."
+            } else {
+                "A device node; one that the image has must be the same device."
+            };
+            self.step(step, origin, why);
         }
     }
 

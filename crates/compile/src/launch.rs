@@ -39,6 +39,8 @@ pub struct Launch {
     pub joined_id_maps: Option<IdMaps>,
     /// Slots to fill before the launch.
     pub fills: Vec<Fill>,
+    /// What the host side makes while init is at work.
+    pub beside: Beside,
     /// Mappings of ids for mounts that init makes and the host side maps, in the order in which init asks for them.
     pub maps_by_host: Vec<MountIdMap>,
     /// The control group; none for a process that is added to its container's.
@@ -79,6 +81,17 @@ impl Launch {
     pub fn waits_for_host(&self) -> bool {
         self.sync_hooks || !self.maps_by_host.is_empty()
     }
+}
+
+/// File systems that belong to none of the container's namespaces: the host side makes them meanwhile, and sends them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Beside {
+    /// Init tells when the container's root is a mount.
+    pub told: bool,
+    /// How many steps are the host side's.
+    pub steps: usize,
+    /// The index of the one that mounts what others make devices and links in, if they do.
+    pub dev: Option<usize>,
 }
 
 /// A network device that moves into the container.

@@ -87,7 +87,7 @@ pub use hooks::compile_hook;
 pub use host::{CgroupRights, Host};
 pub use landlock::asks_for_landlock;
 pub use launch::{
-    CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, MountIdMap, NetDevice, RdtPlan,
+    Beside, CgroupPlan, Compiled, Fill, FillWith, IdMaps, Join, Launch, MountIdMap, NetDevice, RdtPlan,
     SchedulerAttributes, ScopePlan, SeccompAgent, UserNamespace,
 };
 pub use limits::rlimit_name;

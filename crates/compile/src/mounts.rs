@@ -57,10 +57,16 @@ impl Compiler<'_> {
                 self.new_network();
             }
             // The last one at a place is what is seen there.
-            let (at_proc, had_one) = (clean(&target) == "/proc", self.has_proc);
+            let place = clean(&target).into_owned();
+            let (had_proc, steps) = (self.has_proc, self.launch.beside.steps);
             self.mount(&Entry { index, mount, options, target });
-            if at_proc {
-                self.proc_in_place = self.has_proc && !had_one;
+            match place.as_str() {
+                "/proc" => self.proc_in_place = self.has_proc && !had_proc,
+                "/" => self.launch.beside.dev = None,
+                place => self.in_dev.extend(place.strip_prefix("/dev/").map(str::to_owned)),
+            }
+            if self.launch.beside.steps == steps {
+                self.made_by_init.push(place);
             }
         }
         self.new_network();

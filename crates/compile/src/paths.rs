@@ -10,9 +10,7 @@ use std::collections::BTreeSet;
 /// The path as the container's root sees it, without `.`, `..` and double slashes. For comparing only: with symbolic
 /// links on the way, `..` may mean something else.
 pub(crate) fn clean(path: &str) -> Cow<'_, str> {
-    let plain = path.starts_with('/')
-        && (path == "/" || path[1..].split('/').all(|part| !matches!(part, "" | "." | "..")));
-    if plain {
+    if is_clean(path) {
         return Cow::Borrowed(path);
     }
     let mut parts = Vec::new();
@@ -26,6 +24,18 @@ pub(crate) fn clean(path: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(format!("/{}", parts.join("/")))
+}
+
+/// Whether there is nothing to clean; of some paths with hidden files in them it is not found out.
+fn is_clean(path: &str) -> bool {
+    let mut after_slash = false;
+    path.starts_with('/')
+        && (path == "/" || !path.ends_with('/'))
+        && path.bytes().all(|byte| {
+            let odd = after_slash && matches!(byte, b'/' | b'.');
+            after_slash = byte == b'/';
+            !odd
+        })
 }
 
 /// Whether a clean path is another one, or lies below it.
@@ -131,6 +141,8 @@ mod tests {
             ("//a/./b/../c", "/a/c"),
             ("/../..", "/"),
             ("/proc", "/proc"),
+            ("/a/.b/c", "/a/.b/c"),
+            ("/a/..b/.", "/a/..b"),
         ] {
             assert_eq!(clean(path), cleaned, "{path}");
         }

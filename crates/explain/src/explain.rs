@@ -148,6 +148,7 @@ impl Topic {
             | Step::TimeNamespace { .. }
             | Step::Network {} => Self::Namespaces,
             Step::OpenDir { .. }
+            | Step::AwaitBeside {}
             | Step::Device { .. }
             | Step::BindDevice { .. }
             | Step::Symlink { .. }

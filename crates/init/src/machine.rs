@@ -123,8 +123,13 @@ impl<'a> Machine<'a> {
             }
             Step::UseRoot {} => root::use_current(self),
             Step::Chroot {} => root::change(self),
-            Step::Mount { fstype, options, attributes, target, real, keep, id_map, like } => {
-                let made = mounts::fresh(self, fstype, options, attributes, like)?;
+            Step::Device { dir: Slot::BESIDE, .. } | Step::Symlink { dir: Slot::BESIDE, .. } => Ok(()),
+            Step::Mount { fstype, options, attributes, target, real, keep, id_map, like, beside } => {
+                let made = if beside {
+                    mounts::received(self)?
+                } else {
+                    mounts::fresh(self, fstype, options, attributes, like)?
+                };
                 if let Some(by) = id_map {
                     mounts::map_ids(self, &made, by, false)?;
                 }
@@ -169,7 +174,8 @@ impl<'a> Machine<'a> {
             }
 
             Step::Sync { point } => self.sync(point),
-            Step::AwaitWord {} => wait_for_word(self.slot(Slot::HOST)),
+            Step::Tell { point } => self.tell(point),
+            Step::AwaitWord {} | Step::AwaitBeside {} => wait_for_word(self.slot(Slot::HOST)),
             Step::PivotRoot { detach } => root::pivot(self, detach),
             Step::EnterRoot { proc } => root::enter(self, proc),
             Step::MoveRoot { views } => root::move_over(self, views),
@@ -252,17 +258,21 @@ impl<'a> Machine<'a> {
     /// Tells the host side that a point is reached, and waits for its word. A host side that is gone ends us: what it
     /// had to do was not done.
     fn sync(&mut self, point: u8) -> Outcome {
-        let point = Point::from_number(point).ok_or(Malformed).map_err(malformed)?;
-        if point == Point::Ready {
+        if point == Point::Ready as u8 {
             exec::end_by_signals()?;
             // Before anybody hears of a created container, so that nobody finds one that still holds something.
             if self.has(Slot::START) {
                 self.keep_sockets_only();
             }
         }
-        let host = self.slot(Slot::HOST);
-        report::send(host, &Message::Reached(point), None)?;
-        wait_for_word(host)
+        self.tell(point)?;
+        wait_for_word(self.slot(Slot::HOST))
+    }
+
+    /// Tells the host side that a point is reached.
+    fn tell(&self, point: u8) -> Outcome {
+        let point = Point::from_number(point).ok_or(Malformed).map_err(malformed)?;
+        Ok(report::send(self.slot(Slot::HOST), &Message::Reached(point), None)?)
     }
 
     fn seccomp(&self, flags: u64, filter: &[u8]) -> Outcome {

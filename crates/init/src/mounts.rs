@@ -14,7 +14,7 @@ use orlop_program::source::Source;
 use orlop_program::{List, Slot, Str};
 use orlop_sys::mount::Attributes;
 use orlop_sys::name::Name;
-use orlop_sys::{Error, Fd, OwnedFd, Result, file, mount};
+use orlop_sys::{Error, Fd, OwnedFd, Result, file, mount, process, socket};
 
 /// Where something is mounted.
 #[derive(Clone, Copy)]
@@ -31,19 +31,31 @@ pub fn make<'a>(
     options: impl Iterator<Item = (Str<'a>, Option<Str<'a>>)>,
     attributes: u64,
 ) -> core::result::Result<OwnedFd, Fault> {
-    let context = mount::fsopen(fstype)?;
-    complete(context, options, attributes)
+    complete(begin(fstype, options)?, attributes)
 }
 
-/// Configures a file system that is being made.
-fn complete<'a>(
+/// A new file system, before it is a mount: nearly all of the work.
+pub fn begin<'a>(
+    fstype: &CStr,
+    options: impl Iterator<Item = (Str<'a>, Option<Str<'a>>)>,
+) -> core::result::Result<OwnedFd, Fault> {
+    configured(mount::fsopen(fstype)?, options)
+}
+
+/// Sets every option, and makes the superblock.
+fn configured<'a>(
     context: OwnedFd,
     options: impl Iterator<Item = (Str<'a>, Option<Str<'a>>)>,
-    attributes: u64,
 ) -> core::result::Result<OwnedFd, Fault> {
-    configure(context.fd(), options)
-        .and_then(|()| mount::fsmount(context.fd(), attributes).map_err(Fault::from))
-        .map_err(|fault| fault.in_context(context))
+    match configure(context.fd(), options) {
+        Ok(()) => Ok(context),
+        Err(fault) => Err(fault.in_context(context)),
+    }
+}
+
+/// Makes a detached mount of a file system.
+pub fn complete(context: OwnedFd, attributes: u64) -> core::result::Result<OwnedFd, Fault> {
+    mount::fsmount(context.fd(), attributes).map_err(|e| Fault::from(e).in_context(context))
 }
 
 /// Sets every option, and makes the superblock.
@@ -73,7 +85,16 @@ pub fn fresh<'a>(
             CStr::from_bytes_with_nul(&text).map_err(|_| Error::of(libc::SYS_fsconfig, libc::EINVAL))?;
         mount::fsconfig(context.fd(), c"mode", Some(text))?;
     }
-    complete(context, options.iter(), attributes)
+    complete(configured(context, options.iter())?, attributes)
+}
+
+/// The next detached mount that the host side has made.
+pub fn received(machine: &Machine<'_>) -> core::result::Result<OwnedFd, Fault> {
+    match socket::receive_with_fd(machine.slot(Slot::HOST), &mut [0])? {
+        (_, Some(made)) => Ok(made),
+        // The host side is gone, or could not.
+        (_, None) => process::exit(1),
+    }
 }
 
 /// Maps the ids of a detached mount as a user namespace has them.

@@ -6,6 +6,9 @@ use orlop_sys::{Error, Fd, OwnedFd, file, process, socket};
 /// No part of a step, but all of it.
 const WHOLE: u32 = u32::MAX;
 
+/// As much of the kernel's own words as is told, in bytes.
+pub const WORDS: usize = 160;
+
 /// Why a step failed.
 #[derive(Debug)]
 pub struct Fault {
@@ -41,6 +44,18 @@ impl Fault {
         Self { part, ..self }
     }
 
+    /// What to tell of this fault of a step; `words` is room for the kernel's own.
+    pub fn told<'w>(&self, step: u32, words: &'w mut [u8]) -> Failed<'w> {
+        let len = self.kernel_words(words);
+        Failed {
+            step,
+            part: self.part,
+            call: self.error.call(),
+            errno: self.error.errno() as u16,
+            text: words.get(..len).unwrap_or(&[]),
+        }
+    }
+
     /// The next message of the file-system context
     /// ([fsopen(2)](https://man7.org/linux/man-pages/man2/fsopen.2.html)); how much of the buffer it fills.
     fn kernel_words(&self, buffer: &mut [u8]) -> usize {
@@ -62,15 +77,8 @@ pub fn send(socket: Fd, message: &Message<'_>, fd: Option<Fd>) -> Result<(), Err
 
 /// Says which step failed and why, and ends.
 pub fn give_up(socket: Option<Fd>, step: u32, fault: &Fault) -> ! {
-    let mut words = [0; 160];
-    let len = fault.kernel_words(&mut words);
-    let failed = Failed {
-        step,
-        part: fault.part,
-        call: fault.error.call(),
-        errno: fault.error.errno() as u16,
-        text: words.get(..len).unwrap_or(&[]),
-    };
+    let mut words = [0; WORDS];
+    let failed = fault.told(step, &mut words);
     if let Some(socket) = socket {
         // Whoever would have read it is gone if this fails; ending is all that is left.
         send(socket, &Message::Failed(failed), None).ok();

@@ -7,6 +7,9 @@
 //!     ├──── one byte ─────────────────────────────────▶ │
 //!     │   ◀──── MapIds (+ a mount's descriptor) ────────┤  Bind (only where the host side maps its ids)
 //!     ├──── one byte ─────────────────────────────────▶ │
+//!     │   ◀──── Reached(Root) ──────────────────────────┤  Tell (only if the host side makes file systems: never with MapIds)
+//!     ├──── one byte (+ a mount's descriptor) ────────▶ │  Mount
+//!     ├──── one byte ─────────────────────────────────▶ │  AwaitBeside: what belongs in /dev is there
 //!     │   ◀──── Reached(Hooks) ─────────────────────────┤  Sync
 //!     │ prestart, createRuntime, createContainer hooks  │
 //!     ├──── one byte ─────────────────────────────────▶ │
@@ -51,6 +54,8 @@ pub enum Point {
     Ready = 2,
     /// Nothing is done yet, but init runs: the process has a memory of its own.
     Begin = 3,
+    /// The container's root is a mount. Init goes on (`Step::Tell`).
+    Root = 4,
 }
 
 impl Point {
@@ -60,6 +65,7 @@ impl Point {
             1 => Some(Self::Hooks),
             2 => Some(Self::Ready),
             3 => Some(Self::Begin),
+            4 => Some(Self::Root),
             _ => None,
         }
     }
@@ -83,7 +89,7 @@ pub struct Failed<'a> {
 /// From init to the host side, or to `orlop start`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
-    /// Init waits for one byte.
+    /// Init waits for one byte, but at [`Point::Root`].
     Reached(Point),
     /// The message carries the master end of the console.
     Console,

@@ -96,6 +96,11 @@ impl<O> Default for Builder<O> {
 
 #[cfg(feature = "build")]
 impl<O> Builder<O> {
+    /// The index that the next step will have.
+    pub const fn next_index(&self) -> usize {
+        self.infos.len()
+    }
+
     /// Adds a step.
     pub fn push(&mut self, step: Step<'_>, origin: O, why: &'static str) {
         self.push_with_parts(step, origin, why, Vec::new());

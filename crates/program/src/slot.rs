@@ -28,6 +28,8 @@ impl Slot {
     pub const RULESET: Self = Self(7);
     /// The socket from which the new network namespace comes, if the process was not born in it.
     pub const NETWORK: Self = Self(8);
+    /// Always empty: what steps make in it, the host side makes meanwhile (`beside` of [`Step::Mount`](crate::Step::Mount)).
+    pub const BESIDE: Self = Self(9);
     /// The first slot without a fixed meaning.
-    pub const FREE: Self = Self(9);
+    pub const FREE: Self = Self(10);
 }

@@ -23,6 +23,16 @@ macro_rules! steps {
             pub const fn name(&self) -> &'static str {
                 match self { $(Self::$name { .. } => stringify!($name),)* }
             }
+
+            /// Whether it is the host side that makes something here, meanwhile.
+            pub const fn is_beside(&self) -> bool {
+                matches!(
+                    self,
+                    Self::Mount { beside: true, .. }
+                        | Self::Device { dir: Slot::BESIDE, .. }
+                        | Self::Symlink { dir: Slot::BESIDE, .. }
+                )
+            }
         }
 
         impl<'a> Wire<'a> for Step<'a> {
@@ -132,6 +142,9 @@ steps! {
         id_map: Option<Slot>,
         /// The directory that it covers, whose permissions are its own; there need not be one.
         like: Option<Slot>,
+        /// The host side makes it meanwhile, with what later steps make in [`Slot::BESIDE`], and sends it: here it is waited
+        /// for, and put into its place.
+        beside: bool,
     }
     /// Mounts what is elsewhere already: open_tree(2), mount_setattr(2), move_mount(2).
     15 Bind {
@@ -225,6 +238,13 @@ steps! {
     /// Waits for a word of the host side, which does something meanwhile: for this process what only it can do, or writing
     /// down that this process exists, as nobody may meet the program before. Its word is often there already.
     42 AwaitWord {}
+    /// Waits for the word of the host side that everything in [`Slot::BESIDE`] is made. It is often there already.
+    49 AwaitBeside {}
+    /// Tells the host side that a [`Point`](crate::message::Point) is reached, and goes on.
+    48 Tell {
+        /// Its number.
+        point: u8,
+    }
     /// Makes the container's root this mount namespace's: pivot_root(2), and lets go of the old one.
     31 PivotRoot {
         /// The old root still propagates to the host: cut that first.

@@ -18,6 +18,7 @@ fn sample<'a>(paths: &'a [Str<'a>], options: &'a [(Str<'a>, Option<Str<'a>>)]) -
             keep: Some(Slot(9)),
             id_map: None,
             like: None,
+            beside: false,
         },
         Step::Identity { uid: 1000, gid: 1000, groups: Some(&[1, 0, 0, 0]), umask: 0o22 },
         Step::Exec { args: paths.into(), env: List::from(&[][..]) },

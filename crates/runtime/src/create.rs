@@ -19,7 +19,7 @@ use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::host_mounts::HostMounts;
 use crate::id::ContainerId;
-use crate::launch::{self, Apart, Home, NewNetwork, Request, Session, Words};
+use crate::launch::{self, Apart, Home, NewNetwork, Request, Session, Words, make_beside};
 use crate::liveness::Process;
 use crate::notify::{self, Relay};
 use crate::options::{CreateOptions, RunOptions};
@@ -226,6 +226,7 @@ impl Runtime {
         let relay = order.prepare_notify(&draft)?;
         let start = (order.mode == Mode::Create).then(|| draft.dir().listen_start()).transpose()?;
         order.phase("start the process");
+        let words = Words::new(compiled, order.args());
         let mut session = launch::launch(Request {
             compiled,
             trace: order.trace.as_ref(),
@@ -237,17 +238,9 @@ impl Runtime {
             pass: Vec::new(),
             stdio: order.held,
             privileged: host.privileged,
-            words: Words::new(compiled, order.args()),
+            words,
         })?;
-        let apart = Apart::begin(session.pid());
-        if let Some(Maker::Us(plan)) = &maker {
-            // While init makes mounts: it runs nothing of the container's before it hears from us.
-            order.phase("attach the device program");
-            draft.confine(plan)?;
-        }
-        order.phase("write the state");
-        record(order, &draft, &session, &mut state)?;
-        drop(apart);
+        meanwhile(order, (compiled, &words), maker.as_ref(), (&draft, &mut session), &mut state)?;
         pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pidfd()))?;
         order.phase("wait for init");
         order.let_run(&session, compiled)?;
@@ -291,6 +284,27 @@ impl Runtime {
                 .transpose()?,
         })
     }
+}
+
+/// What is done while init makes mounts: it runs nothing of the container's before it hears from us.
+fn meanwhile(
+    order: &Order<'_>,
+    (compiled, words): (&Compiled, &Words<'_>),
+    maker: Option<&Maker<'_>>,
+    (draft, session): (&Draft, &mut Session<'_>),
+    state: &mut StateFile,
+) -> Result<()> {
+    let _apart = Apart::begin(session.pid());
+    if compiled.launch.beside.told {
+        order.phase("make file systems for init");
+        make_beside(compiled, session, words)?;
+    }
+    if let Some(Maker::Us(plan)) = maker {
+        order.phase("attach the device program");
+        draft.confine(plan)?;
+    }
+    order.phase("write the state");
+    record(order, draft, session, state)
 }
 
 /// Saves the config, and the state with the process that was started.

@@ -208,7 +208,7 @@ fn converse(
                 session.proceed()?;
             }
             Event::Begin | Event::Hooks | Event::Ready => session.proceed()?,
-            other @ Event::MapIds(..) => {
+            other @ (Event::MapIds(..) | Event::Root) => {
                 return Err(Error::Died {
                     what: "the container's init".to_owned(),
                     how: format!("{other:?}"),

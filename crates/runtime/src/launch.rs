@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `launch/fill.rs` | what the program needs opened |
 //! | `launch/network.rs` | the new network namespace, made while all else is done |
+//! | `launch/beside.rs` | file systems that the host side makes while init is at work |
 //! | `launch/session.rs` | the conversation with init ([`orlop_program::message`] has its diagram) |
 //! | `launch/affinity.rs` | the CPUs that we run on meanwhile |
 //! | `launch/blame.rs` | a failing step, in words |
 
 mod affinity;
+mod beside;
 mod blame;
 mod fill;
 mod network;
@@ -32,6 +34,7 @@ use crate::{idmap, image, netdev};
 use fill::Filler;
 
 pub(crate) use affinity::Apart;
+pub(crate) use beside::make_beside;
 pub(crate) use blame::Words;
 pub(crate) use fill::map_ids;
 pub(crate) use network::NewNetwork;

@@ -165,6 +165,7 @@ impl Order<'_> {
                     return Ok(console);
                 }
                 Event::Begin => session.proceed()?,
+                Event::Root => {}
                 Event::Ready => {
                     self.start_hooks(host, state, draft)?;
                     session.proceed()?;

@@ -72,6 +72,7 @@ impl Compiler<'_> {
             keep: None,
             id_map: None,
             like: None,
+            beside: false,
         };
         let why = "The host has controllers in version 1: each hierarchy gets a directory here.";
         self.step_of_parts(step, entry.pointer(), why, parts);
@@ -95,6 +96,7 @@ impl Compiler<'_> {
             keep: None,
             id_map: None,
             like: None,
+            beside: false,
         };
         self.step_of_parts(step, entry.pointer(), "The container's own part of this hierarchy.", parts);
     }

@@ -3,11 +3,12 @@
 use super::options::OF_FILE_SYSTEM;
 use super::{Compiler, Entry};
 use crate::mappings::Ids;
-use crate::paths::clean;
+use crate::paths::{clean, is_below};
 use crate::{Code, Origin};
+use orlop_program::message::Point;
 use orlop_program::wire::{List, Str};
 use orlop_program::{Slot, Step};
-use orlop_spec::NamespaceKind;
+use orlop_spec::{Mount, NamespaceKind};
 use std::borrow::Cow;
 
 /// File systems that show a namespace; in a new user namespace only one that was made there may be shown.
@@ -42,6 +43,11 @@ impl Compiler<'_> {
         }
         let real = matches!(fstype, "proc" | "sysfs");
         let (like, covered) = self.cover(entry, fstype);
+        let id_map = self.id_map_of_new(entry);
+        let beside = like.is_none() && covered.is_none() && self.is_made_beside(fstype, &cleaned);
+        if cleaned == "/dev" {
+            self.launch.beside.dev = beside.then_some(self.next_index());
+        }
         let step = Step::Mount {
             fstype: fstype.into(),
             options: List::from(options.as_slice()),
@@ -50,10 +56,12 @@ impl Compiler<'_> {
             target: if real { Cow::as_ref(&cleaned) } else { entry.target.as_ref() }.into(),
             real,
             keep: self.slot_of_proc(entry, fstype, read_only),
-            id_map: self.id_map_of_new(entry),
+            id_map,
             like,
+            beside,
         };
-        self.step_of_parts(step, entry.pointer(), why(fstype), parts);
+        let why = if beside { why_beside(fstype) } else { why(fstype) };
+        self.step_of_parts(step, entry.pointer(), why, parts);
         self.label_mount(fstype, &entry.target);
         if let Some(step) = covered {
             let origin = entry.options.copy_up.map_or_else(|| entry.pointer(), |index| entry.option(index));
@@ -63,6 +71,38 @@ impl Compiler<'_> {
                 "Like the directory that it covers, as far as the options do not say otherwise.",
             );
         }
+    }
+
+    /// Has init tell that the root is made, if the host side is to make file systems meanwhile. They become mounts after it, as
+    /// the kernel lists mounts in the order in which they were made, and the root is to be the first.
+    pub(crate) fn tell_of_root(&mut self) {
+        let is_mapped = |mount: &Mount| {
+            !mount.uid_mappings.is_empty()
+                || !mount.gid_mappings.is_empty()
+                || mount
+                    .options
+                    .iter()
+                    .any(|option| option.starts_with("idmap") || option.starts_with("ridmap"))
+        };
+        let mounts = &self.spec.mounts;
+        // In another user namespace they would be another's; and nothing else may be said to init meanwhile.
+        let can = self.host.privileged && !self.in_user_namespace() && !mounts.iter().any(is_mapped);
+        if can && mounts.iter().any(|mount| is_anywhere_the_same(&mount.kind)) {
+            let why = "The host side makes some file systems meanwhile, and mounts are listed in the order in which they are made.";
+            self.step(
+                Step::Tell { point: Point::Root as u8 },
+                Origin::Rule("the root is the first mount"),
+                why,
+            );
+            self.launch.beside.told = true;
+        }
+    }
+
+    /// Whether the host side can make this file system while init is at work. Mounts that init makes come before those in them.
+    fn is_made_beside(&self, fstype: &str, target: &str) -> bool {
+        self.launch.beside.told
+            && is_anywhere_the_same(fstype)
+            && !self.made_by_init.iter().any(|other| is_below(target, other))
     }
 
     /// What a tmpfs takes over from the directory that it covers, as with runc: its permissions, unless there is an option
@@ -173,6 +213,20 @@ fn configuration<'e>(entry: &'e Entry<'_>, later: bool) -> (Vec<(Str<'e>, Option
         parts.push(entry.option(*index).into());
     }
     (options, parts)
+}
+
+/// Whether a file system is the same whoever makes it.
+fn is_anywhere_the_same(fstype: &str) -> bool {
+    matches!(fstype, "tmpfs" | "devpts")
+}
+
+/// What those are good for that the host side makes.
+fn why_beside(fstype: &str) -> &'static str {
+    if fstype == "devpts" {
+        "The container's own terminals, made by the host side meanwhile."
+    } else {
+        "An empty file system in memory, made by the host side meanwhile."
+    }
 }
 
 /// What the usual file systems are good for.

@@ -12,6 +12,11 @@ use orlop_program::source::Source;
 
 use orlop_program::{List, Slot, Step, Str};
 
+/// A call that init does not make itself.
+fn by_host_side(call: &str) -> String {
+    format!("host side: {call}")
+}
+
 /// The calls of a step, in order.
 pub(super) fn of(step: &Step<'_>) -> Vec<String> {
     let calls = match step {
@@ -55,7 +60,13 @@ pub(super) fn of(step: &Step<'_>) -> Vec<String> {
         }
         _ => process(step),
     };
-    calls.into_iter().filter(|call| !call.is_empty()).collect()
+    let calls = calls.into_iter().filter(|call| !call.is_empty());
+    match step {
+        // It has said which of them are init's.
+        Step::Mount { .. } => calls.collect(),
+        step if step.is_beside() => calls.map(|call| by_host_side(&call)).collect(),
+        _ => calls.collect(),
+    }
 }
 
 fn text(text: Str<'_>) -> String {
@@ -106,9 +117,15 @@ fn new_file_system(
 
 fn mounts(step: &Step<'_>) -> Vec<String> {
     match *step {
-        Step::Mount { fstype, options, attributes, target, real, id_map, like, .. } => {
+        Step::Mount { fstype, options, attributes, target, real, id_map, like, beside, .. } => {
             let mut calls = vec![when(like.is_some(), || "fstat(covered directory): its mode".into())];
-            calls.extend(new_file_system(&text(fstype), options, attributes));
+            let new = new_file_system(&text(fstype), options, attributes).into_iter();
+            if beside {
+                calls.extend(new.map(|call| by_host_side(&call)));
+                calls.push("recvmsg(host): the tree".into());
+            } else {
+                calls.extend(new);
+            }
             calls.push(when(id_map.is_some(), || "mount_setattr(tree, MOUNT_ATTR_IDMAP)".into()));
             let how = if real {
                 "RESOLVE_BENEATH|RESOLVE_NO_SYMLINKS"

@@ -27,6 +27,8 @@ pub(crate) enum Event {
     /// Its system call filter is in force, whose notification descriptor has this number; it waits, [`Session::proceed`] lets
     /// it go on.
     SeccompListener(i32),
+    /// It has made the container's root a mount, and goes on.
+    Root,
     /// It has become the container's process.
     Running,
 }
@@ -102,6 +104,7 @@ impl<'a> Session<'a> {
             (Ok(Message::Reached(Point::Hooks)), _) => Ok(Event::Hooks),
             (Ok(Message::Reached(Point::Ready)), _) => Ok(Event::Ready),
             (Ok(Message::Reached(Point::Begin)), _) => Ok(Event::Begin),
+            (Ok(Message::Reached(Point::Root)), _) => Ok(Event::Root),
             (Ok(Message::Console), Some(master)) => Ok(Event::Console(master)),
             (Ok(Message::MapIds(number)), Some(tree)) => Ok(Event::MapIds(number, tree)),
             (Ok(Message::SeccompListener(number)), _) => Ok(Event::SeccompListener(number)),
@@ -128,6 +131,27 @@ impl<'a> Session<'a> {
     /// [`Error::Kernel`]. That init is gone is none: [`Session::next`] tells why.
     pub(crate) fn proceed(&self) -> Result<()> {
         say_the_word(&self.host)
+    }
+
+    /// Waits until init has made the container's root a mount.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::next`].
+    pub(crate) fn await_root(&mut self) -> Result<()> {
+        match self.next()? {
+            Event::Root => Ok(()),
+            other => Err(Error::Died { what: "the container's init".to_owned(), how: format!("{other:?}") }),
+        }
+    }
+
+    /// Sends init a file system that it waits for, or will. That it is gone is no error: [`Session::next`] tells why.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub(crate) fn give(&self, made: Fd) -> Result<()> {
+        give(&self.host, Some(made))
     }
 
     /// After "executing" comes the end of file, as exec closes init's end; or the reason why exec failed.
@@ -180,7 +204,12 @@ fn died(how: Option<orlop_sys::Result<wait::How>>) -> Error {
 
 /// Lets init go on. One that is gone has left its reasons in the socket.
 pub(crate) fn say_the_word(init: &OwnedFd) -> Result<()> {
-    match socket::send(Fd::of(init), &[1], None) {
+    give(init, None)
+}
+
+/// The same, perhaps with a descriptor.
+fn give(init: &OwnedFd, fd: Option<Fd>) -> Result<()> {
+    match socket::send(Fd::of(init), &[1], fd) {
         Err(e) if e.is(libc::EPIPE) || e.is(libc::ECONNRESET) => Ok(()),
         sent => sent.doing(|| "let the container's init go on".to_owned()),
     }

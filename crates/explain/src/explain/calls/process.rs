@@ -79,7 +79,8 @@ pub(super) fn process(step: &Step<'_>) -> Vec<String> {
         Step::Sync { point } => {
             vec![format!("sendto(host, reached point {point})"), "read(host): wait for its word".into()]
         }
-        Step::AwaitWord {} => one("read(host): wait for its word".into()),
+        Step::Tell { .. } => one("write(host): it is reached".into()),
+        Step::AwaitWord {} | Step::AwaitBeside {} => one("read(host): wait for its word".into()),
         Step::Hostname { name } => one(format!("sethostname({})", text(name))),
         Step::Domainname { name } => one(format!("setdomainname({})", text(name))),
         Step::Sysctl { path, value } => vec![
