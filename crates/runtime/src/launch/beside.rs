@@ -2,6 +2,8 @@
 //!
 //! Init is who is waited for, and has most to do. So steps of its program are taken from it: it finds the file systems in its
 //! socket, one after the other, when it comes to where they are mounted, and then a word that `/dev` has what belongs in it.
+//!
+//! What the kernel needs of memory for them, some kilobytes, is the caller's cgroup's; what the container writes there is its own.
 
 use nix::sched::{CloneFlags, unshare};
 use orlop_compile::{Beside, Compiled};

@@ -54,21 +54,27 @@ impl NewNetwork {
     }
 }
 
-/// Whether there is an object with a member of the value `"network"` and none named `"path"`, and nowhere the value `"user"`:
-/// it is not `"type"` that is looked for, as nothing else has these values.
+/// Whether the list of namespaces has an object with a member of the value `"network"` and none named `"path"`, and nowhere the
+/// value `"user"`: it is not `"type"` that is looked for, as nothing else has these values.
 fn seems_wanted(config: &[u8]) -> bool {
+    // What is before the list may be long. Of another list of that name, anything may be said.
+    let list = std::str::from_utf8(config).ok().and_then(|text| text.split_once("\"namespaces\""));
+    let Some((_, list)) = list else { return false };
     let (mut is_value, mut is_network, mut has_path, mut found) = (false, false, false, false);
     // Between every other pair of quotation marks is a string, as long as none has some in it.
-    for (i, piece) in config.split(|byte| *byte == b'"').enumerate() {
+    for (i, piece) in list.split('"').enumerate() {
         match piece {
-            b"user" if is_value => return false,
-            b"network" if is_value => is_network = true,
-            b"path" if !is_value => has_path = true,
+            "user" if is_value => return false,
+            "network" if is_value => is_network = true,
+            "path" if !is_value => has_path = true,
             between if i % 2 == 0 => {
-                is_value = between.trim_ascii() == b":";
-                if between.iter().any(|byte| matches!(byte, b'{' | b'}')) {
+                is_value = between.trim() == ":";
+                if between.contains(['{', '}']) {
                     found |= is_network && !has_path;
                     (is_network, has_path) = (false, false);
+                }
+                if between.contains(']') {
+                    break;
                 }
             }
             _ => {}
@@ -105,7 +111,8 @@ mod tests {
     fn a_text_tells_whether_it_will_be_wanted() {
         let text = |namespaces: &str| {
             let rest = r#""process":{"user":{"uid":0}},"mounts":[{"type":"proc"}],"resources":{"network":{"classID":1}}"#;
-            format!(r#"{{ {rest}, "linux": {{ "namespaces" : [{namespaces}] }}}}"#)
+            let after = r#""annotations":{"a":"user","b":"network"}"#;
+            format!(r#"{{ {rest}, "linux": {{ "namespaces" : [{namespaces}] }}, {after}}}"#)
         };
         for wanted in
             [r#"{"type":"network"}"#, r#"{"type":"pid","path":"/x"},{ "type" : "network" }, {"type":"ipc"}"#]
@@ -122,7 +129,13 @@ mod tests {
             assert!(!seems_wanted(text(other).as_bytes()), "{other}");
         }
         // Of what is not JSON, anything may be said.
-        for odd in [&b""[..], b"\"", b"\\\"network\"", b"{:\"network\"}", &[0xFF, b'"', 0]] {
+        for odd in [
+            &b""[..],
+            b"\"namespaces\"",
+            b"\"namespaces\":\"",
+            b"\"namespaces\"\\\"network\"",
+            &[0xFF, b'"', 0],
+        ] {
             seems_wanted(odd);
         }
     }
