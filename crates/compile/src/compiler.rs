@@ -31,10 +31,10 @@ pub(crate) struct Compiler<'a> {
     pub(crate) in_new_network: bool,
     /// It is the one that the container sees at `/proc`.
     pub(crate) proc_in_place: bool,
-    /// Where mounts are below `/dev`, as paths in it.
-    pub(crate) in_dev: Vec<String>,
-    /// Where there are mounts that init makes.
-    pub(crate) made_by_init: Vec<String>,
+    /// Where mounts are, and whether the host side makes them.
+    pub(crate) places: Vec<(String, bool)>,
+    /// The step that mounts what the host side could fill as `/dev`, as nothing was mounted over it.
+    pub(crate) dev_beside: Option<usize>,
     /// Mounts that become read-only once they are filled: index and destination.
     pub(crate) read_only_later: Vec<(usize, String)>,
     program: Builder<Origin>,
@@ -63,8 +63,8 @@ impl<'a> Compiler<'a> {
             has_proc: false,
             in_new_network: false,
             proc_in_place: false,
-            in_dev: Vec::new(),
-            made_by_init: Vec::new(),
+            places: Vec::new(),
+            dev_beside: None,
             read_only_later: Vec::new(),
             program: Builder::default(),
             found: Vec::new(),

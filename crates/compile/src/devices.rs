@@ -78,15 +78,15 @@ impl Compiler<'_> {
             }
             return;
         }
-        if self.launch.beside.dev.is_some() && !self.is_filled_beside(&nodes) {
-            self.launch.beside.dev = None;
-        }
-        let dev = if self.launch.beside.dev.is_some() {
-            let why = "The host side makes meanwhile what belongs in /dev.";
-            self.step(Step::AwaitBeside {}, DEFAULTS, why);
-            Slot::BESIDE
-        } else {
-            self.open_dir("/dev", DEFAULTS)
+        let dev = match self.dev_beside {
+            Some(mount) if self.can_be_filled_beside(&nodes) => {
+                // One follows from the other: the host side says its word only if init waits for it.
+                self.launch.beside.dev = Some(mount);
+                let why = "The host side makes meanwhile what belongs in /dev.";
+                self.step(Step::AwaitBeside {}, DEFAULTS, why);
+                Slot::BESIDE
+            }
+            _ => self.open_dir("/dev", DEFAULTS),
         };
         let mut dirs = vec![("/dev".to_owned(), dev)];
         for (path, major, minor) in DEFAULT {
@@ -115,7 +115,7 @@ impl Compiler<'_> {
     }
 
     /// Whether the host side can fill `/dev`, if it makes it: no mount of the config lies on what is made there.
-    fn is_filled_beside(&self, nodes: &[(usize, Node<'_>)]) -> bool {
+    fn can_be_filled_beside(&self, nodes: &[(usize, Node<'_>)]) -> bool {
         let is_ours = |name: &str| {
             let mut paths =
                 DEFAULT.iter().map(|(path, ..)| *path).chain(nodes.iter().map(|(_, node)| node.path));
@@ -123,7 +123,8 @@ impl Compiler<'_> {
                 || LINKS.iter().any(|(link, _)| *link == name)
                 || matches!(name, "core" | "ptmx")
         };
-        let mut tops = self.in_dev.iter().map(|path| path.split('/').next().unwrap_or_default());
+        let in_dev = self.places.iter().filter_map(|(place, _)| place.strip_prefix("/dev/"));
+        let mut tops = in_dev.filter_map(|path| path.split('/').next());
         !self.borrows(S_IFCHR) && !tops.any(is_ours)
     }
 

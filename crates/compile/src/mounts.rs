@@ -58,16 +58,15 @@ impl Compiler<'_> {
             }
             // The last one at a place is what is seen there.
             let place = clean(&target).into_owned();
-            let (had_proc, steps) = (self.has_proc, self.launch.beside.steps);
+            if place == "/dev" {
+                self.dev_beside = None;
+            }
+            let (had_proc, beside) = (self.has_proc, self.launch.beside.steps);
             self.mount(&Entry { index, mount, options, target });
-            match place.as_str() {
-                "/proc" => self.proc_in_place = self.has_proc && !had_proc,
-                "/" => self.launch.beside.dev = None,
-                place => self.in_dev.extend(place.strip_prefix("/dev/").map(str::to_owned)),
+            if place == "/proc" {
+                self.proc_in_place = self.has_proc && !had_proc;
             }
-            if self.launch.beside.steps == steps {
-                self.made_by_init.push(place);
-            }
+            self.places.push((place, self.launch.beside.steps > beside));
         }
         self.new_network();
     }

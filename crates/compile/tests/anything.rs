@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{options, root, user};
+use common::{both_sides_agree, options, root, user};
 use orlop_compile::{ExecOptions, Host, Options, compile, compile_exec};
 use orlop_spec::{Document, Spec};
 use proptest::prelude::*;
@@ -127,6 +127,7 @@ fn answers(spec: &Spec, host: &Host, options: &Options<'_>) {
         Ok(compiled) => {
             let steps = compiled.program.steps().inspect(|step| assert!(step.is_ok())).count();
             assert_eq!(steps, compiled.program.infos().len());
+            both_sides_agree(&compiled);
         }
         Err(findings) => {
             assert!(findings.errors().count() > 0);

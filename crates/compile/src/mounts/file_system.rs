@@ -8,7 +8,7 @@ use crate::{Code, Origin};
 use orlop_program::message::Point;
 use orlop_program::wire::{List, Str};
 use orlop_program::{Slot, Step};
-use orlop_spec::{Mount, NamespaceKind};
+use orlop_spec::NamespaceKind;
 use std::borrow::Cow;
 
 /// File systems that show a namespace; in a new user namespace only one that was made there may be shown.
@@ -44,9 +44,10 @@ impl Compiler<'_> {
         let real = matches!(fstype, "proc" | "sysfs");
         let (like, covered) = self.cover(entry, fstype);
         let id_map = self.id_map_of_new(entry);
-        let beside = like.is_none() && covered.is_none() && self.is_made_beside(fstype, &cleaned);
-        if cleaned == "/dev" {
-            self.launch.beside.dev = beside.then_some(self.next_index());
+        let plain = like.is_none() && covered.is_none() && id_map.is_none();
+        let beside = plain && self.is_made_beside(fstype, &cleaned);
+        if beside && cleaned == "/dev" {
+            self.dev_beside = Some(self.next_index());
         }
         let step = Step::Mount {
             fstype: fstype.into(),
@@ -76,24 +77,12 @@ impl Compiler<'_> {
     /// Has init tell that the root is made, if the host side is to make file systems meanwhile. They become mounts after it, as
     /// the kernel lists mounts in the order in which they were made, and the root is to be the first.
     pub(crate) fn tell_of_root(&mut self) {
-        let is_mapped = |mount: &Mount| {
-            !mount.uid_mappings.is_empty()
-                || !mount.gid_mappings.is_empty()
-                || mount
-                    .options
-                    .iter()
-                    .any(|option| option.starts_with("idmap") || option.starts_with("ridmap"))
-        };
-        let mounts = &self.spec.mounts;
-        // In another user namespace they would be another's; and nothing else may be said to init meanwhile.
-        let can = self.host.privileged && !self.in_user_namespace() && !mounts.iter().any(is_mapped);
-        if can && mounts.iter().any(|mount| is_anywhere_the_same(&mount.kind)) {
+        // In another user namespace they would be another's; and there init asks the host side for other things meanwhile.
+        let can = self.host.privileged && !self.in_user_namespace();
+        if can && self.spec.mounts.iter().any(|mount| is_anywhere_the_same(&mount.kind)) {
+            let origin = Origin::Rule("the root is the first mount");
             let why = "The host side makes some file systems meanwhile, and mounts are listed in the order in which they are made.";
-            self.step(
-                Step::Tell { point: Point::Root as u8 },
-                Origin::Rule("the root is the first mount"),
-                why,
-            );
+            self.step(Step::Tell { point: Point::Root as u8 }, origin, why);
             self.launch.beside.told = true;
         }
     }
@@ -102,7 +91,7 @@ impl Compiler<'_> {
     fn is_made_beside(&self, fstype: &str, target: &str) -> bool {
         self.launch.beside.told
             && is_anywhere_the_same(fstype)
-            && !self.made_by_init.iter().any(|other| is_below(target, other))
+            && self.places.iter().all(|(other, beside)| *beside || !is_below(target, other))
     }
 
     /// What a tmpfs takes over from the directory that it covers, as with runc: its permissions, unless there is an option

@@ -47,6 +47,21 @@ pub(crate) fn user() -> Host {
     Host { euid: 1000, egid: 1000, privileged: false, cgroup_rights: CgroupRights::Forgiven, ..root() }
 }
 
+/// What the host side sends is what init waits for, and the other way round: one word too many would let it go on too early.
+pub(crate) fn both_sides_agree(compiled: &Compiled) {
+    let beside = compiled.launch.beside;
+    let count =
+        |is: fn(&Step<'_>) -> bool| compiled.program.steps().flatten().filter(|step| is(step)).count();
+    assert_eq!(compiled.program.steps().flatten().filter(Step::is_beside).count(), beside.steps);
+    assert_eq!(count(|step| matches!(step, Step::Tell { .. })), usize::from(beside.told));
+    assert_eq!(count(|step| matches!(step, Step::AwaitBeside {})), usize::from(beside.dev.is_some()));
+    assert!(!beside.told || compiled.launch.maps_by_host.is_empty(), "init would take a mount for a word");
+    if let Some(dev) = beside.dev {
+        let mount = compiled.program.steps().flatten().nth(dev);
+        assert!(matches!(mount, Some(Step::Mount { beside: true, .. })), "{mount:?}");
+    }
+}
+
 pub(crate) fn options() -> Options<'static> {
     Options {
         id: "c1",

@@ -17,15 +17,15 @@ use super::blame::{self, Words};
 use super::session::Session;
 use crate::error::{Doing, Result};
 
-/// Makes what the compiler says, and sends it to init.
+/// Makes what the compiler says, and sends it to init, which tells when the root is made.
 ///
 /// # Errors
 ///
 /// As if init had failed in one of these steps; or that it has failed.
 pub(crate) fn make_beside(compiled: &Compiled, session: &mut Session<'_>, words: &Words<'_>) -> Result<()> {
-    let Beside { steps, dev, told } = compiled.launch.beside;
+    let Beside { steps, dev, .. } = compiled.launch.beside;
     let _umask = NoUmask::begin()?;
-    let mut root_is_made = !told;
+    let mut root_is_made = false;
     let mut in_dev: Option<OwnedFd> = None;
     let all = compiled.program.steps().map_while(std::result::Result::ok).enumerate();
     for (index, step) in all.filter(|(_, step)| step.is_beside()).take(steps) {
