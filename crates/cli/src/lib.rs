@@ -21,8 +21,8 @@ pub use commands::{ORLOP, list_status, stats_arguments, stats_row, watch_stats};
 /// What [`main`] was given.
 static LIVE_ON: OnceLock<fn()> = OnceLock::new();
 
-/// The program's `main`; the exit status. `live_on` is called when this process turns out to be no one-shot, whose memory has to be taken
-/// back.
+/// The program's `main`; the exit status. `live_on` is called when this process turns out to be no one-shot, whose memory has
+/// to be taken back.
 pub fn main(live_on: fn()) -> u8 {
     LIVE_ON.get_or_init(|| live_on);
     orlop_command::main(&ORLOP)

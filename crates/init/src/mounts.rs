@@ -42,29 +42,25 @@ pub fn begin<'a>(
     configured(mount::fsopen(fstype)?, options)
 }
 
-/// Sets every option, and makes the superblock.
-fn configured<'a>(
-    context: OwnedFd,
-    options: impl Iterator<Item = (Str<'a>, Option<Str<'a>>)>,
-) -> core::result::Result<OwnedFd, Fault> {
-    match configure(context.fd(), options) {
-        Ok(()) => Ok(context),
-        Err(fault) => Err(fault.in_context(context)),
-    }
-}
-
 /// Makes a detached mount of a file system.
 pub fn complete(context: OwnedFd, attributes: u64) -> core::result::Result<OwnedFd, Fault> {
     mount::fsmount(context.fd(), attributes).map_err(|e| Fault::from(e).in_context(context))
 }
 
 /// Sets every option, and makes the superblock.
-fn configure<'a>(context: Fd, options: impl Iterator<Item = (Str<'a>, Option<Str<'a>>)>) -> Outcome {
+fn configured<'a>(
+    context: OwnedFd,
+    options: impl Iterator<Item = (Str<'a>, Option<Str<'a>>)>,
+) -> core::result::Result<OwnedFd, Fault> {
     for (part, (key, value)) in (0..).zip(options) {
-        mount::fsconfig(context, key.c_str(), value.map(|v| v.c_str()))
-            .map_err(|e| Fault::from(e).of_part(part))?;
+        if let Err(e) = mount::fsconfig(context.fd(), key.c_str(), value.map(|v| v.c_str())) {
+            return Err(Fault::from(e).of_part(part).in_context(context));
+        }
     }
-    mount::fsconfig_create(context).map_err(Fault::from)
+    match mount::fsconfig_create(context.fd()) {
+        Ok(()) => Ok(context),
+        Err(e) => Err(Fault::from(e).in_context(context)),
+    }
 }
 
 /// A detached mount of a new file system, with the permissions of the directory in slot `like`, if there is one.

@@ -23,16 +23,6 @@ macro_rules! steps {
             pub const fn name(&self) -> &'static str {
                 match self { $(Self::$name { .. } => stringify!($name),)* }
             }
-
-            /// Whether it is the host side that makes something here, meanwhile.
-            pub const fn is_beside(&self) -> bool {
-                matches!(
-                    self,
-                    Self::Mount { beside: true, .. }
-                        | Self::Device { dir: Slot::BESIDE, .. }
-                        | Self::Symlink { dir: Slot::BESIDE, .. }
-                )
-            }
         }
 
         impl<'a> Wire<'a> for Step<'a> {
@@ -59,6 +49,18 @@ macro_rules! steps {
             }
         }
     };
+}
+
+impl Step<'_> {
+    /// Whether it is the host side that makes something here, meanwhile.
+    pub const fn is_beside(&self) -> bool {
+        matches!(
+            self,
+            Self::Mount { beside: true, .. }
+                | Self::Device { dir: Slot::BESIDE, .. }
+                | Self::Symlink { dir: Slot::BESIDE, .. }
+        )
+    }
 }
 
 steps! {

@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::sync::OnceLock;
 use std::vec::Vec;
 
-/// The arguments, where a program has begun here.
+/// The arguments.
 static ARGUMENTS: OnceLock<Vec<OsString>> = OnceLock::new();
 
 /// Makes a function the program's `main`: one without arguments, whose result is the exit status.
@@ -37,8 +37,8 @@ macro_rules! entry {
 
 /// The arguments of this process, the first of which is its name.
 pub fn arguments() -> impl Iterator<Item = OsString> {
-    // In a test program the standard library has them.
-    ARGUMENTS.get().cloned().unwrap_or_else(|| std::env::args_os().collect()).into_iter()
+    // In a test program, which has not begun here, the standard library has them.
+    ARGUMENTS.get_or_init(|| std::env::args_os().collect()).iter().cloned()
 }
 
 /// Runs a program: what is between C's `main` and its own. Ends the process.
