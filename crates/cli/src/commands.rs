@@ -2,6 +2,7 @@
 
 use orlop_command::entry::{Entry, PLAIN, Program, of_companion, status};
 
+mod ahead;
 #[cfg(test)]
 mod arguments;
 mod checkpoint;

@@ -28,6 +28,8 @@ pub struct Entry {
     pub arguments: fn(Command) -> Command,
     /// Adds those that are seldom given, and are not defined where none of them can be meant.
     pub rare: Option<fn(Command) -> Command>,
+    /// Begins what takes long, before the arguments are understood: it sees all that follow its name, and may guess.
+    pub ahead: Option<fn(&[OsString])>,
     /// Runs it; the exit status.
     pub run: fn(&Globals, &ArgMatches) -> Result<u8>,
 }
@@ -55,6 +57,7 @@ pub const PLAIN: Entry = Entry {
     companion: Companion::Never,
     arguments: |c| c,
     rare: None,
+    ahead: None,
     run: |_, _| Ok(0),
 };
 
@@ -106,6 +109,15 @@ impl Program {
     /// The command with this name.
     pub fn find(&self, name: &OsStr) -> Option<&'static Entry> {
         self.commands.iter().find(|entry| name == entry.name)
+    }
+
+    /// Begins what the command that these arguments seem to be about takes long for. The value of a global option may have the
+    /// name of a command: nothing comes of it then.
+    pub fn begin(&self, arguments: &[OsString]) {
+        let found = |(at, name): (usize, &OsString)| self.find(name).map(|entry| (entry, at));
+        if let Some((Entry { ahead: Some(ahead), .. }, at)) = arguments.iter().enumerate().find_map(found) {
+            ahead(&arguments[at + 1..]);
+        }
     }
 
     /// The definition of the global options alone, as far as it is needed to understand these arguments.

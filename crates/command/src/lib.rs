@@ -47,6 +47,7 @@ fn run(program: &'static Program, arguments: impl IntoIterator<Item = OsString>)
         // The first question of every engine: nothing is defined to answer it.
         return stopped(None, Stop::Print(entry::version()), 1);
     }
+    program.begin(arguments.get(1..).unwrap_or_default());
     let mut split = Split::new(program, arguments);
     let globals = match split.globals() {
         Ok(globals) => globals,

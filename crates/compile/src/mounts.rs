@@ -20,8 +20,8 @@ use std::borrow::Cow;
 /// The first kernel with mounts that follow no symbolic links, in mount_setattr(2).
 const NOSYMFOLLOW_SINCE: (u16, u16) = (5, 14);
 
-/// File systems that are the same in every network namespace. Others are not, such as sysfs, or may talk to a server.
-const WITHOUT_NETWORK: [&str; 6] = ["proc", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2"];
+/// File systems that are the same in every network and IPC namespace. Others are not, such as sysfs, or may talk to a server.
+const WITHOUT_NETWORK: [&str; 5] = ["proc", "tmpfs", "devpts", "cgroup", "cgroup2"];
 
 /// One mount of the config, on its way into the program.
 struct Entry<'a> {

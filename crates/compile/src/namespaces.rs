@@ -170,8 +170,8 @@ impl Compiler<'_> {
         self.time_namespace();
     }
 
-    /// Into the new network namespace, unless that is done. It takes longer to make than all others, so this is as late as it
-    /// may be.
+    /// Into the new network namespace, and perhaps the IPC namespace, unless that is done. They take longer to make than all
+    /// others, so this is as late as it may be.
     pub(crate) fn new_network(&mut self) {
         let network = NamespaceKind::Network;
         if self.namespaces.is_new(&network) && !std::mem::replace(&mut self.in_new_network, true) {

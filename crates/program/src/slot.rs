@@ -26,7 +26,7 @@ impl Slot {
     pub const TRACE: Self = Self(6);
     /// What Landlock is to allow, until it is in force.
     pub const RULESET: Self = Self(7);
-    /// The socket from which the new network namespace comes, if the process was not born in it.
+    /// The socket from which the new network namespace comes, if the process was not born in it, and perhaps the IPC namespace.
     pub const NETWORK: Self = Self(8);
     /// Always empty: what steps make in it, the host side makes meanwhile (`beside` of [`Step::Mount`](crate::Step::Mount)).
     pub const BESIDE: Self = Self(9);

@@ -81,7 +81,7 @@ steps! {
         to: u8,
     }
     /// Enters the new network namespace that comes from [`Slot::NETWORK`], if the process was not born in one, and brings its
-    /// loopback interface up.
+    /// loopback interface up. The new IPC namespace may come from there, too.
     4 Network {}
 
     /// Sets the propagation of the whole tree as the host left it, so that mounts made here do not travel there. It is the

@@ -21,7 +21,7 @@ pub(crate) struct Bundle {
 }
 
 impl Bundle {
-    /// Reads a bundle. `ahead` sees the config's text before anybody has understood it.
+    /// Reads a bundle, whose config's `text` may be at hand. If not, `ahead` sees it before anybody has understood it.
     ///
     /// # Errors
     ///
@@ -29,16 +29,17 @@ impl Bundle {
     /// what `compile` finds in the rest of it.
     pub(crate) fn load(
         options: &CreateOptions,
-        ahead: impl FnOnce(&[u8]),
+        text: Option<Vec<u8>>,
+        ahead: impl FnOnce(&Vec<u8>),
         compile: impl FnOnce(&Spec, &Path) -> Option<Diagnostics>,
     ) -> Result<Self> {
         let given = if options.bundle.as_os_str().is_empty() { Path::new(".") } else { &options.bundle };
         let path = realpath(given).doing(|| format!("find the bundle {}", given.display()))?;
         let file = options.config.clone().unwrap_or_else(|| path.join("config.json"));
-        let text = std::fs::read(&file).doing(|| format!("read {}", file.display())).map_err(|e| {
-            e.with_hint("a bundle is a directory with a config.json; `orlop spec` writes one to start from")
-        })?;
-        ahead(&text);
+        let text = match text {
+            Some(text) => text,
+            None => read(&file).inspect(|text| ahead(text))?,
+        };
         match Document::parse(text) {
             Ok(config) => Ok(Self { path, file, config }),
             Err(errors) => Err(malformed(&file, &errors, compile(&errors.document.spec, &path).as_ref())),
@@ -54,6 +55,12 @@ impl Bundle {
     pub(crate) fn refused(&self, found: &Diagnostics) -> Error {
         refused(&self.file, &self.config.text, found)
     }
+}
+
+fn read(file: &Path) -> Result<Vec<u8>> {
+    std::fs::read(file).doing(|| format!("read {}", file.display())).map_err(|e| {
+        e.with_hint("a bundle is a directory with a config.json; `orlop spec` writes one to start from")
+    })
 }
 
 /// The compiler's findings, as an error that names the places in a file.

@@ -29,7 +29,7 @@ use crate::runtime::Runtime;
 use crate::state::{StateFile, now};
 use crate::trace::Trace;
 use crate::wait::Foreground;
-use crate::{criu, facts, files, log, owner, userns};
+use crate::{ahead, criu, facts, files, log, owner, userns};
 
 /// A container that was just made.
 pub(crate) struct Made {
@@ -114,9 +114,9 @@ impl Runtime {
     ) -> Result<Order<'a>> {
         let trace = options.trace.as_deref().map(|file| Trace::begin(file, "load the bundle"));
         let scratch = self.store.root().join(id.as_str());
-        let mut network = None;
-        let ahead = |text: &[u8]| network = NewNetwork::begin_if(text);
-        let mut bundle = Bundle::load(options, ahead, |spec, path| {
+        let (text, mut network) = ahead::take(options).map_or((None, None), |a| (Some(a.text), a.network));
+        let ahead = |text: &Vec<u8>| network = NewNetwork::begin_if(text);
+        let mut bundle = Bundle::load(options, text, ahead, |spec, path| {
             let host = self.facts(spec, None).ok()?;
             compile(spec, path, &host, (id, options, mode), self.settings.cgroup_manager, &scratch).err()
         })?;

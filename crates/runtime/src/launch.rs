@@ -52,8 +52,8 @@ pub(crate) struct Request<'a> {
     pub(crate) start: Option<OwnedFd>,
     /// The process whose namespaces to join, and which (`CLONE_NEW…`).
     pub(crate) join: Option<(&'a OwnedFd, i32)>,
-    /// Where init receives the new network namespace, if that is made beside: then it is not born in one.
-    pub(crate) network: Option<OwnedFd>,
+    /// Where init receives new namespaces that are made beside, and which (`CLONE_NEW…`): it is not born in those.
+    pub(crate) network: Option<(OwnedFd, i32)>,
     /// Descriptors to pass on, besides those that the program names.
     pub(crate) pass: Vec<(Slot, OwnedFd)>,
     /// What becomes its standard input, output and error, instead of ours.
@@ -107,8 +107,8 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
         .doing(|| "make a socket pair".to_owned())?;
     let mut slots = vec![(Slot::HOST, theirs)];
     slots.extend(request.start.map(|listener| (Slot::START, listener)));
-    let made_beside = request.network.as_ref().map_or(0, |_| libc::CLONE_NEWNET as u64);
-    slots.extend(request.network.map(|socket| (Slot::NETWORK, socket)));
+    let made_beside = request.network.as_ref().map_or(0, |(_, kinds)| *kinds as u64);
+    slots.extend(request.network.map(|(socket, _)| (Slot::NETWORK, socket)));
     slots.extend(request.pass);
     if let Some(trace) = request.trace {
         let memory = trace.memory(request.compiled.program.infos().len())?;

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod agent;
+pub mod ahead;
 mod bundle;
 mod cgroup;
 mod checkpoint;

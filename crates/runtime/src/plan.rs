@@ -54,6 +54,7 @@ impl Runtime {
         let scratch = self.store.root().join(id.as_str());
         let bundle = Bundle::load(
             options,
+            None,
             |_| (),
             |spec, path| {
                 let host = facts_of(spec).ok()?;

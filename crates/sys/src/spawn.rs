@@ -37,7 +37,7 @@ mod visit;
 
 use crate::raw::{Error, Result, call};
 use crate::{Fd, OwnedFd, cred, file, process, wait};
-pub use aside::NetworkAside;
+pub use aside::NamespacesAside;
 use clone::{CloneArgs, Entry, clone3};
 use core::ffi::CStr;
 use core::mem::MaybeUninit;

@@ -1,6 +1,6 @@
 //! `orlop create`
 
-use super::{Entry, PLAIN};
+use super::{Entry, PLAIN, ahead};
 use crate::{companion, flags};
 
 pub(super) const ENTRY: Entry = Entry {
@@ -17,6 +17,7 @@ pub(super) const ENTRY: Entry = Entry {
             .args([flags::overlay(), flags::trace()])
             .args(flags::strict::all())
     }),
+    ahead: Some(ahead::begin),
     run: |globals, arguments| {
         let runtime = globals.runtime()?;
         let create = flags::get_create(arguments);

@@ -4,7 +4,7 @@ use orlop_runtime::{Error, RunOptions};
 
 use orlop_command::entry::Companion;
 
-use super::{Entry, PLAIN, status};
+use super::{Entry, PLAIN, ahead, status};
 use crate::{companion, flags};
 
 pub(super) const ENTRY: Entry = Entry {
@@ -23,6 +23,7 @@ pub(super) const ENTRY: Entry = Entry {
         let command = command.args(flags::supervise::all()).args(flags::strict::all());
         command.args([flags::overlay(), flags::trace()])
     }),
+    ahead: Some(ahead::begin),
     run: |globals, arguments| {
         let options = RunOptions {
             detach: arguments.get_flag("detach"),

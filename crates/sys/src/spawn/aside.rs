@@ -1,4 +1,4 @@
-//! A thread that makes a network namespace, and nothing else.
+//! A thread that makes a network namespace, perhaps an IPC namespace, and nothing else.
 //!
 //! Neither the standard library nor the C library know of it. A thread of theirs has its own signal stack, guard pages and a stack
 //! to be mapped, protected and given back: a dozen calls, of which some stop the other thread for a moment, for work of eight. So
@@ -8,7 +8,7 @@
 use super::Stack;
 use super::clone::{CloneArgs, clone3};
 use crate::raw::{Result, call};
-use crate::{Fd, OwnedFd, net, process, sched, socket};
+use crate::{Fd, OwnedFd, file, net, process, sched, socket};
 use core::cell::UnsafeCell;
 use core::ptr;
 use core::sync::atomic::{AtomicBool, AtomicI32, Ordering};
@@ -24,6 +24,8 @@ struct Thread {
     taken: AtomicBool,
     /// The thread's end of the socket.
     socket: AtomicI32,
+    /// It is to make an IPC namespace too.
+    ipc: AtomicBool,
     /// Only touched by the thread.
     stack: UnsafeCell<Stack>,
 }
@@ -36,17 +38,19 @@ static THREAD: Thread = Thread {
     id: AtomicI32::new(0),
     taken: AtomicBool::new(false),
     socket: AtomicI32::new(-1),
+    ipc: AtomicBool::new(false),
     stack: UnsafeCell::new(Stack::new()),
 };
 
-/// A network namespace that is being made, or will be.
+/// Namespaces that are being made, or will be.
 #[derive(Debug)]
-pub struct NetworkAside(&'static Thread);
+pub struct NamespacesAside(&'static Thread);
 
-impl NetworkAside {
-    /// Begins to make one. It is sent through the socket with a byte, or the byte alone if there is none to be had; then its
-    /// loopback interface is brought up. `None`: the thread is busy, or could not be started.
-    pub fn begin(socket: OwnedFd) -> Option<Self> {
+impl NamespacesAside {
+    /// Begins to make a network namespace, and then an IPC namespace if that is wanted. Each is sent through the socket with a
+    /// byte that says how many follow, or the byte alone if there is none to be had; then the loopback interface is brought up.
+    /// `None`: the thread is busy, or could not be started.
+    pub fn begin(socket: OwnedFd, ipc: bool) -> Option<Self> {
         if THREAD.held.swap(true, Ordering::AcqRel) {
             return None;
         }
@@ -56,19 +60,20 @@ impl NetworkAside {
         }
         THREAD.taken.store(false, Ordering::Relaxed);
         THREAD.socket.store(socket.fd().raw(), Ordering::Relaxed);
+        THREAD.ipc.store(ipc, Ordering::Relaxed);
         start().ok()?;
         // The thread has it now.
         core::mem::forget(socket);
         Some(held)
     }
 
-    /// Whether there will be one: the thread has begun with it. If not, it will not.
+    /// Whether there will be any: the thread has begun with them. If not, it will not.
     pub fn take(self) -> bool {
         self.0.taken.swap(true, Ordering::AcqRel)
     }
 }
 
-impl Drop for NetworkAside {
+impl Drop for NamespacesAside {
     fn drop(&mut self) {
         // One that has not begun need not.
         self.0.taken.store(true, Ordering::Release);
@@ -128,37 +133,47 @@ fn mask(new: u64) -> Result<u64> {
 unsafe extern "C" fn work(_: *const ()) -> ! {
     // SAFETY: whoever started it has left the descriptor to it.
     let socket = unsafe { OwnedFd::from_raw(THREAD.socket.load(Ordering::Relaxed)) };
-    make_and_send(socket.fd());
+    make_and_send(socket.fd(), THREAD.ipc.load(Ordering::Relaxed));
     drop(socket);
     process::exit_thread()
 }
 
-fn make_and_send(socket: Fd) {
+fn make_and_send(socket: Fd, ipc: bool) {
     if THREAD.taken.swap(true, Ordering::AcqRel) {
         return;
     }
-    let made = make();
+    let network = make_network();
     // Whoever would have received it is gone if this fails. A word alone: init makes one itself, or says why that cannot be.
-    socket::send(socket, &[1], made.as_ref().map(|(_, namespace)| namespace.fd())).ok();
-    if let Some((inside, _)) = &made {
+    socket::send(socket, &[u8::from(ipc)], network.as_ref().map(|(_, namespace)| namespace.fd())).ok();
+    if ipc {
+        let ipc = make_ipc();
+        socket::send(socket, &[0], ipc.as_ref().map(OwnedFd::fd)).ok();
+    }
+    if let Some((inside, _)) = &network {
         // Where this fails init will fail too, and say why.
         net::bring_loopback_up(inside.fd()).ok();
     }
 }
 
 /// Puts this thread into a new network namespace: a socket in it, and a descriptor for it.
-fn make() -> Option<(OwnedFd, OwnedFd)> {
+fn make_network() -> Option<(OwnedFd, OwnedFd)> {
     process::unshare(libc::CLONE_NEWNET).ok()?;
     let socket = net::socket().ok()?;
     let namespace = net::namespace_of(socket.fd()).ok()?;
     Some((socket, namespace))
 }
 
+/// Puts this thread into a new IPC namespace: a descriptor for it. No call asks for one but by the file in procfs.
+fn make_ipc() -> Option<OwnedFd> {
+    process::unshare(libc::CLONE_NEWIPC).ok()?;
+    file::openat(Fd::CWD, c"/proc/thread-self/ns/ipc", libc::O_RDONLY, 0).ok()
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;
 
-    use super::{NetworkAside, THREAD};
+    use super::{NamespacesAside, THREAD};
     use crate::{net, socket};
     use core::sync::atomic::Ordering;
     use std::os::fd::IntoRawFd as _;
@@ -170,19 +185,32 @@ mod tests {
         [ours, theirs].map(|end| unsafe { crate::OwnedFd::from_raw(end.into_raw_fd()) }).into()
     }
 
+    /// Which namespace this is.
+    fn ino(namespace: &crate::OwnedFd) -> u64 {
+        crate::file::fstat(namespace.fd()).unwrap().ino
+    }
+
     #[test]
-    fn there_is_another_namespace_and_one_thread_at_a_time() {
-        for _ in 0..50 {
+    fn there_are_other_namespaces_and_one_thread_at_a_time() {
+        for round in 0..50 {
+            let wants_ipc = round % 2 == 0;
             let (ours, theirs) = pair();
-            let first = NetworkAside::begin(theirs).expect("nobody else has the thread");
-            assert!(NetworkAside::begin(pair().1).is_none());
+            let first = NamespacesAside::begin(theirs, wants_ipc).expect("nobody else has the thread");
+            assert!(NamespacesAside::begin(pair().1, false).is_none());
             if first.take() {
-                let (_, made) = socket::receive_with_fd(ours.fd(), &mut [0]).unwrap();
+                let mut more = [9];
+                let (_, made) = socket::receive_with_fd(ours.fd(), &mut more).unwrap();
+                assert_eq!(more, [u8::from(wants_ipc)]);
                 // Without the right to it there is none.
                 if let Some(made) = made {
                     let mine = net::socket().and_then(|socket| net::namespace_of(socket.fd())).unwrap();
-                    let ino = |fd: &crate::OwnedFd| crate::file::fstat(fd.fd()).unwrap().ino;
                     assert_ne!(ino(&made), ino(&mine));
+                }
+                if wants_ipc {
+                    let (_, made) = socket::receive_with_fd(ours.fd(), &mut more).unwrap();
+                    assert_eq!(more, [0]);
+                    let mine = super::file::openat(crate::Fd::CWD, c"/proc/self/ns/ipc", libc::O_RDONLY, 0);
+                    assert!(made.is_none_or(|made| ino(&made) != ino(&mine.unwrap())));
                 }
             }
             // Its end is closed when it is done, or has seen that it need not begin.
