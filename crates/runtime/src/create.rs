@@ -19,7 +19,7 @@ use crate::draft::Draft;
 use crate::error::{Error, Result};
 use crate::host_mounts::HostMounts;
 use crate::id::ContainerId;
-use crate::launch::{self, Apart, Home, NewNetwork, Request, Session, Words, make_beside};
+use crate::launch::{self, Home, NewNetwork, Request, Session, Words, make_beside};
 use crate::liveness::Process;
 use crate::notify::{self, Relay};
 use crate::options::{CreateOptions, RunOptions};
@@ -294,7 +294,6 @@ fn meanwhile(
     (draft, session): (&Draft, &mut Session<'_>),
     state: &mut StateFile,
 ) -> Result<()> {
-    let _apart = Apart::begin(session.pid());
     if compiled.launch.beside.told {
         order.phase("make file systems for init");
         make_beside(compiled, session, words)?;
@@ -304,7 +303,9 @@ fn meanwhile(
         draft.confine(plan)?;
     }
     order.phase("write the state");
-    record(order, draft, session, state)
+    record(order, draft, session, state)?;
+    session.rejoin();
+    Ok(())
 }
 
 /// Saves the config, and the state with the process that was started.

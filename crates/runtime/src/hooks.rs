@@ -139,7 +139,7 @@ pub fn on_host(directory: Option<&Path>) -> impl FnMut(&Hook, Streams) -> Result
         let child = with_no_signal_blocked(&mut command).spawn().doing(doing)?;
         // Nobody has waited for the child, so the number is still its own.
         let pid = child.id() as i32;
-        Ok(Child { pid, pidfd: pidfd_open(pid).doing(doing)? })
+        Ok(Child { pid, pidfd: pidfd_open(pid).doing(doing)?, cpu: None })
     }
 }
 

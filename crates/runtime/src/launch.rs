@@ -31,9 +31,9 @@ use crate::rdt::RdtGroup;
 use crate::state::Unit;
 use crate::trace::Trace;
 use crate::{idmap, image, netdev};
+use affinity::Apart;
 use fill::Filler;
 
-pub(crate) use affinity::Apart;
 pub(crate) use beside::make_beside;
 pub(crate) use blame::Words;
 pub(crate) use fill::map_ids;
@@ -153,11 +153,14 @@ pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     // Of one that is yet to be born, only that tells who it is.
     let ask = birth.map_or(Ok(()), |_| socket::tell_senders(Fd::of(&host), true));
     ask.doing(|| "ask who speaks for init".to_owned())?;
+    // Who adds a process has nothing else to do then.
+    let apart = if request.join.is_none() { Apart::new() } else { None };
     let child = before.run_where_allowed(&spawn)?;
+    let apart = apart.zip(child.cpu).and_then(|(apart, cpu)| apart.leave(cpu));
     // Who waits for the end of the socket is not to wait for us.
     drop(slots);
     tracing::debug!(pid = child.pid, "child process in init()");
-    let mut session = Session::new(child, host, request.words, birth.is_some());
+    let mut session = Session::new(child, host, request.words, birth.is_some(), apart);
     // Only who adds a process can do without knowing at once which it is.
     if request.join.is_none() {
         session.birth()?;

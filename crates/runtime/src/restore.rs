@@ -184,7 +184,7 @@ impl Remade<'_> {
     /// All processes are there, and wait: what is written down now is true before they run.
     fn record(&mut self, pid: i32, draft: &Draft) -> Result<()> {
         let pidfd = pidfd_open(pid).doing(|| format!("open process {pid}"))?;
-        self.child = Some(Child { pid, pidfd });
+        self.child = Some(Child { pid, pidfd, cpu: None });
         self.state.process = Some(Process::of(pid)?);
         self.state.status = Status::Created;
         self.state.own_clocks = criu::namespaces::has_own_clocks(pid);

@@ -62,14 +62,28 @@ pub fn set_affinity_of(thread: i32, cpus: &[u8]) -> Result<()> {
 /// The scheduler puts a new thread on the CPU of its maker if all others are busy for a moment, and leaves it there: it is worth
 /// more to it to have little to move than that two that could work at the same time do.
 pub fn set_apart(thread: i32) -> Result<()> {
-    let (mut cpus, mut cpu) = ([0_u8; 1024], 0_u32);
-    // SAFETY: the number is written.
-    unsafe { call(libc::SYS_getcpu, [core::ptr::from_mut(&mut cpu) as usize, 0]) }?;
+    let mut cpus = [0; 1024];
     let filled = affinity(&mut cpus)?;
-    if let Some(byte) = cpus.get_mut(cpu as usize / 8) {
+    set_affinity_but(thread, cpus.get(..filled).unwrap_or_default(), current_cpu()?)
+}
+
+/// Lets a thread, 0 for this one, run on these CPUs but one. `EINVAL`: there is no other.
+pub fn set_affinity_but(thread: i32, cpus: &[u8], cpu: u32) -> Result<()> {
+    let mut others = [0; 1024];
+    let others = others.get_mut(..cpus.len()).ok_or(Error::of(libc::SYS_sched_setaffinity, libc::EINVAL))?;
+    others.copy_from_slice(cpus);
+    if let Some(byte) = others.get_mut(cpu as usize / 8) {
         *byte &= !(1 << (cpu % 8));
     }
-    set_affinity_of(thread, cpus.get(..filled).unwrap_or(&[]))
+    set_affinity_of(thread, others)
+}
+
+/// The CPU that this thread is on, or was a moment ago ([getcpu(2)](https://man7.org/linux/man-pages/man2/getcpu.2.html)).
+pub fn current_cpu() -> Result<u32> {
+    let mut cpu = 0_u32;
+    // SAFETY: the number is written.
+    unsafe { call(libc::SYS_getcpu, [core::ptr::from_mut(&mut cpu) as usize, 0]) }?;
+    Ok(cpu)
 }
 
 /// The CPUs that this thread may run on; how much of the mask was filled

@@ -36,7 +36,7 @@ mod said;
 mod visit;
 
 use crate::raw::{Error, Result, call};
-use crate::{Fd, OwnedFd, cred, file, process, wait};
+use crate::{Fd, OwnedFd, cred, file, process, sched, wait};
 pub use aside::NamespacesAside;
 use clone::{CloneArgs, Entry, clone3};
 use core::ffi::CStr;
@@ -84,6 +84,8 @@ pub struct Child {
     pub pid: i32,
     /// A descriptor for it.
     pub pidfd: OwnedFd,
+    /// The CPU on which it was just before it executed its program, if that is known.
+    pub cpu: Option<u32>,
 }
 
 /// Why there is no child. Whatever had been started has been ended and waited for.
@@ -107,6 +109,7 @@ impl From<Error> for Failure {
 pub type Maps<'a> = &'a mut dyn FnMut(i32) -> core::result::Result<(), ()>;
 
 const MAX_ARGS: usize = 7;
+const NO_CPU: u32 = u32::MAX;
 // 64-bit flags of clone3(2) only; the C library crate's constants are too narrow.
 const CLONE_CLEAR_SIGHAND: u64 = 0x1_0000_0000;
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
@@ -138,6 +141,8 @@ struct Shared<'a> {
     error: AtomicU32,
     /// Which join failed.
     join: AtomicU32,
+    /// The child's CPU, or [`NO_CPU`].
+    cpu: AtomicU32,
 }
 
 impl Shared<'_> {
@@ -206,6 +211,7 @@ impl Spawn<'_> {
             pid: AtomicI32::new(0),
             error: AtomicU32::new(0),
             join: AtomicU32::new(NO_JOIN),
+            cpu: AtomicU32::new(NO_CPU),
         };
         self.launch(shared, &mut stack, &mut inner_stack, gate, maps)
     }
@@ -264,7 +270,7 @@ impl Spawn<'_> {
         let outer_fd = OwnedFd::made(pidfd as usize);
         let gate = gate.map(Gate::ours);
         let child = if joiner {
-            let joiner = Child { pid, pidfd: outer_fd };
+            let joiner = Child { pid, pidfd: outer_fd, cpu: None };
             wait::await_end(joiner.pidfd.fd())?;
             let said = gate.as_ref().map_or_else(|| shared.said(), |gate| Said::left(gate.fd()));
             if said.pid == 0 {
@@ -275,7 +281,8 @@ impl Spawn<'_> {
             wait::wait(joiner.pidfd.fd())?;
             Child::adopt(said.pid)?
         } else {
-            Child { pid, pidfd: outer_fd }
+            let cpu = Some(shared.cpu.load(Ordering::Acquire)).filter(|cpu| *cpu != NO_CPU);
+            Child { pid, pidfd: outer_fd, cpu }
         };
         let failure = match (gate, back) {
             (_, Err(e)) => Some(Failure::Call(e)),
@@ -362,6 +369,9 @@ unsafe extern "C" fn start(shared: *const ()) -> ! {
     match prepare(shared) {
         Ok(()) => {}
         Err(e) => shared.fail(e),
+    }
+    if let Ok(cpu) = sched::current_cpu() {
+        shared.cpu.store(cpu, Ordering::Release);
     }
     let no_environment = [ptr::null::<u8>()];
     let args = [

@@ -15,9 +15,7 @@ impl Borrowed {
     ///
     /// [`Error::Kernel`](crate::Error::Kernel): none of them is there, or allowed to us.
     pub(super) fn new(cpus: &[u8]) -> Result<Self> {
-        let mut own = vec![0; 1024];
-        let filled = sched::affinity(&mut own).doing(|| "ask for our own CPUs".to_owned())?;
-        own.truncate(filled);
+        let own = own().doing(|| "ask for our own CPUs".to_owned())?;
         sched::set_affinity(cpus).doing(|| "set the initial CPU affinity".to_owned()).map_err(|e| {
             e.at("/process/execCPUAffinity/initial")
                 .with_hint("at least one of the CPUs must be online and in the caller's cpuset")
@@ -25,6 +23,14 @@ impl Borrowed {
         tracing::debug!("nsexec: affinity: {}", mask(cpus));
         Ok(Self(own))
     }
+}
+
+/// The CPUs that this thread may run on.
+fn own() -> orlop_sys::Result<Vec<u8>> {
+    let mut own = vec![0; 1024];
+    let filled = sched::affinity(&mut own)?;
+    own.truncate(filled);
+    Ok(own)
 }
 
 /// CPUs as one number, as taskset(1) and runc's debug log have them.
@@ -41,25 +47,22 @@ impl Drop for Borrowed {
     }
 }
 
-/// Keeps the first process of a new container off this thread's CPU, until this is dropped. Both have something to do then, and
-/// the scheduler often lets one wait for the other while another CPU is idle ([`sched::set_apart`]).
-///
-/// After it, and after init's own step for that, the process runs wherever its cgroup allows.
-pub(crate) struct Apart(Option<i32>);
-
-impl Apart {
-    /// Does so, if there is another CPU that we may use, too. The process must be a child that nobody has waited for.
-    pub(crate) fn begin(pid: i32) -> Self {
-        Self(sched::set_apart(pid).ok().map(|()| pid))
-    }
+/// Keeps this thread off the CPU of a process that it has started. Both have something to do then, and the scheduler often lets one
+/// wait for the other while another CPU is idle. It is we who go: nobody waits for us.
+pub(super) struct Apart {
+    /// The CPUs that we run on before and after.
+    own: Vec<u8>,
 }
 
-impl Drop for Apart {
-    fn drop(&mut self) {
-        if let Some(pid) = self.0 {
-            // As init's step does.
-            sched::set_affinity_of(pid, &[0xff; 1024]).ok();
-        }
+impl Apart {
+    /// Asks for what is to be known before. The kernel wakes us on the new process's CPU, which then waits for us.
+    pub(super) fn new() -> Option<Self> {
+        own().ok().map(|own| Self { own })
+    }
+
+    /// Goes to other CPUs than this, if we may use any, until the result is dropped.
+    pub(super) fn leave(self, cpu: u32) -> Option<Borrowed> {
+        sched::set_affinity_but(0, &self.own, cpu).ok().map(|()| Borrowed(self.own))
     }
 }
 

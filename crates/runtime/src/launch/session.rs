@@ -7,6 +7,7 @@ use orlop_program::message::{MAX, Message, Point};
 use orlop_sys::spawn::Child;
 use orlop_sys::{Fd, process, socket, wait};
 
+use super::affinity::Borrowed;
 use super::blame::{self, Words};
 use crate::error::{Doing, Error, Result};
 use crate::reactor::await_any;
@@ -42,13 +43,27 @@ pub(crate) struct Session<'a> {
     words: Words<'a>,
     /// The child makes another in its place, which has not been heard of.
     unborn: bool,
+    /// We run on other CPUs than it began on.
+    apart: Option<Borrowed>,
 }
 
 impl<'a> Session<'a> {
     /// `unborn`: `child` makes init in the PID namespace that it joins, and says nothing itself unless it fails. `host` tells who
-    /// speaks.
-    pub(super) fn new(child: Child, host: OwnedFd, words: Words<'a>, unborn: bool) -> Self {
-        Self { child: Some(child), host, words, unborn }
+    /// speaks. `apart`: we run on other CPUs than it began on.
+    pub(super) fn new(
+        child: Child,
+        host: OwnedFd,
+        words: Words<'a>,
+        unborn: bool,
+        apart: Option<Borrowed>,
+    ) -> Self {
+        Self { child: Some(child), host, words, unborn, apart }
+    }
+
+    /// Runs on the same CPUs as before the launch again: what we had to do while it is at work is done, and what we start may run
+    /// on any.
+    pub(crate) fn rejoin(&mut self) {
+        self.apart = None;
     }
 
     /// Waits until init has been born, if it is yet to be: another process, which is our child as well, and goes on meanwhile.

@@ -21,7 +21,7 @@ impl Child {
             process::kill_child(pid, libc::SIGKILL).ok();
             wait::reap(pid).ok();
         })?;
-        Ok(Self { pid, pidfd })
+        Ok(Self { pid, pidfd, cpu: None })
     }
 
     /// Ends this child, which was to make another one, and whom it has made: how that one ended, or else this one.
