@@ -2,9 +2,10 @@
 //!
 //! All or nothing: whatever fails, what was made before is taken back in the opposite order ([`Draft`]).
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::rc::Rc;
 
 use orlop_cgroups::Layout;
 use orlop_compile::{Compiled, Host, Mode, OVERLAY};
@@ -27,6 +28,7 @@ use crate::order::{Order, compile};
 use crate::rdt::RdtGroup;
 use crate::runtime::Runtime;
 use crate::state::{StateFile, now};
+use crate::store::{StateDir, Written};
 use crate::trace::Trace;
 use crate::wait::Foreground;
 use crate::{ahead, criu, facts, files, log, owner, userns};
@@ -38,6 +40,8 @@ pub(crate) struct Made {
     pub(crate) console: Option<Console>,
     /// What is saved of it.
     pub(crate) state: StateFile,
+    /// Where, as long as nobody else has saved anything.
+    pub(crate) saved: Option<(StateDir, Written)>,
     /// How it will tell that it is ready, if the caller wants to know.
     pub(crate) relay: Option<Relay>,
 }
@@ -91,7 +95,10 @@ impl Runtime {
             return Ok(0);
         }
         // Before the launch, so that no signal is lost in between.
-        let foreground = Foreground::new(!run.no_subreaper)?;
+        let foreground = Rc::new(Foreground::new(!run.no_subreaper)?);
+        if !order.is_announced() {
+            order.foreground.get_or_init(|| Rc::clone(&foreground));
+        }
         let mut made = make().map_err(|e| order.locate(e))?;
         let proxy = made.console.take().and_then(Console::proxy);
         let started = started(&made).map_err(|e| order.locate(e));
@@ -102,7 +109,7 @@ impl Runtime {
             return status;
         }
         let poststop = &order.bundle.config.spec.hooks.poststop;
-        let deleted = self.delete_knowing(order.id, true, Some(poststop));
+        let deleted = self.delete_ended(order.id, (made.state, made.saved), poststop);
         status.and_then(|status| deleted.map(|()| status))
     }
 
@@ -137,6 +144,7 @@ impl Runtime {
             trace,
             held: None,
             supervised: None,
+            foreground: OnceCell::default(),
             network: Cell::new(network),
         })
     }
@@ -240,14 +248,16 @@ impl Runtime {
             privileged: host.privileged,
             words,
         })?;
-        meanwhile(order, (compiled, &words), maker.as_ref(), (&draft, &mut session), &mut state)?;
+        let written =
+            meanwhile(order, (compiled, &words), maker.as_ref(), (&draft, &mut session), &mut state)?;
         pidfd_socket.map_or(Ok(()), |socket| socket.send(session.pidfd()))?;
         order.phase("wait for init");
         order.let_run(&session, compiled)?;
         let console = order.converse(&mut session, (compiled, host), &mut state, &draft, console.as_ref())?;
         let child = session.release()?;
+        let saved = draft.dir().duplicate().map(|dir| (dir, written));
         draft.keep();
-        Ok(Made { child, console, state, relay })
+        Ok(Made { child, console, state, saved, relay })
     }
 
     pub(crate) fn first_state(
@@ -293,7 +303,7 @@ fn meanwhile(
     maker: Option<&Maker<'_>>,
     (draft, session): (&Draft, &mut Session<'_>),
     state: &mut StateFile,
-) -> Result<()> {
+) -> Result<Written> {
     if compiled.launch.beside.told {
         order.phase("make file systems for init");
         make_beside(compiled, session, words)?;
@@ -303,13 +313,18 @@ fn meanwhile(
         draft.confine(plan)?;
     }
     order.phase("write the state");
-    record(order, draft, session, state)?;
+    let written = record(order, draft, session, state)?;
     session.rejoin();
-    Ok(())
+    Ok(written)
 }
 
 /// Saves the config, and the state with the process that was started.
-fn record(order: &Order<'_>, draft: &Draft, session: &Session<'_>, state: &mut StateFile) -> Result<()> {
+fn record(
+    order: &Order<'_>,
+    draft: &Draft,
+    session: &Session<'_>,
+    state: &mut StateFile,
+) -> Result<Written> {
     draft.dir().write_first_config(order.bundle.config.text.as_bytes())?;
     state.process = Some(Process::behind(session.pidfd(), session.pid(), Fd::of(draft.dir()))?);
     state.cgroups = draft.cgroup_paths();

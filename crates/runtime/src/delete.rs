@@ -17,8 +17,8 @@ use crate::id::ContainerId;
 use crate::owner::Standing;
 use crate::rdt::RdtGroup;
 use crate::runtime::{Container, Runtime};
-use crate::state::{ContainerState, Unit};
-use crate::store::StateDir;
+use crate::state::{ContainerState, StateFile, Unit};
+use crate::store::{StateDir, Written};
 
 /// How long killed processes may take to be gone. The kernel may have to finish what they were doing.
 const DEATH: Duration = Duration::from_secs(10);
@@ -37,6 +37,19 @@ impl Runtime {
     /// [`Error::WrongState`]: it runs. [`Error::NotExist`], without `force`: there is none.
     pub fn delete(&self, id: &ContainerId, force: bool) -> Result<()> {
         self.delete_knowing(id, force, None)
+    }
+
+    /// The same for a container whose first process has ended, for who has made it and knows what was saved of it, and where.
+    pub(crate) fn delete_ended(
+        &self,
+        id: &ContainerId,
+        (saved, place): (StateFile, Option<(StateDir, Written)>),
+        poststop: &[Hook],
+    ) -> Result<()> {
+        match place {
+            Some((dir, written)) if written.is_current() => Container { dir, saved }.remove(poststop),
+            _ => self.delete_knowing(id, true, Some(poststop)),
+        }
     }
 
     /// The same, for who knows the hooks that are owed, and spares us to read the config again.
@@ -63,11 +76,9 @@ impl Runtime {
         if matches!(status, Status::Running | Status::Paused) {
             container.end_checkpoint()?;
         }
-        container.take_down()?;
         // The config goes with the state directory, and is needed once more.
         let hooks = poststop.map_or_else(|| container.poststop_hooks().into(), Cow::Borrowed);
-        container.dir.remove()?;
-        container.run_poststop(&hooks)
+        container.remove(&hooks)
     }
 }
 
@@ -88,6 +99,13 @@ impl Container {
             tracing::warn!("{e}");
         }
         reason
+    }
+
+    /// Removes everything that was made for it; then it is no more.
+    fn remove(&self, poststop: &[Hook]) -> Result<()> {
+        self.take_down()?;
+        self.dir.remove()?;
+        self.run_poststop(poststop)
     }
 
     /// Ends CRIU, if it is saving it: else both would wait for each other.

@@ -1,8 +1,9 @@
 //! What is asked for: a bundle to make a container of, and what that means for the process that is being made.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::rc::Rc;
 
 use orlop_cgroups::Cgroup;
 use orlop_compile::{Compiled, Diagnostics, HookTime, Host, Mode, OVERLAY, Options};
@@ -23,7 +24,11 @@ use crate::options::{CgroupManager, CreateOptions};
 use crate::pidfd_socket::PidfdSocket;
 use crate::state::{ContainerState, StateFile};
 use crate::trace::Trace;
+use crate::wait::Foreground;
 use crate::{agent, files, join};
+
+/// Names a socket that wants a pidfd of the container's process: crun's annotation.
+const PIDFD_RECEIVER: &str = "run.oci.pidfd_receiver";
 
 /// A bundle to make a container of, with all that the command line says about it.
 pub(crate) struct Order<'a> {
@@ -40,6 +45,8 @@ pub(crate) struct Order<'a> {
     pub(crate) held: Option<&'a Stdio>,
     /// It is a supervised container's, which has its state directory since then.
     pub(crate) supervised: Option<&'a str>,
+    /// Who waits for the container's end, if nobody wants to know that it runs.
+    pub(crate) foreground: OnceCell<Rc<Foreground>>,
     /// The network namespace that is being made already.
     pub(crate) network: Cell<Option<NewNetwork>>,
 }
@@ -108,7 +115,22 @@ impl Order<'_> {
         }
         // Init asks for this word much later; by then it has been there for long.
         session.proceed()?;
-        if compiled.launch.seccomp_agent.is_none() { session.fall_silent() } else { Ok(()) }
+        match self.foreground.get() {
+            _ if compiled.launch.seccomp_agent.is_some() => Ok(()),
+            Some(foreground) => session.end_unless(foreground.signals()),
+            None => session.fall_silent(),
+        }
+    }
+
+    /// Whether somebody is to be told that the container runs, right then.
+    pub(crate) fn is_announced(&self) -> bool {
+        let spec = &self.bundle.config.spec;
+        self.options.pid_file.is_some()
+            || self.notifies
+            || self.trace.is_some()
+            || !spec.hooks.poststart.is_empty()
+            || spec.annotations.contains_key(PIDFD_RECEIVER)
+            || tracing::enabled!(tracing::Level::DEBUG)
     }
 
     /// Talks to init until the container waits or runs; its terminal, if nobody else is sent it.
@@ -182,7 +204,7 @@ impl Order<'_> {
     /// Tells those who asked which process is the container's: by its number in a file, and by a pidfd to a socket, which
     /// is crun's annotation.
     pub(crate) fn announce(&self, state: &StateFile, session: &Session<'_>) -> Result<()> {
-        if let Some(path) = state.annotations.get("run.oci.pidfd_receiver") {
+        if let Some(path) = state.annotations.get(PIDFD_RECEIVER) {
             PidfdSocket::connect(Path::new(path))?.send(session.pidfd())?;
         }
         self.write_pid_file(state)

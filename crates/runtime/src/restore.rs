@@ -199,6 +199,7 @@ impl Remade<'_> {
             child: self.child.ok_or_else(none)?,
             console: self.console,
             state: self.state,
+            saved: None,
             relay: None,
         })
     }

@@ -31,7 +31,7 @@ mod files;
 mod lock;
 
 pub(crate) use dir::NOTIFY;
-pub use dir::StateDir;
+pub use dir::{StateDir, Written};
 pub use lock::StateLock;
 
 const DIRECTORY: OFlag =

@@ -1,6 +1,6 @@
 //! `try`: an isolated container without a bundle or an image, on a throw-away copy of the host's own root.
 
-use std::cell::Cell;
+use std::cell::{Cell, OnceCell};
 use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 
@@ -46,6 +46,7 @@ impl Runtime {
             trace: None,
             held: None,
             supervised: None,
+            foreground: OnceCell::default(),
             network: Cell::default(),
         };
         self.run_order(&order, &RunOptions::default())

@@ -1,7 +1,7 @@
 //! Waiting in the foreground for a container's process: signals go on to it, its terminal is ours, its orphans are
 //! reaped, and how it ended is how we end.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -56,6 +56,11 @@ impl Foreground {
         let signals =
             SignalFd::with_flags(&set, SfdFlags::SFD_NONBLOCK | SfdFlags::SFD_CLOEXEC).doing(doing)?;
         Ok(Self { signals })
+    }
+
+    /// Where signals arrive.
+    pub(crate) fn signals(&self) -> BorrowedFd<'_> {
+        self.signals.as_fd()
     }
 
     /// Waits until the process has ended, and returns its exit status, 128 + n if signal n killed it. The process is a

@@ -1,6 +1,6 @@
 //! The conversation with init, from the host's side.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use nix::poll::{PollFd, PollFlags};
 use orlop_program::message::{MAX, Message, Point};
@@ -137,6 +137,19 @@ impl<'a> Session<'a> {
     pub(crate) fn fall_silent(&self) -> Result<()> {
         // No events but the one that is always reported.
         listen(&mut [PollFd::new(self.host.as_fd(), PollFlags::empty())])
+    }
+
+    /// The same until it has ended as what it becomes, unless there is something to read here before. For who has nothing to do at
+    /// its exec: a process that another one is woken by at that moment often waits for it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub(crate) fn end_unless(&self, signals: BorrowedFd<'_>) -> Result<()> {
+        if let Some(child) = &self.child {
+            listen(&mut [child.pidfd.as_fd(), signals].map(|fd| PollFd::new(fd, PollFlags::POLLIN)))?;
+        }
+        self.fall_silent()
     }
 
     /// Lets init go on.

@@ -33,10 +33,27 @@ pub struct StateDir {
     pub(super) id: String,
 }
 
+/// A state that was written.
+#[derive(Debug)]
+pub struct Written(std::fs::File);
+
+impl Written {
+    /// Whether nobody has written another one since then, or removed it.
+    pub fn is_current(&self) -> bool {
+        fstat(&self.0).is_ok_and(|stat| stat.st_nlink > 0)
+    }
+}
+
 impl StateDir {
     /// Where it is, for messages.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// The same by another descriptor, if there are any left.
+    pub(crate) fn duplicate(&self) -> Option<Self> {
+        let fd = self.fd.try_clone().ok()?;
+        Some(Self { fd, path: self.path.clone(), id: self.id.clone() })
     }
 
     /// The directory itself.
@@ -50,7 +67,7 @@ impl StateDir {
     ///
     /// [`Error::Kernel`].
     pub fn write_state(&self, state: &StateFile) -> Result<()> {
-        self.write(STATE, &self.text(state)?)
+        self.write(STATE, &self.text(state)?).map(drop)
     }
 
     /// The same for the first state, by which the directory is claimed: as [`StateDir::write_new`].
@@ -67,16 +84,17 @@ impl StateDir {
             .map_err(|e| Error::State { path: self.path.join(STATE), why: e.to_string() })
     }
 
-    /// Saves the state of a container that has a process from now on, unless somebody deletes it, and has not seen that.
+    /// Saves the state of a container that has a process from now on, unless somebody deletes it, and has not seen that. The result
+    /// tells later whether it is [the state still](Written::is_current).
     ///
     /// # Errors
     ///
     /// [`Error::NotExist`]: [`StateDir::doom`] was called. [`Error::Kernel`].
-    pub fn write_made(&self, state: &StateFile) -> Result<()> {
-        self.write_state(state)?;
+    pub fn write_made(&self, state: &StateFile) -> Result<Written> {
+        let written = self.write(STATE, &self.text(state)?)?;
         let stat = fstat(&self.fd).doing(|| format!("look at {}", self.path.display()))?;
         let doomed = stat.st_nlink == 0 || Mode::from_bits_truncate(stat.st_mode).contains(Mode::S_ISVTX);
-        if doomed { Err(self.not_exist()) } else { Ok(()) }
+        if doomed { Err(self.not_exist()) } else { Ok(Written(written)) }
     }
 
     /// Keeps a container that is being made from having a process, from now on: whoever deletes it looks after this once more
@@ -118,7 +136,7 @@ impl StateDir {
     ///
     /// [`Error::Kernel`].
     pub fn write_config(&self, text: &[u8]) -> Result<()> {
-        self.write(CONFIG, text)
+        self.write(CONFIG, text).map(drop)
     }
 
     /// The same, where there is usually none yet: only a container that a supervisor runs again has one.

@@ -15,7 +15,9 @@ use crate::error::{Doing, Error, Result};
 
 impl StateDir {
     /// Writes a file: readers see the old one or the new one, never a part.
-    pub(crate) fn write(&self, name: &str, text: &[u8]) -> Result<()> {
+    ///
+    /// The result is the file, which has no name any more once another one is written.
+    pub(crate) fn write(&self, name: &str, text: &[u8]) -> Result<std::fs::File> {
         self.draft(name, text, |draft, name| self.replace(draft, name))
             .doing(|| format!("write {}", self.path.join(name).display()))
     }
@@ -30,7 +32,7 @@ impl StateDir {
         match self.draft(name, text, |draft, name| self.name(draft, name)) {
             Err(Errno::EEXIST) => Err(Error::Exists { id: self.id.clone() }),
             Err(Errno::ENOENT) => Err(self.not_exist()),
-            written => written.doing(|| format!("write {}", self.path.join(name).display())),
+            written => written.map(drop).doing(|| format!("write {}", self.path.join(name).display())),
         }
     }
 
@@ -40,15 +42,16 @@ impl StateDir {
         name: &str,
         text: &[u8],
         finish: impl FnOnce(&CStr, &CStr) -> nix::Result<()>,
-    ) -> nix::Result<()> {
+    ) -> nix::Result<std::fs::File> {
         // Another process writes under another name; what a killed one left behind goes with the directory.
         let [draft, name] = [format!(".{name}.{}", std::process::id()), name.to_owned()]
             .map(|name| CString::new(name).unwrap_or_default());
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_TRUNC | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = openat(&self.fd, draft.as_c_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
-        let written = std::fs::File::from(fd).write_all(text);
+        let mut file = std::fs::File::from(fd);
+        let written = file.write_all(text);
         let written = written.map_err(|e| Errno::from_raw(e.raw_os_error().unwrap_or(libc::EIO)));
-        written.and_then(|()| finish(&draft, &name)).inspect_err(|_| {
+        written.and_then(|()| finish(&draft, &name)).map(|()| file).inspect_err(|_| {
             unlinkat(&self.fd, draft.as_c_str(), UnlinkatFlags::NoRemoveDir).ok();
         })
     }

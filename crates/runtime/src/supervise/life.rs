@@ -80,7 +80,7 @@ impl Life {
     pub(super) fn write(&self, dir: &StateDir) -> Result<()> {
         let text = serde_json::to_vec(self)
             .map_err(|e| Error::State { path: dir.path().join(FILE), why: e.to_string() })?;
-        dir.write(FILE, &text)
+        dir.write(FILE, &text).map(drop)
     }
 }
 
