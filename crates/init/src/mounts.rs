@@ -16,6 +16,9 @@ use orlop_sys::mount::Attributes;
 use orlop_sys::name::Name;
 use orlop_sys::{Error, Fd, OwnedFd, Result, file, mount, process, socket};
 
+/// The permissions of a directory that is made to mount something there.
+pub const MOUNT_POINT: u32 = 0o755;
+
 /// Where something is mounted.
 #[derive(Clone, Copy)]
 pub struct Target<'a> {

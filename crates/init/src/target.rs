@@ -4,6 +4,7 @@
 //! we look. So every look-up starts at the root's descriptor and stays inside by openat2(2); what is missing is made with
 //! the `*at` calls relative to the descriptor of its verified parent, one name at a time, never following a link.
 
+use crate::mounts::MOUNT_POINT;
 use core::ffi::CStr;
 use orlop_sys::file::{How, IN_ROOT};
 use orlop_sys::name::Name;
@@ -126,7 +127,7 @@ pub fn real_directory(root: Fd, path: &[u8]) -> Result<OwnedFd> {
         Err(e) if e.is(libc::ENOENT) => {}
         found => return found,
     }
-    directory(root, relative, 0o755)?;
+    directory(root, relative, MOUNT_POINT)?;
     file::openat2(root, name.set(relative)?, how)
 }
 
@@ -142,7 +143,7 @@ fn file_by(root: Fd, path: &[u8], links: u32) -> Result<OwnedFd> {
         found => return found,
     }
     let (above, last) = split(path);
-    let parent = directory(root, above, 0o755)?;
+    let parent = directory(root, above, MOUNT_POINT)?;
     let last = name.set(last)?;
     match file::mknodat(parent.fd(), last, libc::S_IFREG | 0o644, 0) {
         Err(e) if e.is(libc::EEXIST) => {}
@@ -165,7 +166,7 @@ fn file_by(root: Fd, path: &[u8], links: u32) -> Result<OwnedFd> {
 /// later, such as those for security labels (CVE-2019-19921). What the config names itself, the compiler has checked.
 pub fn place(root: Fd, path: &[u8], is_directory: bool) -> Result<OwnedFd> {
     const PROC_MAGIC: i64 = 0x9fa0;
-    let found = if is_directory { directory(root, path, 0o755)? } else { file_or_new(root, path)? };
+    let found = if is_directory { directory(root, path, MOUNT_POINT)? } else { file_or_new(root, path)? };
     if file::fstatfs_type(found.fd())? != PROC_MAGIC {
         return Ok(found);
     }

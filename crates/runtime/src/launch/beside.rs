@@ -5,6 +5,8 @@
 //!
 //! What the kernel needs of memory for them, some kilobytes, is the caller's cgroup's; what the container writes there is its own.
 
+use std::ffi::CString;
+
 use nix::sched::{CloneFlags, unshare};
 use orlop_compile::{Beside, Compiled};
 use orlop_init::devices::{self, Node};
@@ -36,6 +38,9 @@ pub(crate) fn make_beside(compiled: &Compiled, session: &mut Session<'_>, words:
                 session.await_root()?;
             }
             let made = mounts::complete(context, attributes).map_err(failed)?;
+            if dev == Some(index) {
+                make_mount_points(made.fd(), compiled);
+            }
             session.give(made.fd())?;
             in_dev = if dev == Some(index) { Some(made) } else { in_dev };
         } else if let Some(dev) = &in_dev {
@@ -47,6 +52,20 @@ pub(crate) fn make_beside(compiled: &Compiled, session: &mut Session<'_>, words:
     }
     // Init has it by now, and waits for the word before it needs what is in it.
     in_dev.map_or(Ok(()), |_| session.proceed())
+}
+
+/// Makes the directories that file systems are to be mounted at. Init would make them, and wait for each device that is being made
+/// in the same directory. Where this fails, init will fail too, and say why.
+fn make_mount_points(dev: Fd, compiled: &Compiled) {
+    for step in compiled.program.steps().map_while(std::result::Result::ok) {
+        if let Step::Mount { target, .. } = step
+            && let Some(name) = target.bytes().strip_prefix(b"/dev/")
+            && !name.contains(&b'/')
+            && let Ok(name) = CString::new(name)
+        {
+            file::mkdirat(dev, &name, mounts::MOUNT_POINT).ok();
+        }
+    }
 }
 
 /// Makes a device or a link.
