@@ -175,7 +175,11 @@ impl Compiler<'_> {
     pub(crate) fn new_network(&mut self) {
         let network = NamespaceKind::Network;
         if self.namespaces.is_new(&network) && !std::mem::replace(&mut self.in_new_network, true) {
-            let why = "Made meanwhile. It has only a loopback interface, and that one is down.";
+            let why = if self.namespaces.is_new(&NamespaceKind::Ipc) {
+                "Made meanwhile, as the IPC namespace may be. It has only a loopback interface, and that one is down."
+            } else {
+                "Made meanwhile. It has only a loopback interface, and that one is down."
+            };
             self.step(Step::Network {}, self.namespaces.pointer(&network), why);
         }
     }

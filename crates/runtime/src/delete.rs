@@ -39,16 +39,19 @@ impl Runtime {
         self.delete_knowing(id, force, None)
     }
 
-    /// The same for a container whose first process has ended, for who has made it and knows what was saved of it, and where.
+    /// The same for a container whose first process has ended, for who has made it and knows what was saved of it, and where: one
+    /// that has its id since somebody has deleted it stays.
     pub(crate) fn delete_ended(
         &self,
         id: &ContainerId,
         (saved, place): (StateFile, Option<(StateDir, Written)>),
         poststop: &[Hook],
     ) -> Result<()> {
-        match place {
-            Some((dir, written)) if written.is_current() => Container { dir, saved }.remove(poststop),
-            _ => self.delete_knowing(id, true, Some(poststop)),
+        let Some((dir, written)) = place else { return self.delete_knowing(id, true, Some(poststop)) };
+        let saved = if written.is_current() { Ok(saved) } else { dir.read_state() };
+        match saved {
+            Err(Error::NotExist { .. }) => Ok(()),
+            saved => Container { saved: saved?, dir }.remove(poststop),
         }
     }
 

@@ -101,6 +101,21 @@ fn who_deletes_and_who_makes_a_container_see_each_other() {
 }
 
 #[test]
+fn a_state_is_current_until_another_is_saved_or_it_is_removed() {
+    let temporary = tempfile::tempdir().unwrap();
+    let store = Store::open(Some(temporary.path())).unwrap();
+    let dir = store.claim(&id("web"), |dir| dir.write_first_state(&state("web"))).unwrap();
+    let first = dir.write_made(&state("web")).unwrap();
+    assert!(first.is_current());
+    dir.write_state(&state("web")).unwrap();
+    assert!(!first.is_current());
+    let again = dir.duplicate().unwrap().write_made(&state("web")).unwrap();
+    assert!(again.is_current());
+    dir.remove().unwrap();
+    assert!(!again.is_current());
+}
+
+#[test]
 fn what_is_saved_is_read_back() {
     let temporary = tempfile::tempdir().unwrap();
     let store = Store::open(Some(temporary.path())).unwrap();

@@ -75,12 +75,19 @@ pub(super) fn process(step: &Step<'_>) -> Vec<String> {
         Step::SessionKeyring { name } => one(format!("keyctl(KEYCTL_JOIN_SESSION_KEYRING, {})", text(name))),
         Step::Unshare { kinds } => one(format!("unshare({})", clone_flags(kinds.into()))),
         Step::Redirect { from, to } => one(format!("dup3(slot {}, {to})", from.0)),
-        Step::Network {} => one("socket(AF_INET, SOCK_DGRAM), ioctl(SIOCSIFFLAGS, \"lo\", IFF_UP)".into()),
+        Step::Network {} => vec![
+            "recvmsg(thread of the host side): what it has made meanwhile, if there was a CPU for it; setns()".into(),
+            "socket(AF_INET, SOCK_DGRAM), ioctl(SIOCSIFFLAGS, \"lo\", IFF_UP)".into(),
+        ],
         Step::Sync { point } => {
             vec![format!("sendto(host, reached point {point})"), "read(host): wait for its word".into()]
         }
         Step::Tell { .. } => one("write(host): it is reached".into()),
-        Step::AwaitWord {} | Step::AwaitBeside {} => one("read(host): wait for its word".into()),
+        Step::AwaitWord {} => one("read(host): wait for its word".into()),
+        Step::AwaitBeside {} => vec![
+            super::by_host_side("mkdirat(dev, …): where the next file systems are mounted, before others see it"),
+            "read(host): wait for its word".into(),
+        ],
         Step::Hostname { name } => one(format!("sethostname({})", text(name))),
         Step::Domainname { name } => one(format!("setdomainname({})", text(name))),
         Step::Sysctl { path, value } => vec![
