@@ -11,9 +11,8 @@ use serde_json::json;
 const NAMESPACES: &str = "readlink /proc/self/ns/net; readlink /proc/self/ns/ipc";
 
 fn namespaces_of_ours() -> String {
-    ["net", "ipc"]
-        .map(|kind| format!("{}\n", fs::read_link(format!("/proc/self/ns/{kind}")).unwrap().display()))
-        .concat()
+    let name = |kind| fs::read_link(format!("/proc/self/ns/{kind}")).expect("a process is in one of each");
+    ["net", "ipc"].map(|kind| format!("{}\n", name(kind).display())).concat()
 }
 
 /// Runs a container from a directory, with its bundle named in a form that is not guessed.
@@ -54,7 +53,8 @@ fn a_config_that_can_be_read_only_once_is_read_by_who_means_it() {
 
 #[test]
 fn ipc_objects_are_the_containers_own() {
-    let mut container = Container::sh("ls /dev/mqueue; cat /proc/sys/kernel/msgmax /proc/sys/fs/mqueue/msg_max");
+    let mut container =
+        Container::sh("ls /dev/mqueue; cat /proc/sys/kernel/msgmax /proc/sys/fs/mqueue/msg_max");
     container.set("/linux/sysctl", json!({"kernel.msgmax": "7777", "fs.mqueue.msg_max": "77"}));
     for _ in 0..5 {
         assert_eq!(container.run().ok().stdout, "7777\n77\n");

@@ -10,6 +10,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`step`] | every step: the vocabulary of the machine |
+//! | `define.rs` | what every step has, made of that one table |
 //! | [`source`] | where what is mounted comes from |
 //! | [`slot`] | where steps find the descriptors they use |
 //! | [`wire`] | the encoding of values |
@@ -21,6 +22,8 @@
 #[cfg(feature = "build")]
 extern crate alloc;
 
+#[macro_use]
+mod define;
 pub mod message;
 pub mod program;
 pub mod slot;

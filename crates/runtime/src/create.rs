@@ -319,12 +319,7 @@ fn meanwhile(
 }
 
 /// Saves the config, and the state with the process that was started.
-fn record(
-    order: &Order<'_>,
-    draft: &Draft,
-    session: &Session<'_>,
-    state: &mut StateFile,
-) -> Result<Written> {
+fn record(order: &Order<'_>, draft: &Draft, session: &Session<'_>, state: &mut StateFile) -> Result<Written> {
     draft.dir().write_first_config(order.bundle.config.text.as_bytes())?;
     state.process = Some(Process::behind(session.pidfd(), session.pid(), Fd::of(draft.dir()))?);
     state.cgroups = draft.cgroup_paths();
