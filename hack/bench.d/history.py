@@ -27,10 +27,14 @@ than between commits: what a page fault, a new process or a word to another proc
 runtimes do not do equally much of each. Where what starts is put is a part of it: the scheduler leaves a new thread on its
 maker's processor if the other one is busy for a moment. So until c685c7b the network namespace was begun a millisecond after its
 thread on most runs, or not by it, and init waited while orlop attached the device program, beside an idle processor; since then
-orlop puts them elsewhere (`set_apart` in `crates/sys/src/sched.rs`), and a run takes 15 % less. Since 49ecffd the host side makes
-some of the file systems beside init; since 8dce5b7 most functions that a command executes lie in one piece, and programs begin
-without the standard library: side by side with the commit before these, a run took 0.92 of its time, with a seccomp profile 0.93,
-an exec 0.89, `--version` 0.8. To make the mount and the IPC namespace aside too gained nothing: then init waits for the network's.
+orlop has them elsewhere (`crates/sys/src/sched.rs`), and a run takes 15 % less. Since 49ecffd the host side makes some of the file
+systems beside init; since 8dce5b7 most functions that a command executes lie in one piece, and programs begin without the standard
+library: side by side with the commit before these, a run took 0.92 of its time, with a seccomp profile 0.93, an exec 0.89,
+`--version` 0.8. Since 4c82050 the network namespace is begun before the command line is understood, with the IPC namespace; since
+3feac5f the host side leaves init's processor, where the kernel wakes it nine times in ten, instead of having init moved; since
+bf168b0 nobody is woken while the program begins, and since ae0ca65 init waits for no lock of `/dev`: side by side with the commit
+before these, in four runs, a run took 0.89 to 0.94 of its time, an exec 0.93, 32 at once the same. To keep the process that joins
+namespaces on its processor made an exec no faster: then all that is left for the host side comes after the program's end.
 The load is that when a run began; those with few columns were short. To compare two commits, name both in one run
 (`--runtime before=PATH`).
 
