@@ -51,6 +51,23 @@ fn devices_are_there_before_anything_of_the_containers_runs() {
 }
 
 #[test]
+fn a_file_system_in_dev_covers_nothing_whose_permissions_it_would_have() {
+    let mut container = Container::sh("stat -c '%a %n' /dev/own /dev/deep/own /dev/given; ls -d /dev/early");
+    for (place, options) in [("own", vec![]), ("deep/own", vec![]), ("given", vec!["mode=710"])] {
+        let place = format!("/dev/{place}");
+        let tmpfs = json!({"destination": place, "type": "tmpfs", "source": "tmpfs", "options": options});
+        container.push("/mounts", tmpfs);
+    }
+    // What is mounted in a directory that /dev covers later leaves no trace.
+    let early = json!({"destination": "/dev/early", "type": "tmpfs", "source": "tmpfs"});
+    let mounts = container.bundle.config["mounts"].as_array().cloned().unwrap_or_default();
+    let mounts: Vec<_> = std::iter::once(early).chain(mounts).collect();
+    container.set("/mounts", mounts);
+    let out = container.run();
+    assert_eq!(out.stdout, "1777 /dev/own\n1777 /dev/deep/own\n710 /dev/given\n", "{out}");
+}
+
+#[test]
 fn devices_of_the_config_have_their_owners_and_modes() {
     let mut container = Container::sh("stat -c '%a %t:%T %u:%g %n' /dev/one /dev/deep/two");
     for (path, mode) in [("/dev/one", 0o4640), ("/dev/deep/two", 0o604)] {

@@ -39,7 +39,7 @@ pub(crate) fn make_beside(compiled: &Compiled, session: &mut Session<'_>, words:
             }
             let made = mounts::complete(context, attributes).map_err(failed)?;
             if dev == Some(index) {
-                make_mount_points(made.fd(), compiled);
+                make_mount_points(made.fd(), index, compiled);
             }
             session.give(made.fd())?;
             in_dev = if dev == Some(index) { Some(made) } else { in_dev };
@@ -54,16 +54,21 @@ pub(crate) fn make_beside(compiled: &Compiled, session: &mut Session<'_>, words:
     in_dev.map_or(Ok(()), |_| session.proceed())
 }
 
-/// Makes the directories that file systems are to be mounted at. Init would make them, and wait for each device that is being made
-/// in the same directory. Where this fails, init will fail too, and say why.
-fn make_mount_points(dev: Fd, compiled: &Compiled) {
-    for step in compiled.program.steps().map_while(std::result::Result::ok) {
-        if let Step::Mount { target, .. } = step
-            && let Some(name) = target.bytes().strip_prefix(b"/dev/")
-            && !name.contains(&b'/')
-            && let Ok(name) = CString::new(name)
-        {
-            file::mkdirat(dev, &name, mounts::MOUNT_POINT).ok();
+/// Makes the directories where the file systems after this one are mounted in it. Init would make them, and wait for each device
+/// that is being made in the same directory. Where this fails, init will fail too, and say why.
+fn make_mount_points(dev: Fd, index: usize, compiled: &Compiled) {
+    let mut covered = Vec::new();
+    for step in compiled.program.steps().map_while(std::result::Result::ok).skip(index + 1) {
+        match step {
+            // It tells something that there is none.
+            Step::OpenCovered { path, .. } => covered.push(path),
+            Step::Mount { target, .. } if !covered.contains(&target) => {
+                let name = target.bytes().strip_prefix(b"/dev/").filter(|name| !name.contains(&b'/'));
+                if let Some(Ok(name)) = name.map(CString::new) {
+                    file::mkdirat(dev, &name, mounts::MOUNT_POINT).ok();
+                }
+            }
+            _ => {}
         }
     }
 }
