@@ -76,7 +76,8 @@ pub(super) fn process(step: &Step<'_>) -> Vec<String> {
         Step::Unshare { kinds } => one(format!("unshare({})", clone_flags(kinds.into()))),
         Step::Redirect { from, to } => one(format!("dup3(slot {}, {to})", from.0)),
         Step::Network {} => vec![
-            "recvmsg(thread of the host side): what it has made meanwhile, if there was a CPU for it; setns()".into(),
+            "recvmsg and setns: what a thread of the host side has made meanwhile, if there was a CPU for it"
+                .into(),
             "socket(AF_INET, SOCK_DGRAM), ioctl(SIOCSIFFLAGS, \"lo\", IFF_UP)".into(),
         ],
         Step::Sync { point } => {
@@ -85,7 +86,9 @@ pub(super) fn process(step: &Step<'_>) -> Vec<String> {
         Step::Tell { .. } => one("write(host): it is reached".into()),
         Step::AwaitWord {} => one("read(host): wait for its word".into()),
         Step::AwaitBeside {} => vec![
-            super::by_host_side("mkdirat(dev, …): where the next file systems are mounted, before others see it"),
+            super::by_host_side(
+                "mkdirat(dev, …): where the next file systems are mounted, before others see it",
+            ),
             "read(host): wait for its word".into(),
         ],
         Step::Hostname { name } => one(format!("sethostname({})", text(name))),
