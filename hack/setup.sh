@@ -36,7 +36,7 @@ packages() {
             uidmap util-linux iproute2 python3
         ;;
     fuzz) echo g++ libc6-dev ;;
-    bench) echo runc crun strace busybox-static python3 util-linux gcc libc6-dev patchelf ;;
+    bench) echo runc crun containerd strace busybox-static python3 util-linux gcc libc6-dev patchelf ;;
     *) echo "setup: unknown purpose $1 (build, lint, package, test, e2e, vm, conformance, bench)" >&2 && exit 2 ;;
     esac
 }

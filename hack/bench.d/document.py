@@ -155,6 +155,28 @@ def of_crowd(results):
             + table(["", "alive", "first", "last", f"list of {15}", "list of all"], rows))
 
 
+def of_shims(results):
+    """Containers through shims."""
+    measured = results.get("shims", {})
+    names = [name for name, cells in measured.items() if "cannot" not in cells]
+    if not names:
+        return ""
+    titles = {"life": "the whole life of a container that runs `true`", "start": "— of which the shim's `start`", "Create": "— Create",
+              "Start": "— Start", "exit": "— until its end is told", "Delete": "— Delete", "Shutdown": "— Shutdown",
+              "exec": "exec of `true`: Exec, Start, its end, Delete"}
+
+    def shown(key, name):
+        times, ours = measured[name][key], measured.get("orlop", {}).get(key)
+        share = f" ×{median(times) / median(ours):.2f}" if ours and name != "orlop" else ""
+        return f"{milliseconds(median(times))} ({milliseconds(at(times, 0.99))}){share}"
+
+    rows = [[title] + [shown(key, name) for name in names] for key, title in titles.items()]
+    return ("\n## Through containerd's shims\n\nThe calls that containerd makes, one after another, by a small client in Python without "
+            "containerd: to orlop's shim, and to containerd's own, `containerd-shim-runc-v2`, with each of the other runtimes. "
+            "Milliseconds as above; all shims in turns, in random order.\n\n"
+            + table(["", *("orlop's shim" if name == "orlop" else f"containerd's, {name}" for name in names)], rows))
+
+
 def write(results):
     """The document and its plots."""
     machine = results["machine"]
@@ -163,7 +185,7 @@ def write(results):
                               quick=" A quick run: few rounds." if results.get("quick") else "",
                               runtimes=table(["name here", "version"], [list(item) for item in results["runtimes"].items()])))
     drawn = "".join(f"\n![{title}](img/{file})\n" for file, title in plots.draw(results))
-    text = head + of_targets(results) + drawn + of_times(results) + of_steps(results) + of_sizes(results) + of_crowd(results) + history.of_runs(results) + NOTES
+    text = head + of_targets(results) + drawn + of_times(results) + of_steps(results) + of_sizes(results) + of_crowd(results) + of_shims(results) + history.of_runs(results) + NOTES
     with open(DOCUMENT, "w", encoding="utf-8") as file:
         file.write(text)
     print(f"bench: {os.path.relpath(DOCUMENT, WORKSPACE)} is written")

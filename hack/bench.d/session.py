@@ -12,13 +12,14 @@ import machine
 import memory
 import rounds
 import scenarios
+import shims
 import steps
 import table
 from commands import BUILT
 
 RESULTS = os.path.join(BUILT, "results.json")
 LONG = {"density": "a thousand live containers", "memory": "the smallest memory limit", "counts": "sizes and counts",
-        "steps": "where the time goes, step by step"}
+        "steps": "where the time goes, step by step", "shims": "through containerd's shims"}
 
 
 def names():
@@ -60,6 +61,7 @@ def measure(stage, found, options):
     stage.mounts(0)
     number, limit = (100, 10) if options.quick else (1000, 40)
     long = {"steps": lambda: steps.measure(stage, found, 20 if options.quick else 100),
+            "shims": lambda: shims.measure(stage, found, 3 * seconds, options.rounds),
             "counts": lambda: counts.measure(stage, found),
             "memory": lambda: memory.measure(stage, found),
             "density": lambda: density.measure(stage, found, number, limit)}

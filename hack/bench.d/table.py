@@ -38,6 +38,10 @@ def others(results):
         for runtime, cell in results.get(kind, {}).items():
             said = "cannot: " + reason(cell["cannot"], 160) if "cannot" in cell else show(cell)
             lines.append(f"{kind:15} {runtime:12} {said}")
+    for runtime, cell in results.get("shims", {}).items():
+        said = "cannot: " + reason(cell["cannot"], 160) if "cannot" in cell else ", ".join(
+            f"{name} {milliseconds(median(times))}" for name, times in cell.items())
+        lines.append(f"{'shims':15} {runtime:12} {said}")
     if "steps" in results:
         lines += [f"step {took:9.3f} ms  {name}" for name, took in results["steps"]["floor"]]
         for command, found in results["steps"].get("traced", {}).items():
