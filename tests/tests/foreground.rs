@@ -2,8 +2,9 @@
 use std::fs;
 use std::path::Path;
 
-use orlop_tests::Container;
+use orlop_tests::command::patience;
 use orlop_tests::events::Fifo;
+use orlop_tests::{Container, ProcessHandle, cgroup};
 use rustix::process::Signal;
 use serde_json::json;
 
@@ -76,4 +77,26 @@ fn a_container_that_has_the_id_by_then_stays() {
     assert_eq!(run.wait().code, 137);
     assert_eq!(container.status(), "created");
     container.command("delete", &["--force"]).ok();
+}
+
+#[test]
+fn what_an_interrupted_delete_has_left_is_removed() {
+    let container = Container::sh("echo up > /up; exec sleep 1000");
+    let mut up = container.fifo("up");
+    let run = container.spawn();
+    up.line();
+    run.signal(Signal::STOP);
+    let pid = container.state()["pid"].as_i64().unwrap();
+    let init = ProcessHandle::open(pid as i32).unwrap();
+    container.kill("KILL");
+    assert!(init.wait(patience()));
+    // As far as `delete` is when only its directory is left.
+    let directory = container.state_root().join(&container.id);
+    let groups = cgroup::named(&container.id);
+    assert!(!groups.is_empty());
+    groups.iter().rev().for_each(|path| fs::remove_dir(path).unwrap());
+    fs::remove_file(directory.join("state.json")).unwrap();
+    run.signal(Signal::CONT);
+    assert_eq!(run.wait().code, 137);
+    assert!(!directory.exists());
 }

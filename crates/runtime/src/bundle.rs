@@ -30,7 +30,7 @@ impl Bundle {
     pub(crate) fn load(
         options: &CreateOptions,
         text: Option<Vec<u8>>,
-        ahead: impl FnOnce(&Vec<u8>),
+        ahead: impl FnOnce(&[u8]),
         compile: impl FnOnce(&Spec, &Path) -> Option<Diagnostics>,
     ) -> Result<Self> {
         let given = if options.bundle.as_os_str().is_empty() { Path::new(".") } else { &options.bundle };

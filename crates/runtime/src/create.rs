@@ -122,7 +122,7 @@ impl Runtime {
         let trace = options.trace.as_deref().map(|file| Trace::begin(file, "load the bundle"));
         let scratch = self.store.root().join(id.as_str());
         let (text, mut network) = ahead::take(options).map_or((None, None), |a| (Some(a.text), a.network));
-        let ahead = |text: &Vec<u8>| network = NewNetwork::begin_if(text);
+        let ahead = |text: &[u8]| network = NewNetwork::begin_if(text);
         let mut bundle = Bundle::load(options, text, ahead, |spec, path| {
             let host = self.facts(spec, None).ok()?;
             compile(spec, path, &host, (id, options, mode), self.settings.cgroup_manager, &scratch).err()

@@ -50,7 +50,8 @@ impl Runtime {
         let Some((dir, written)) = place else { return self.delete_knowing(id, true, Some(poststop)) };
         let saved = if written.is_current() { Ok(saved) } else { dir.read_state() };
         match saved {
-            Err(Error::NotExist { .. }) => Ok(()),
+            // Who has deleted it may not have come to the end.
+            Err(Error::NotExist { .. }) => dir.remove(),
             saved => Container { saved: saved?, dir }.remove(poststop),
         }
     }
