@@ -174,7 +174,9 @@ def of_shims(results):
     return ("\n## Through containerd's shims\n\nThe calls that containerd makes, one after another, by a small client in Python without "
             "containerd: to orlop's shim, and to containerd's own, `containerd-shim-runc-v2`, with each of the other runtimes. "
             "Milliseconds as above; all shims in turns, in random order.\n\n"
-            + table(["", *("orlop's shim" if name == "orlop" else f"containerd's, {name}" for name in names)], rows))
+            + table(["", *("orlop's shim" if name == "orlop" else f"containerd's, {name}" for name in names)], rows)
+            + "".join(f"\nWith {name} that could not be measured: {reason(cells['cannot'], 300)}\n"
+                      for name, cells in measured.items() if "cannot" in cells))
 
 
 def write(results):

@@ -1,7 +1,6 @@
 """What earlier runs found, on whatever machine they were made."""
 import json
 import os
-import subprocess
 
 import targets
 from commands import WORKSPACE
@@ -43,14 +42,13 @@ The load is that when a run began; those with few columns were short. To compare
 
 def entry(results):
     """What is kept of a run."""
-    commit = subprocess.run(["git", "-C", WORKSPACE, "rev-parse", "--short=7", "HEAD"], capture_output=True, text=True, check=False)
     machine = results["machine"]
     measured = {}
     for column, begin in COLUMNS.items():
         number = next((row[3] for row in targets.rows(results) if row[0].startswith(begin)), None)
         if number is not None:
             measured[column] = round(number, 2)
-    return {"date": machine["date"], "commit": commit.stdout.strip() or "?", "processor": machine["processor"],
+    return {"date": machine["date"], "commit": machine["commit"], "processor": machine["processor"],
             "kernel": machine["kernel"], "measured": measured, "load": machine["load"]}
 
 

@@ -1,7 +1,10 @@
 """Where it was measured."""
 import os
 import platform
+import subprocess
 import time
+
+from commands import WORKSPACE
 
 
 def first(path, begin):
@@ -11,7 +14,8 @@ def first(path, begin):
 
 
 def describe():
-    """Processor, memory, kernel, distribution, load, date."""
+    """Processor, memory, kernel, distribution, load, date; and what is measured there."""
+    commit = subprocess.run(["git", "-C", WORKSPACE, "rev-parse", "--short=7", "HEAD"], capture_output=True, text=True, check=False)
     with open("/etc/os-release", encoding="utf-8") as file:
         release = dict(line.rstrip().split("=", 1) for line in file if "=" in line)
     flags = first("/proc/cpuinfo", "flags").split()
@@ -23,5 +27,6 @@ def describe():
         "kernel": platform.release(),
         "distribution": release.get("PRETTY_NAME", "?").strip('"'),
         "load": os.getloadavg()[0],
+        "commit": commit.stdout.strip() or "?",
         "date": time.strftime("%Y-%m-%d"),
     }

@@ -8,11 +8,12 @@ import subprocess
 import time
 
 import configs
-from commands import LIMIT, WORKSPACE, Failed
+from commands import LIMIT, Failed
 from stage import LIBC, MNT_DETACH, checked
 from ttrpc import Client, Events, any_of, message
 
 RUNTIME = "/run/containerd"  # where shims listen
+OTHER = "/usr/bin/containerd-shim-runc-v2"
 OPTIONS = "containerd.runc.v1.Options"
 PROCESS = "types.containerd.io/opencontainers/runtime-spec/1/Process"
 PARTS = ("start", "Create", "Start", "exit", "Delete", "Shutdown")
@@ -141,14 +142,11 @@ def place():
 
 def candidates(stage, found):
     """Who is compared: ours, and containerd's with the runtimes that it can start and that are measured alone, too."""
-    ours = next((one for one in found if one.name == "orlop"), None)
-    if ours:
-        beside = os.path.join(os.path.dirname(ours.binary), "containerd-shim-orlop-v2")
-        yield Shim("orlop", beside if os.path.exists(beside) else os.path.join(WORKSPACE, "bin/containerd-shim-orlop-v2"), "", stage)
-    for path in ("/usr/bin/containerd-shim-runc-v2",):
-        for one in found:
-            if os.path.exists(path) and one.name in ("crun-static", "crun-new", "runc", "before"):
-                yield Shim(one.name, path, one.binary, stage)
+    for one in found:
+        if one.name == "orlop":
+            yield Shim(one.name, os.path.join(os.path.dirname(one.binary), "containerd-shim-orlop-v2"), "", stage)
+        elif one.name in ("crun-static", "crun-new", "runc"):
+            yield Shim(one.name, OTHER, one.binary, stage)
 
 
 def measure(stage, found, seconds, rounds):
@@ -157,11 +155,12 @@ def measure(stage, found, seconds, rounds):
     os.mkdir(home)
     events = Events(f"{home}/events")
     events.start()
-    results, shims, lasting = {}, list(candidates(stage, found)), {}
+    every = list(candidates(stage, found))
+    results, shims, lasting = {}, list(every), {}
     try:
         with place():
             try:
-                for shim in list(shims):
+                for shim in every:
                     try:
                         life(shim, f"bench-{shim.name}-shim", home)
                         lasting[shim.name] = Lasting(shim, f"bench-{shim.name}-shim-exec", home)
@@ -175,7 +174,7 @@ def measure(stage, found, seconds, rounds):
                     one.close()
     finally:
         events.close()
-        for shim in shims:
+        for shim in every:
             for log in shim.logs:
                 os.close(log)
     return results
