@@ -25,7 +25,7 @@ use crate::condition::Condition;
 use crate::diagnostic::{Diagnostic, Place, Problem};
 use crate::numbers::{Range, Run, add, overlay, search};
 use crate::profile::{self, Profile};
-use crate::tables::{Multiplexer, Syscall, number_at};
+use crate::tables::{Multiplexer, Places, number_at};
 use crate::verdicts::{Verdict, Verdicts};
 
 /// What a profile leaves open.
@@ -138,24 +138,30 @@ impl Writer<'_> {
         let (mut runs, mut of_x32) = (Vec::new(), Vec::new());
         let mut largest = Vec::with_capacity(arches.len());
         for &arch in &arches {
-            largest.push((arch, self.largest(arch)));
+            let named = self.largest(arch);
+            self.read_verdicts(arch, named.unwrap_or_default());
             self.targets(arch, if arch == Arch::X32 { &mut of_x32 } else { &mut runs })?;
+            largest.push((arch, self.without_newer(arch, named)));
         }
         runs.append(&mut of_x32);
         let ground = ground(&largest, self.profile.default);
         Ok(search(&mut self.assembler, &overlay(&ground, &runs)))
     }
 
-    /// The largest number that the profile names on an architecture, if newer ones are to fail with `ENOSYS`.
-    fn largest(&self, arch: Arch) -> Option<u32> {
-        let places = self.profile.named().filter_map(|syscall| syscall.place(arch));
-        let number = places.max().map(|place| number_at(arch, place));
+    /// The largest place that the profile names on an architecture.
+    fn largest(&self, arch: Arch) -> Option<u16> {
+        let places = Places::new(arch);
+        self.profile.named().filter_map(|syscall| places.of(syscall)).max()
+    }
+
+    /// The number of the largest place, if newer ones are to fail with `ENOSYS`.
+    fn without_newer(&self, arch: Arch, largest: Option<u16>) -> Option<u32> {
+        let number = largest.map(|place| number_at(arch, place));
         number.filter(|&number| self.enosys && number & !x32_bit(arch) != 0)
     }
 
     /// Where every number with a rule on `arch` leads, in the order of numbers. Tests of arguments are written here.
     fn targets(&mut self, arch: Arch, runs: &mut Vec<Run>) -> Result<(), usize> {
-        self.read_verdicts(arch);
         for place in 0..self.verdicts.places() {
             let target = match self.verdicts.of(place) {
                 Verdict::Open => continue,
@@ -170,23 +176,40 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Finds what the rules say on `arch`.
-    fn read_verdicts(&mut self, arch: Arch) {
-        self.verdicts.clear();
-        let multiplexes = Multiplexer::Socketcall.syscall().place(arch).is_some();
+    /// Finds what the rules say on `arch`, where the profile names places up to `largest`.
+    fn read_verdicts(&mut self, arch: Arch, largest: u16) {
+        self.verdicts.clear(largest);
+        let places = Places::new(arch);
+        let multiplexes = places.of(Multiplexer::Socketcall.syscall()).is_some();
         for rule in self.profile.rules() {
             for conditions in &rule.alternatives {
                 let conditions = effective(conditions, arch);
                 for &syscall in &rule.syscalls {
-                    if let Some(place) = syscall.place(arch) {
+                    if let Some(place) = places.of(syscall) {
                         self.verdicts.add(place, &conditions, rule.action);
                     }
-                    if multiplexes && let Some((place, chosen)) = multiplexed(syscall, &conditions, arch) {
-                        self.verdicts.add(place, &chosen, rule.action);
+                    if multiplexes && let Some(way) = syscall.multiplexed() {
+                        self.add_multiplexed(places, way, &conditions, rule.action);
                     }
                 }
             }
         }
+    }
+
+    /// Adds a rule on the other way to a system call: the multiplexer's arguments must be such that it stands for this call, and
+    /// the conditions hold.
+    fn add_multiplexed(
+        &mut self,
+        places: Places,
+        way: (Multiplexer, u8),
+        conditions: &[Condition],
+        action: Action,
+    ) {
+        let (multiplexer, call) = way;
+        let Some(place) = places.of(multiplexer.syscall()) else { return };
+        let mut chosen = vec![Condition::first_arg_is(call.into())];
+        chosen.extend(conditions.iter().filter(|condition| condition.arg != 0));
+        self.verdicts.add(place, &chosen, action);
     }
 
     fn chain(&mut self, arch: Arch, place: u16) -> Result<Target, usize> {
@@ -197,16 +220,6 @@ impl Writer<'_> {
         let chain = Chain::new(&rules, self.profile.default, arch)?;
         Ok(chain.write(&mut self.assembler, &mut self.written))
     }
-}
-
-/// The other way to a system call on `arch`, if it can be multiplexed there: the multiplexer's place, and what its
-/// arguments must be so that it stands for this call and the conditions hold.
-fn multiplexed(syscall: Syscall, conditions: &[Condition], arch: Arch) -> Option<(u16, Vec<Condition>)> {
-    let (multiplexer, call) = syscall.multiplexed()?;
-    let place = multiplexer.syscall().place(arch)?;
-    let mut chosen = vec![Condition::first_arg_is(call.into())];
-    chosen.extend(conditions.iter().filter(|condition| condition.arg != 0));
-    Some((place, chosen))
 }
 
 /// The conditions that can fail on `arch`.

@@ -28,7 +28,7 @@ impl Syscall {
         let (mut low, mut high) = (0, COUNT);
         while low < high {
             let middle = usize::midpoint(low, high);
-            match name_at(middle).cmp(name) {
+            match bytes_at(middle).cmp(name.as_bytes()) {
                 std::cmp::Ordering::Equal => return Some(Self(middle as u16)),
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
@@ -40,7 +40,7 @@ impl Syscall {
     /// The system call of that name, which probably comes soon after `self` in the order of names.
     pub(crate) fn next_from_name(self, name: &str) -> Option<Self> {
         let next = usize::from(self.0) + 1;
-        let near = (next..COUNT.min(next + NEXT)).find(|&index| name_at(index) == name);
+        let near = (next..COUNT.min(next + NEXT)).find(|&index| bytes_at(index) == name.as_bytes());
         near.map(|index| Self(index as u16)).or_else(|| Self::from_name(name))
     }
 
@@ -59,13 +59,13 @@ impl Syscall {
         self.place(arch).map(|place| number_at(arch, place))
     }
 
-    /// Where it comes among the numbers of `arch`; [`number_at`] knows the number. For lists by number, as places are small.
-    #[inline]
+    /// Where it comes among the numbers of `arch`: see [`Places`].
     pub(crate) fn place(self, arch: Arch) -> Option<u16> {
-        Some(column(arch)[usize::from(self.0)]).filter(|&place| place != ABSENT)
+        Places::new(arch).of(self)
     }
 
     /// The multiplexer through which it can also be reached, and the first argument for that.
+    #[inline]
     pub(crate) fn multiplexed(self) -> Option<(Multiplexer, u8)> {
         WAYS[usize::from(self.0)]
     }
@@ -73,6 +73,23 @@ impl Syscall {
     /// The system call with that number on `arch`. For reading programs: it searches the whole table.
     pub fn from_number(arch: Arch, number: u32) -> Option<Self> {
         Self::all().find(|syscall| syscall.number(arch) == Some(number))
+    }
+}
+
+/// Where the system calls come among the numbers of one architecture; [`number_at`] knows the number. For lists by number, as
+/// places are small.
+#[derive(Clone, Copy)]
+pub(crate) struct Places(&'static [u16; COUNT]);
+
+impl Places {
+    pub(crate) fn new(arch: Arch) -> Self {
+        Self(column(arch))
+    }
+
+    /// The place of one, if the architecture has it.
+    #[inline]
+    pub(crate) fn of(self, syscall: Syscall) -> Option<u16> {
+        Some(self.0[usize::from(syscall.0)]).filter(|&place| place != ABSENT)
     }
 }
 
@@ -87,6 +104,11 @@ pub(crate) fn number_at(arch: Arch, place: u16) -> u32 {
 
 fn name_at(index: usize) -> &'static str {
     &NAMES[usize::from(OFFSETS[index])..usize::from(OFFSETS[index + 1])]
+}
+
+/// The same, without asking whether characters end there.
+fn bytes_at(index: usize) -> &'static [u8] {
+    &NAMES.as_bytes()[usize::from(OFFSETS[index])..usize::from(OFFSETS[index + 1])]
 }
 
 fn column(arch: Arch) -> &'static [u16; COUNT] {

@@ -31,13 +31,15 @@ impl Verdicts {
         Self { by_place: Vec::with_capacity(PLACES), conditional: Vec::new() }
     }
 
-    /// Back to none, for the next architecture.
-    pub(crate) fn clear(&mut self) {
+    /// Back to none, for an architecture on which most rules are about places up to this one.
+    pub(crate) fn clear(&mut self, largest: u16) {
         self.by_place.clear();
+        self.by_place.resize(usize::from(largest) + 1, Verdict::Open);
         self.conditional.clear();
     }
 
     /// The next rule of the profile.
+    #[inline]
     pub(crate) fn add(&mut self, place: u16, conditions: &[Condition], action: Action) {
         let at = usize::from(place);
         if at >= self.by_place.len() {
