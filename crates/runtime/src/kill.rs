@@ -1,7 +1,5 @@
 //! `kill`: signals for a container.
 
-use std::time::Duration;
-
 use orlop_cgroups::Cgroup;
 use orlop_spec::{NamespaceKind, Status};
 use orlop_sys::Fd;
@@ -32,8 +30,8 @@ impl Runtime {
     }
 }
 
-/// How long the parent of a process that has ended may take to wait for it.
-const REAPING: Duration = Duration::from_millis(50);
+/// How long the parent of a process that has ended may take to wait for it, in milliseconds.
+const REAPING: u8 = 50;
 
 impl Container {
     fn kill(&self, signal: i32, all: bool) -> Result<()> {
@@ -61,7 +59,7 @@ impl Container {
         let Some(process) = self.saved.process else { return Err(stopped()) };
         let Some(pidfd) = process.open()? else {
             // Podman, told that it is not running, looks at once whether its process is gone, and gives up if it is not.
-            process.await_reaping(REAPING)?;
+            process.await_reaping(REAPING.into())?;
             return Err(stopped());
         };
         match pidfd_send_signal(Fd::of(&pidfd), signal) {

@@ -1,5 +1,6 @@
 //! Whether a container's process still is what it was: a process id alone may have been given to another process.
 
+use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use orlop_spec::Status;
 use orlop_sys::process::{pidfd_inode, pidfd_open};
@@ -7,7 +8,6 @@ use orlop_sys::{Fd, file};
 use serde::{Deserialize, Serialize};
 use std::io::Read as _;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, Instant};
 
 use crate::error::{Doing, Error, Result};
 use crate::state::StateFile;
@@ -120,18 +120,20 @@ impl Process {
         Ok(if self.pidfd()?.is_some() { found } else { None })
     }
 
-    /// Gives the parent of a process that has ended some time to wait for it; with or without success.
+    /// Gives the parent of a process that has ended some time to wait for it; with or without success. Before Linux 6.9 nothing
+    /// tells of the moment, and all of that time passes.
     ///
     /// # Errors
     ///
     /// As [`Process::open`].
-    pub fn await_reaping(&self, limit: Duration) -> Result<()> {
-        let end = Instant::now() + limit;
-        // Nothing tells of the moment.
-        while self.stat()?.is_some() && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(1));
+    pub fn await_reaping(&self, limit: PollTimeout) -> Result<()> {
+        // In this order: who has the number after it was opened, was opened.
+        let (Some(pidfd), Some(_)) = (self.pidfd()?, self.stat()?) else { return Ok(()) };
+        // No events but the one that is always reported: that there is no process any more.
+        match poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::empty())], limit) {
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(e) => Err(e).doing(|| format!("wait until process {} is gone", self.pid)),
         }
-        Ok(())
     }
 
     /// Whether it is on its way out of the kernel, or has ended: it does nothing any more.
@@ -213,7 +215,7 @@ struct Stat {
 pub fn start_time(pid: i32) -> Result<u64> {
     match stat(pid)? {
         Some(stat) => Ok(stat.start_time),
-        None => Err(nix::errno::Errno::ESRCH).doing(|| format!("read when process {pid} started")),
+        None => Err(Errno::ESRCH).doing(|| format!("read when process {pid} started")),
     }
 }
 
@@ -331,5 +333,22 @@ mod tests {
         for process in [process, held] {
             assert!(!process.is_alive().unwrap() && process.stat().unwrap().is_none());
         }
+    }
+
+    #[test]
+    fn who_waits_for_a_zombie_to_be_reaped_waits_until_then() {
+        let mut child = Command::new("true").stdin(Stdio::null()).spawn().unwrap();
+        let process = Process::of(child.id() as i32).unwrap();
+        let pidfd = OwnedFd::from(pidfd_open(process.pid).unwrap());
+        poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE).unwrap();
+        process.await_reaping(PollTimeout::from(1_u8)).unwrap();
+        assert!(process.stat().unwrap().is_some(), "it stays while nobody waits for it");
+        let waiting = std::thread::spawn(move || {
+            process.await_reaping(PollTimeout::from(u16::MAX)).unwrap();
+            process.stat().unwrap()
+        });
+        child.wait().unwrap();
+        assert!(waiting.join().unwrap().is_none());
+        process.await_reaping(PollTimeout::NONE).unwrap();
     }
 }
