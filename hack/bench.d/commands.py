@@ -61,18 +61,21 @@ def start(argv, log):
             raise Failed(f"{shlex.join(argv)}: exit {done.returncode}: {said.read().decode(errors='replace').strip()}")
 
 
-def timed(commands, log, together=False, status=0):
-    """Runs command lines under the stopwatch: a Taken for each of them, or one for all if they run together.
+def timed(commands, log, together=False, status=0, inside=None):
+    """Runs command lines under the stopwatch: a Taken for each of them, or one for all if they run together. `inside` is a
+    descriptor of another mount namespace for them.
 
     Failed if one ends with another wait status than this.
     """
+    entered = [] if inside is None else ["nsenter", f"--mount=/proc/self/fd/{inside}"]
     words = []
     for argv in commands:
         words += ["--", *argv]
     reader, writer = os.pipe()
     with open(log, "w+b") as said, open(reader, encoding="ascii") as report:
-        watch = subprocess.Popen([built("stopwatch"), str(writer), str(LIMIT), "with" if together else "then", *words[1:]],
-                                 stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said, pass_fds=[writer])
+        argv = [*entered, built("stopwatch"), str(writer), str(LIMIT), "with" if together else "then", *words[1:]]
+        watch = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=said,
+                                 pass_fds=[writer] + ([] if inside is None else [inside]))
         os.close(writer)
         try:
             lines = [[int(number) for number in line.split()] for line in report]

@@ -34,6 +34,9 @@ NOTES = """
 
 - Times are from before the command is started to when it has been waited for, by a small program without a C library
   (`floor/stopwatch.c`), so that the time of an interpreter is not among them. The first two rounds are not counted.
+- Whether the host's mounts make an exec slower is measured in the same rounds: orlop's takes another turn in a mount namespace that
+  has not the extra ones. In the tables the floor's exec is slower too beside 5,000 mounts, as some read them all, and leave the
+  caches full of them to whoever is next.
 - `hack/bench --check` asks a container of the floor and one of orlop the same questions, about mounts, devices,
   identity, limits, namespaces, network, what can be written and what can be opened, and compares the answers.
 - The floor executes `true` in the process that the kernel made; it keeps no state on disk and cannot say what went wrong.

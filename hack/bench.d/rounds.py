@@ -6,28 +6,33 @@ import scenarios
 from commands import Failed, timed
 
 WARM = 2  # rounds that fill the caches and are not counted
+BARE = "orlop, bare"  # orlop where the scenario's extra mounts are not, in the same rounds
 
 
 def race(stage, chosen, runtimes, seconds, most):
     """Measures one scenario for about so many seconds. By runtime: milliseconds of rounds, or why it cannot."""
     taking_part, unable = scenarios.prepare(stage, chosen, runtimes)
-    taken = {runtime.name: [] for runtime in taking_part}
-    commands = {runtime.name: chosen.commands(stage, runtime) for runtime in taking_part}
+    commands = {runtime.name: (chosen.commands(stage, runtime), None) for runtime in taking_part}
+    if chosen.mounts and chosen.alive and "orlop" in commands:
+        commands[BARE] = (commands["orlop"][0], stage.bare)
+    names = list(commands)
+    taken = {name: [] for name in names}
     shuffle = random.Random(chosen.name)
     end, number = None, 0
     try:
-        while taking_part and number < most + WARM and (end is None or time.monotonic() < end):
+        while names and number < most + WARM and (end is None or time.monotonic() < end):
             # In a new order each time: what one leaves to the kernel to be torn down falls to whoever is next.
-            shuffle.shuffle(taking_part)
-            for runtime in list(taking_part):
+            shuffle.shuffle(names)
+            for name in list(names):
+                argv, inside = commands[name]
                 try:
-                    lap = timed(commands[runtime.name], stage.log, chosen.together)
+                    lap = timed(argv, stage.log, chosen.together, inside=inside)
                 except Failed as error:
-                    unable[runtime.name] = str(error)
-                    taking_part.remove(runtime)
+                    unable[name] = str(error)
+                    names.remove(name)
                     continue
                 if number >= WARM:
-                    taken[runtime.name].append(lap)
+                    taken[name].append(lap)
             number += 1
             if number == WARM:
                 end = time.monotonic() + seconds

@@ -36,6 +36,7 @@ class Stage:
         self.crowd = os.path.join(home, "crowd")
         os.mkdir(self.crowd)
         self.mounted = 0
+        self.bare = apart()
         self.pod = None
         self.host_pid = None  # of a container that is alive, for the floor to enter
 
@@ -53,10 +54,7 @@ class Stage:
     def pod_process(self):
         """A process that holds network, IPC and UTS namespaces, as a pod's first container does."""
         if self.pod is None:
-            self.pod = subprocess.Popen(["unshare", "--net", "--ipc", "--uts", built("pause")], stdin=subprocess.DEVNULL)
-            ours = os.readlink("/proc/self/ns/net")
-            while os.readlink(f"/proc/{self.pod.pid}/ns/net") == ours and self.pod.poll() is None:
-                os.sched_yield()
+            self.pod = holder("net", "--net", "--ipc", "--uts")
         return self.pod.pid
 
     def mounts(self, number):
@@ -76,11 +74,31 @@ class Stage:
     def close(self):
         """Ends what is ours. Containers are removed by those who made them."""
         self.mounts(0)
+        os.close(self.bare)
         if self.pod:
             self.pod.kill()
             self.pod.wait()
             self.pod = None
         checked(LIBC.umount2(self.states.encode(), MNT_DETACH))
+
+
+def holder(kind, *unshared):
+    """A process in namespaces of its own, the last of which to be made is of this kind."""
+    process = subprocess.Popen(["unshare", *unshared, built("pause")], stdin=subprocess.DEVNULL)
+    ours = os.readlink(f"/proc/self/ns/{kind}")
+    while os.readlink(f"/proc/{process.pid}/ns/{kind}") == ours and process.poll() is None:
+        os.sched_yield()
+    return process
+
+
+def apart():
+    """A mount namespace like ours now, which later mounts of ours do not reach: a descriptor of it."""
+    process = holder("mnt", "--mount")
+    try:
+        return os.open(f"/proc/{process.pid}/ns/mnt", os.O_RDONLY | os.O_CLOEXEC)
+    finally:
+        process.kill()
+        process.wait()
 
 
 def interruptible():
