@@ -81,6 +81,7 @@ def every():
         ]
     found += [
         scenario("seccomp", "run with a Docker-like seccomp profile", "seccomp", running),
+        scenario("exec-seccomp", "exec of `true` in a container with such a profile", "seccomp-pause", executing, alive=True),
         scenario("userns", "run in a user namespace", "userns", running),
         scenario("kubernetes", "run in a pod, 40 mounts, 120 variables", "kubernetes", running),
         scenario("parallel-1", "1 run, as the next two are taken", "default", several(1), together=True, floor=True),

@@ -1,4 +1,7 @@
 //! `linux.seccomp`: what a filter does to a real program.
+use std::fs;
+use std::path::PathBuf;
+
 use orlop_tests::seccomp::engine_profile;
 use orlop_tests::{Container, Output, runtime};
 use serde_json::{Value, json};
@@ -126,14 +129,45 @@ fn an_engines_profile_lets_ordinary_programs_run_and_denies_the_rest() {
     assert_eq!(container.run().stdout, "forked\nfine\ndenied\n");
 }
 
+/// A container whose programs cannot make directories, and are told this errno; and where its filter is kept.
+fn without_mkdir(errno: u32) -> (Container, PathBuf) {
+    let mut container = Container::lasting();
+    let rule = json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno}]);
+    container.set("/linux/seccomp", allow_but(&rule)).set("/root/readonly", false);
+    container.up();
+    let id = container.state()["id"].as_str().unwrap().to_owned();
+    let kept = container.state_root().join(id).join("filter");
+    (container, kept)
+}
+
 #[test]
 fn exec_is_under_the_filter_too() {
-    let mut container = Container::lasting();
-    let profile =
-        allow_but(&json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 28}]));
-    container.set("/linux/seccomp", profile).set("/root/readonly", false);
-    container.up();
+    let (container, _) = without_mkdir(28);
     container.exec(&["mkdir", "/tmp/x"]).fails_with("No space left");
+}
+
+#[test]
+fn exec_has_the_filter_that_the_container_was_made_with() {
+    let ((container, kept), (_other, of_other)) = (without_mkdir(28), without_mkdir(17));
+    let own = fs::read(&kept).unwrap();
+    fs::copy(of_other, &kept).unwrap();
+    // Nobody has compiled the config's for this one.
+    container.exec(&["mkdir", "/tmp/x"]).fails_with("File exists");
+    // Where none was kept, or none that can be one, it is compiled.
+    for none in [&[][..], &own[..own.len() - 1]] {
+        fs::write(&kept, none).unwrap();
+        container.exec(&["mkdir", "/tmp/x"]).fails_with("No space left");
+    }
+    fs::remove_file(&kept).unwrap();
+    container.exec(&["mkdir", "/tmp/x"]).fails_with("No space left");
+}
+
+#[test]
+fn no_filter_is_kept_where_there_is_none() {
+    let container = Container::lasting();
+    container.up();
+    let id = container.state()["id"].as_str().unwrap().to_owned();
+    assert!(!container.state_root().join(id).join("filter").exists());
 }
 
 #[test]

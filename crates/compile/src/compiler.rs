@@ -2,7 +2,8 @@
 
 use crate::namespaces::Namespaces;
 use crate::{
-    Code, Compiled, Diagnostic, Diagnostics, Fill, FillWith, Host, Launch, MountIdMap, Origin, Severity,
+    Code, Compiled, Diagnostic, Diagnostics, Fill, FillWith, Filter, Host, Launch, MountIdMap, Origin,
+    Severity,
 };
 use orlop_program::source::Source;
 use orlop_program::{Builder, Slot, Step};
@@ -21,6 +22,8 @@ pub(crate) struct Compiler<'a> {
     pub(crate) bundle: &'a Path,
     pub(crate) namespaces: Namespaces<'a>,
     pub(crate) launch: Launch,
+    /// The filter, where it was compiled before.
+    pub(crate) kept_filter: Option<&'a Filter>,
     /// The program runs in a container that is there already: init cannot reach the host's paths.
     pub(crate) joined: bool,
     /// The root is put together before there is a mount namespace.
@@ -58,6 +61,7 @@ impl<'a> Compiler<'a> {
             bundle,
             namespaces: Namespaces::default(),
             launch: Launch::default(),
+            kept_filter: None,
             joined: false,
             detached: false,
             has_proc: false,

@@ -25,6 +25,7 @@ pub fn compile_exec(
     let no_linux = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&no_linux);
     let mut compiler = Compiler::new(spec, linux, host, options.id, Path::new("/"));
+    compiler.kept_filter = options.filter;
     compiler.container_id();
     compiler.read_namespaces();
     compiler.added_process(process, options);

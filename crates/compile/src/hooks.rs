@@ -65,7 +65,7 @@ impl Compiler<'_> {
         }
         self.step(Step::Locate { candidates: List::from(&path[..]) }, HOOK, "A missing hook is an error.");
         self.step(Step::CloseFrom { first: 3 }, HOOK, "No descriptor of ours may reach the hook.");
-        self.load_filter(filter.as_ref(), "The container's system calls are filtered from here on.");
+        self.load_filter(filter, "The container's system calls are filtered from here on.");
         let args: Vec<Str<'_>> =
             if hook.args.is_empty() { path.to_vec() } else { hook.args.iter().map(Str::from).collect() };
         let step = Step::Exec { args: List::from(&args[..]), env: List::from(&env[..]) };

@@ -1,6 +1,6 @@
 //! What a compilation yields: the program, and what the host side has to do around it.
 
-use crate::{Diagnostic, Origin};
+use crate::{Diagnostic, Filter, Origin};
 use orlop_cgroups::{CgroupPath, Plan};
 use orlop_program::{Built, Slot};
 use orlop_spec::{IdMapping, NamespaceKind, Pointer};
@@ -68,8 +68,8 @@ pub struct Launch {
     pub scheduler: Option<SchedulerAttributes>,
     /// The I/O priority to set on it, for the same reason.
     pub io_priority: Option<u32>,
-    /// The flags that the system call filter is loaded with, for whoever is debugging.
-    pub seccomp_flags: Option<u64>,
+    /// The system call filter that the program loads, to be kept for processes that are added later.
+    pub filter: Option<Filter>,
     /// Who decides about system calls that the filter leaves to an agent. Init then tells the number of the notification
     /// descriptor.
     pub seccomp_agent: Option<SeccompAgent>,

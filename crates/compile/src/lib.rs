@@ -96,5 +96,6 @@ pub use mounts::options::known as known_mount_options;
 pub use options::{ExecOptions, HookOptions, HookTime, Mode, Options};
 pub use overlay::{OVERLAY, OVERLAY_LOWER, Upper};
 pub use rdt::compile_rdt;
+pub use seccomp::Filter;
 pub use update::{Update, compile_update};
 pub use words::in_words;

@@ -1,5 +1,6 @@
 //! What the command line says, besides the config.
 
+use crate::Filter;
 use orlop_program::Slot;
 use std::path::Path;
 
@@ -68,4 +69,6 @@ pub struct ExecOptions<'a> {
     pub no_new_keyring: bool,
     /// How many descriptors from 3 on the process inherits.
     pub preserve_fds: u32,
+    /// The system call filter that the container's own process has, if it is known: the config's need not be compiled again.
+    pub filter: Option<&'a Filter>,
 }

@@ -62,7 +62,7 @@ impl Compiler<'_> {
 
         self.wait_for_start(end);
         let why = "As late as can be: what comes before needs no place in the profile.";
-        self.load_filter(filter.as_ref(), why);
+        self.load_filter(filter, why);
         if end.stay {
             self.stay(process);
         }

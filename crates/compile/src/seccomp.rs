@@ -36,16 +36,41 @@ const LISTENER_PATH: Pointer = Pointer::new("/linux/seccomp/listenerPath");
 /// The flag that is newer than what orlop asks for: Linux 5.19.
 const WAIT_KILLABLE_RECV: (&str, (u16, u16)) = ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", (5, 19));
 
-/// A filter, ready to be loaded.
-pub(crate) struct Filter {
-    flags: u64,
-    /// Instructions of eight bytes.
-    program: Vec<u8>,
+/// The most instructions that the kernel takes (`BPF_MAXINSNS`), and the bytes of each.
+const MOST: (usize, usize) = (4096, 8);
+
+/// A system call filter, ready to be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// `SECCOMP_FILTER_FLAG_…` for seccomp(2).
+    pub flags: u64,
+    /// Its instructions, each a `struct sock_filter` of eight bytes, in native byte order.
+    pub program: Vec<u8>,
+}
+
+impl Filter {
+    /// As bytes, to be kept.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        [&self.flags.to_le_bytes(), &self.program[..]].concat()
+    }
+
+    /// The same back, or `None` if they cannot be a filter's. Whether it is one, the kernel looks before it takes it.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (flags, program) = bytes.split_first_chunk()?;
+        let (most, size) = MOST;
+        let fits = program.len().is_multiple_of(size) && (1..=most).contains(&(program.len() / size));
+        fits.then(|| Self { flags: u64::from_le_bytes(*flags), program: program.to_vec() })
+    }
 }
 
 impl Compiler<'_> {
-    /// Compiles the filter of the config.
+    /// Compiles the filter of the config, unless it has been before.
     pub(crate) fn filter(&mut self) -> Option<Filter> {
+        if let Some(kept) = self.kept_filter {
+            return Some(kept.clone());
+        }
         if let Some(program) = self.raw_filter() {
             return Some(Filter { flags: 0, program });
         }
@@ -122,12 +147,12 @@ impl Compiler<'_> {
     }
 
     /// Loads the filter.
-    pub(crate) fn load_filter(&mut self, filter: Option<&Filter>, why: &'static str) {
-        if let Some(filter) = filter {
-            self.launch.seccomp_flags = Some(filter.flags);
+    pub(crate) fn load_filter(&mut self, filter: Option<Filter>, why: &'static str) {
+        if let Some(filter) = &filter {
             let step = Step::Seccomp { flags: filter.flags, filter: &filter.program };
             self.step(step, Pointer::new("/linux/seccomp"), why);
         }
+        self.launch.filter = filter;
     }
 }
 
@@ -152,7 +177,17 @@ fn matching(pattern: &'static str, text: &str) -> Option<Pointer> {
 
 #[cfg(test)]
 mod tests {
-    use super::place;
+    use super::{Filter, place};
+
+    #[test]
+    fn a_filter_that_was_kept_is_the_same_and_what_is_none_is_refused() {
+        let filter = Filter { flags: 5, program: vec![6, 0, 0, 0, 0, 0, 0xff, 0x7f] };
+        let bytes = filter.to_bytes();
+        assert_eq!(Filter::from_bytes(&bytes), Some(filter));
+        for bad in [&[][..], &bytes[..8], &bytes[..15], &[0; 8 + 8 * 4097]] {
+            assert_eq!(Filter::from_bytes(bad), None, "{} bytes", bad.len());
+        }
+    }
 
     #[test]
     fn places_are_found_by_their_text() {

@@ -145,7 +145,7 @@ proptest! {
             answers(&document.spec, &host, &options);
         }
         if let Some(process) = &document.spec.process {
-            let options = ExecOptions { id: &id, no_new_keyring: false, preserve_fds: u32::MAX };
+            let options = ExecOptions { id: &id, no_new_keyring: false, preserve_fds: u32::MAX, filter: None };
             // Only that it returns.
             drop(compile_exec(&document.spec, process, &root(), &options));
         }

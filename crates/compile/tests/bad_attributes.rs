@@ -147,7 +147,7 @@ fn added_processes() {
         exec_cpu_affinity: Some(CpuAffinity { initial: "x".to_owned(), final_: String::new() }),
         ..Process::default()
     };
-    let exec = ExecOptions { id: "c1", no_new_keyring: true, preserve_fds: 0 };
+    let exec = ExecOptions { id: "c1", no_new_keyring: true, preserve_fds: 0, filter: None };
     let expected = [
         "Error CpuAffinity /process/execCPUAffinity/initial",
         "Error Scheduler /process/scheduler/policy",

@@ -57,7 +57,7 @@ fn agents_of_filters() {
 fn an_agent_comes_with_flags() {
     let spec = config(&[asking(&[("flags", json!(["SECCOMP_FILTER_FLAG_TSYNC"]))])]);
     let compiled = create(&spec, &root()).unwrap();
-    assert_eq!(compiled.launch.seccomp_flags, Some(1 << 3));
+    assert_eq!(compiled.launch.filter.map(|filter| filter.flags), Some(1 << 3));
     let agent = SeccompAgent { path: "/run/agent.sock".into(), metadata: String::new() };
     assert_eq!(compiled.launch.seccomp_agent, Some(agent));
     let flags = compiled.program.steps().find_map(|step| match step.unwrap() {
@@ -130,7 +130,7 @@ fn an_added_process_has_its_containers_labels_unless_it_has_its_own() {
     let enabled = Host { apparmor: true, selinux: true, ..root() };
     let spec =
         config(&[("/process/apparmorProfile", json!("strict")), ("/process/selinuxLabel", json!("a:b:c"))]);
-    let options = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 0 };
+    let options = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 0, filter: None };
     let added = |process: &Process| -> Vec<String> {
         let compiled = compile_exec(&spec, process, &enabled, &options).unwrap();
         compiled.program.steps().map(|step| format!("{:?}", step.unwrap())).collect()

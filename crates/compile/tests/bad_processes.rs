@@ -215,7 +215,7 @@ fn an_added_process() {
         ("/linux/uidMappings", json!([map(0, 1000, 2)])),
         ("/linux/gidMappings", json!([map(0, 1000, 2)])),
     ]);
-    let options = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 0 };
+    let options = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 0, filter: None };
     let process = Process {
         cwd: "tmp".into(),
         user: User { uid: 1, gid: 2, ..User::default() },
@@ -323,7 +323,7 @@ fn landlock_is_in_force_right_before_the_filter_for_exec_too() {
     );
     let spec = config(&[("/annotations", annotations), ("/process/noNewPrivileges", json!(true)), filter]);
     let run = Options { mode: orlop_compile::Mode::Run, ..options() };
-    let exec = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 0 };
+    let exec = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 0, filter: None };
     let programs = [
         compile(&spec, &root(), &run).unwrap(),
         compile_exec(&spec, spec.process.as_ref().unwrap(), &root(), &exec).unwrap(),

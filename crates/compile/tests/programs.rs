@@ -110,7 +110,7 @@ fn a_process_added_to_a_container() {
         user: User { uid: 1, gid: 2, additional_gids: vec![3], ..User::default() },
         ..Process::default()
     };
-    let options = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 1 };
+    let options = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 1, filter: None };
     let docker = show(&compile_exec(&load("docker"), &process, &root(), &options).unwrap());
     let podman = show(&compile_exec(&load("podman"), &process, &root(), &options).unwrap());
     insta::assert_snapshot!(format!("{docker}\n--- in a user namespace ---\n{podman}"));

@@ -313,9 +313,22 @@ fn meanwhile(
         draft.confine(plan)?;
     }
     order.phase("write the state");
+    keep_filter(order, compiled, draft)?;
     let written = record(order, draft, session, state)?;
     session.rejoin();
     Ok(written)
+}
+
+/// Saves the filter of the container's system calls for processes that are added later: it is not compiled again for them, and
+/// they have the same. With an agent it is, as that is found on the way.
+fn keep_filter(order: &Order<'_>, compiled: &Compiled, draft: &Draft) -> Result<()> {
+    let launch = &compiled.launch;
+    match launch.filter.as_ref().filter(|_| launch.seccomp_agent.is_none()) {
+        Some(filter) => draft.dir().write_filter(filter),
+        // It may have had one when it ran before.
+        None if order.supervised.is_some() => draft.dir().remove_filter(),
+        None => Ok(()),
+    }
 }
 
 /// Saves the config, and the state with the process that was started.

@@ -4,8 +4,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use orlop_cgroups::{Below, Cgroup, Location};
-use orlop_compile::{Compiled, DELEGATE_CGROUP, ExecOptions as CompileOptions, Host};
-use orlop_spec::{Capabilities, Document, Process, ProcessDocument, Status};
+use orlop_compile::{Compiled, DELEGATE_CGROUP, ExecOptions as CompileOptions, Filter, Host};
+use orlop_spec::{Capabilities, Document, Process, ProcessDocument, Spec, Status};
 use orlop_sys::spawn::Child;
 
 use crate::bundle::{refused, unreadable};
@@ -94,10 +94,12 @@ impl Runtime {
         let options = to.options;
         to.trace.iter().for_each(|trace| trace.phase("ask the host, compile"));
         let host = self.facts(&config.spec, Some(process))?;
+        let filter = container.filter(&config.spec)?;
         let how = CompileOptions {
             id: &container.saved.id,
             no_new_keyring: false,
             preserve_fds: options.preserve_fds,
+            filter: filter.as_ref(),
         };
         let compiled = orlop_compile::compile_exec(&config.spec, process, &host, &how)
             .map_err(|found| options.process.blame(&found))?;
@@ -226,6 +228,12 @@ fn converse(
 }
 
 impl Container {
+    /// The filter that the container's first process has, where it was kept; without a filter in the config nobody looks.
+    fn filter(&self, spec: &Spec) -> Result<Option<Filter>> {
+        let has_one = spec.linux.as_ref().is_some_and(|linux| linux.seccomp.is_some());
+        if has_one { self.dir.read_filter() } else { Ok(None) }
+    }
+
     /// The cgroup that the container's first process is in now.
     fn followed(&self, location: &Location) -> Result<Cgroup> {
         Ok(Cgroup::followed(location, self.saved.process.map_or(0, |process| process.pid))?)

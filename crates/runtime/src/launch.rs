@@ -102,7 +102,7 @@ impl<'a> Home<'a> {
 /// [`Error::Kernel`], with the place in the config that asked for what could not be had. Nothing is left behind.
 pub(crate) fn launch(request: Request<'_>) -> Result<Session<'_>> {
     let launch = &request.compiled.launch;
-    launch.seccomp_flags.iter().for_each(|flags| tracing::debug!("seccomp filter flags: {flags}"));
+    launch.filter.iter().for_each(|filter| tracing::debug!("seccomp filter flags: {}", filter.flags));
     let (host, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
         .doing(|| "make a socket pair".to_owned())?;
     let mut slots = vec![(Slot::HOST, theirs)];

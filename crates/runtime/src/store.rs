@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `state.json` | a [`StateFile`](crate::StateFile) |
 //! | `config.json` | the config that the container was made with, for later commands |
+//! | `filter` | the filter of its system calls, as bytes ([`Filter`](orlop_compile::Filter)), for processes that are added |
 //! | `start.sock` | where a created container waits for `start`; gone once it was started |
 //! | `.changes.lock` | held by whoever changes the limits of the container |
 //! | `criu.json` | which CRIU is saving the container, if one is |

@@ -12,6 +12,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstat, mkdirat};
 use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
+use orlop_compile::Filter;
 use orlop_sys::Fd;
 use orlop_sys::directory::Entries;
 
@@ -22,6 +23,7 @@ use crate::state::StateFile;
 const STATE: &str = "state.json";
 const CONFIG: &str = "config.json";
 const START: &str = "start.sock";
+const FILTER: &str = "filter";
 /// A directory, as the container sees what is in it.
 pub(crate) const NOTIFY: &str = "notify";
 
@@ -163,6 +165,33 @@ impl StateDir {
     /// Where the copy of the config is, for messages.
     pub fn config_path(&self) -> PathBuf {
         self.path.join(CONFIG)
+    }
+
+    /// Saves the filter of the container's system calls.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub fn write_filter(&self, filter: &Filter) -> Result<()> {
+        self.write(FILTER, &filter.to_bytes()).map(drop)
+    }
+
+    /// Reads it back; `None` if there is none, or none that this version of orlop knows.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub fn read_filter(&self) -> Result<Option<Filter>> {
+        Ok(self.read(FILTER)?.as_deref().and_then(Filter::from_bytes))
+    }
+
+    /// Removes it; one that is not there is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Kernel`].
+    pub fn remove_filter(&self) -> Result<()> {
+        self.remove_file(FILTER)
     }
 
     /// Makes the socket on which a created container waits for `start`

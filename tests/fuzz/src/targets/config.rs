@@ -77,7 +77,7 @@ pub(super) fn process(bytes: &[u8]) {
         Ok(document) => document,
         Err(errors) => return said(&errors),
     };
-    let options = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 2 };
+    let options = ExecOptions { id: "c1", no_new_keyring: false, preserve_fds: 2, filter: None };
     let spec = default();
     for host in [root(), user()] {
         compiled(compile_exec(&spec, &document.spec, &host, &options), &document.text);
