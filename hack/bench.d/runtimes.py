@@ -7,17 +7,22 @@ import struct
 import subprocess
 import sys
 
-from commands import BUILT, WORKSPACE, Failed, built, run
+from commands import BUILT, WORKSPACE, Failed, built, copied, run
 
 CGROUPS = "/sys/fs/cgroup"
+COMPANIONS = ("orlop-tools", "containerd-shim-orlop-v2")  # of orlop, beside it
 
 
 class Runtime:
     """A runtime with the usual command line."""
 
-    def __init__(self, name, binary, states):
-        self.name, self.binary = name, os.path.realpath(binary)
-        self.root = os.path.join(states, name)
+    def __init__(self, name, binary, stage):
+        binary = os.path.realpath(binary)
+        beside = (os.path.join(os.path.dirname(binary), other) for other in COMPANIONS)
+        directory = os.path.join(stage.programs, name)
+        copied([binary, *filter(os.path.exists, beside if name == "orlop" else ())], directory)
+        self.name, self.binary = name, os.path.join(directory, os.path.basename(binary))
+        self.root = os.path.join(stage.states, name)
         os.mkdir(self.root)
 
     def argv(self, *words):
@@ -135,7 +140,7 @@ def candidates(given):
             yield name, path
 
 
-def find(given, states, wanted):
+def find(given, stage, wanted):
     """The runtimes that are there, the floor first; `wanted` are the names of those to take, or nothing for all."""
     found = [Floor()] if not wanted or "floor" in wanted else []
     for name, binary in candidates(given):
@@ -143,7 +148,7 @@ def find(given, states, wanted):
             continue
         path = shutil.which(binary)
         if path:
-            found.append(Runtime(name, path, states))
+            found.append(Runtime(name, path, stage))
         else:
             print(f"bench: no {name} here ({binary}): make build; hack/setup.sh bench", file=sys.stderr)
     return found

@@ -27,6 +27,8 @@ class Stage:
         self.states = os.path.join(home, "states")
         os.mkdir(self.states)
         checked(LIBC.mount(b"states", self.states.encode(), b"tmpfs", 0, b"mode=0755"))
+        self.programs = os.path.join(home, "programs")
+        os.mkdir(self.programs)
         self.root = os.path.join(home, "root")
         self.log = os.path.join(home, "log")
         configs.make_root(self.root)

@@ -135,9 +135,13 @@ fn without_mkdir(errno: u32) -> (Container, PathBuf) {
     let rule = json!([{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": errno}]);
     container.set("/linux/seccomp", allow_but(&rule)).set("/root/readonly", false);
     container.up();
-    let id = container.state()["id"].as_str().unwrap().to_owned();
-    let kept = container.state_root().join(id).join("filter");
+    let kept = kept(&container);
     (container, kept)
+}
+
+/// Where the filter of a container is kept.
+fn kept(container: &Container) -> PathBuf {
+    container.state_root().join(container.state()["id"].as_str().unwrap_or_default()).join("filter")
 }
 
 #[test]
@@ -166,8 +170,8 @@ fn exec_has_the_filter_that_the_container_was_made_with() {
 fn no_filter_is_kept_where_there_is_none() {
     let container = Container::lasting();
     container.up();
-    let id = container.state()["id"].as_str().unwrap().to_owned();
-    assert!(!container.state_root().join(id).join("filter").exists());
+    let kept = kept(&container);
+    assert!(kept.with_file_name("config.json").exists() && !kept.exists());
 }
 
 #[test]

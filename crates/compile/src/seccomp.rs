@@ -184,7 +184,8 @@ mod tests {
         let filter = Filter { flags: 5, program: vec![6, 0, 0, 0, 0, 0, 0xff, 0x7f] };
         let bytes = filter.to_bytes();
         assert_eq!(Filter::from_bytes(&bytes), Some(filter));
-        for bad in [&[][..], &bytes[..8], &bytes[..15], &[0; 8 + 8 * 4097]] {
+        let too_long = vec![0; 8 + 8 * 4097];
+        for bad in [&[][..], &bytes[..8], &bytes[..15], &too_long] {
             assert_eq!(Filter::from_bytes(bad), None, "{} bytes", bad.len());
         }
     }

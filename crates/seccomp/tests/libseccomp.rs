@@ -1,5 +1,5 @@
 //! Our programs decide as libseccomp's do, and as the profile says.
-#![allow(clippy::unwrap_used)] // Helpers of tests are test code.
+#![allow(clippy::unwrap_used, clippy::print_stderr)] // Helpers of tests are test code.
 
 mod common;
 
