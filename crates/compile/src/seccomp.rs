@@ -5,6 +5,7 @@ use crate::{Code, SeccompAgent};
 use orlop_program::Step;
 use orlop_seccomp::{Arch, Options, Problem, compile};
 use orlop_spec::{Pointer, Seccomp, seccomp};
+use std::fmt;
 use std::path::PathBuf;
 
 /// Every place of a filter that findings are about.
@@ -40,12 +41,22 @@ const WAIT_KILLABLE_RECV: (&str, (u16, u16)) = ("SECCOMP_FILTER_FLAG_WAIT_KILLAB
 const MOST: (usize, usize) = (4096, 8);
 
 /// A system call filter, ready to be loaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Filter {
     /// `SECCOMP_FILTER_FLAG_…` for seccomp(2).
     pub flags: u64,
     /// Its instructions, each a `struct sock_filter` of eight bytes, in native byte order.
     pub program: Vec<u8>,
+}
+
+impl fmt::Debug for Filter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let instructions = self.program.len() / MOST.1;
+        f.debug_struct("Filter")
+            .field("flags", &self.flags)
+            .field("instructions", &instructions)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Filter {
