@@ -2,7 +2,7 @@
 import dataclasses
 import typing
 
-from commands import Failed, start
+from commands import Failed, built, start
 from runtimes import Floor
 
 CROWDS = (0, 1000, 5000)  # extra mounts on the host
@@ -55,8 +55,8 @@ def several(number):
 
 
 def version(_scenario):
-    """The program's start."""
-    return lambda _stage, runtime: [[runtime.binary, "--version"]]
+    """The program's start; for the floor, that of a program that does nothing."""
+    return lambda _stage, runtime: [[built("nothing")] if isinstance(runtime, Floor) else [runtime.binary, "--version"]]
 
 
 def scenario(name, title, kind, make, **more):
@@ -87,7 +87,7 @@ def every():
         scenario("parallel-1", "1 run, as the next two are taken", "default", several(1), together=True, floor=True),
         scenario("parallel-8", "8 runs at the same time", "default", several(8), together=True, floor=True),
         scenario("parallel-32", "32 runs at the same time", "default", several(32), together=True, floor=True),
-        scenario("version", "`--version`", "default", version),
+        scenario("version", "`--version`; the floor: a static program of glibc that does nothing", "default", version, floor=True),
     ]
     return found
 
