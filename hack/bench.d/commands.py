@@ -39,8 +39,8 @@ def build_programs():
 
 
 def read_anew(path):
-    """Leaves nothing of a file in memory: it is read from the disk when it is executed, as after a boot. What memory has of programs
-    that were written, or have been there for long, is in other pieces, which made up to a tenth of a short command's time."""
+    """Leaves nothing of a file in memory: it is read from the disk when it is executed, as after a boot. What was written is in
+    larger pieces there than what was read, and that was up to a tenth of a short command's time."""
     file = os.open(path, os.O_RDONLY)
     try:
         os.fsync(file)
