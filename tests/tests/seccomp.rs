@@ -141,7 +141,7 @@ fn without_mkdir(errno: u32) -> (Container, PathBuf) {
 
 /// Where the filter of a container is kept.
 fn kept(container: &Container) -> PathBuf {
-    container.state_root().join(container.state()["id"].as_str().unwrap_or_default()).join("filter")
+    container.state_root().join(&container.id).join("filter")
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::compiler::Compiler;
 use crate::{Code, SeccompAgent};
 use orlop_program::Step;
-use orlop_seccomp::{Arch, Options, Problem, compile};
+use orlop_seccomp::{Arch, MAX_INSNS, Options, Problem, compile};
 use orlop_spec::{Pointer, Seccomp, seccomp};
 use std::fmt;
 use std::path::PathBuf;
@@ -37,8 +37,8 @@ const LISTENER_PATH: Pointer = Pointer::new("/linux/seccomp/listenerPath");
 /// The flag that is newer than what orlop asks for: Linux 5.19.
 const WAIT_KILLABLE_RECV: (&str, (u16, u16)) = ("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV", (5, 19));
 
-/// The most instructions that the kernel takes (`BPF_MAXINSNS`), and the bytes of each.
-const MOST: (usize, usize) = (4096, 8);
+/// The bytes of an instruction (`struct sock_filter`).
+const INSTRUCTION: usize = 8;
 
 /// A system call filter, ready to be loaded.
 #[derive(Clone, PartialEq, Eq)]
@@ -51,7 +51,7 @@ pub struct Filter {
 
 impl fmt::Debug for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let instructions = self.program.len() / MOST.1;
+        let instructions = self.program.len() / INSTRUCTION;
         f.debug_struct("Filter")
             .field("flags", &self.flags)
             .field("instructions", &instructions)
@@ -70,8 +70,8 @@ impl Filter {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (flags, program) = bytes.split_first_chunk()?;
-        let (most, size) = MOST;
-        let fits = program.len().is_multiple_of(size) && (1..=most).contains(&(program.len() / size));
+        let fits = program.len().is_multiple_of(INSTRUCTION)
+            && (1..=MAX_INSNS).contains(&(program.len() / INSTRUCTION));
         fits.then(|| Self { flags: u64::from_le_bytes(*flags), program: program.to_vec() })
     }
 }

@@ -147,8 +147,12 @@ impl StateDir {
     ///
     /// As [`StateDir::write_config`].
     pub fn write_first_config(&self, text: &[u8]) -> Result<()> {
-        match self.write_new(CONFIG, text) {
-            Err(Error::Exists { .. }) => self.write_config(text),
+        self.write_first(CONFIG, text)
+    }
+
+    fn write_first(&self, name: &str, text: &[u8]) -> Result<()> {
+        match self.write_new(name, text) {
+            Err(Error::Exists { .. }) => self.write(name, text).map(drop),
             written => written,
         }
     }
@@ -167,13 +171,13 @@ impl StateDir {
         self.path.join(CONFIG)
     }
 
-    /// Saves the filter of the container's system calls.
+    /// Saves the filter of the container's system calls, where there is usually none yet.
     ///
     /// # Errors
     ///
     /// [`Error::Kernel`].
     pub fn write_filter(&self, filter: &Filter) -> Result<()> {
-        self.write(FILTER, &filter.to_bytes()).map(drop)
+        self.write_first(FILTER, &filter.to_bytes())
     }
 
     /// Reads it back; `None` if there is none, or none that this version of orlop knows.
