@@ -74,7 +74,7 @@ def of_crowd(results, title):
                     if name != "wait for init"), reverse=True)
     floor = (f" The floor's took {milliseconds(few['floor'])} and {milliseconds(many['floor'])} ms, "
              f"{many['floor'] / few['floor']:.2f} times as long: the kernel looks at every process to change the root, at every sysfs "
-             "to make another, at every named keyring." if "floor" in few else "")
+             "to make another." if "floor" in few else "")
     return [f"- {title}: beside {crowd['few']} containers a run of `true` took {milliseconds(few['whole'])} ms, beside "
             f"{crowd['alive']:,} {milliseconds(many['whole'])}.{floor} The steps that take most longer:",
             *(f"  - {more:.2f} ms: {name}" for more, name in grown[:3])]

@@ -28,9 +28,13 @@ const FAULTS: [Fault; 7] = [
 /// has the time.
 const SETTLE: Duration = Duration::from_secs(5);
 
-/// How many more BPF programs may be loaded after a campaign than before: other tests have some meanwhile, and a program has no
-/// name that says whose it is. `hack/faults` compares exactly, when all campaigns have ended.
-const OTHERS_PROGRAMS: u64 = 32;
+/// What has no name that says whose it is, and how it is counted.
+const NAMELESS: [(&str, fn() -> Option<u64>); 2] =
+    [("BPF programs", figures::bpf_programs), ("keys of root", figures::keys)];
+
+/// How many more of each of them there may be after a campaign than before: other tests have some meanwhile. `hack/faults`
+/// compares exactly, when all campaigns have ended.
+const OTHERS: u64 = 32;
 
 /// How long a command may take while another one is stalled: the deadlines in the runtime are 10 seconds.
 const SOON: &str = "20";
@@ -165,7 +169,7 @@ fn strike_all<F: Copy + Debug>(
     once: impl Fn(Option<(Point, F)>) -> (Trace, Vec<Bad>),
 ) {
     let began = Instant::now();
-    let programs = figures::bpf_programs();
+    let nameless = NAMELESS.map(|(_, count)| count());
     let (clean, bad) = once(None);
     let trouble: Vec<&str> = bad.iter().map(Bad::what).collect();
     assert!(
@@ -196,11 +200,13 @@ fn strike_all<F: Copy + Debug>(
             report += &line;
         }
     }
-    if let Some((before, after)) = programs.zip(settled_programs(programs)) {
-        leaks += 1;
-        let line = format!("{name}: {before} BPF programs, now {after}\n");
-        say(&line);
-        report += &line;
+    for ((what, count), before) in NAMELESS.into_iter().zip(nameless) {
+        if let Some((before, after)) = before.zip(too_many(count, before)) {
+            leaks += 1;
+            let line = format!("{name}: {before} {what}, now {after}\n");
+            say(&line);
+            report += &line;
+        }
     }
     let (points, seconds) = (points.len(), began.elapsed().as_secs());
     let of_criu = if stuck > 0 { format!(", {stuck} stuck in CRIU") } else { String::new() };
@@ -257,8 +263,7 @@ fn settled(container: &Container) -> Vec<String> {
     let until = Instant::now() + SETTLE;
     loop {
         reap_zombies(container);
-        let mut left = ledger::leaks(&container.id, &container.state_root());
-        left.extend(ledger::keys(&container.id));
+        let left = ledger::leaks(&container.id, &container.state_root());
         if left.is_empty() || Instant::now() > until {
             return left;
         }
@@ -266,12 +271,12 @@ fn settled(container: &Container) -> Vec<String> {
     }
 }
 
-/// How many BPF programs there are, if there are too many when the kernel has had its time.
-fn settled_programs(before: Option<u64>) -> Option<u64> {
-    let most = before? + OTHERS_PROGRAMS;
+/// How many there are, if there are too many when the kernel has had its time.
+fn too_many(count: fn() -> Option<u64>, before: Option<u64>) -> Option<u64> {
+    let most = before? + OTHERS;
     let until = Instant::now() + SETTLE;
     loop {
-        let now = figures::bpf_programs()?;
+        let now = count()?;
         if now <= most || Instant::now() > until {
             return (now > most).then_some(now);
         }

@@ -125,8 +125,8 @@ fn dying() -> Option<u64> {
     number_after(&fs::read_to_string(unified.mount.join("cgroup.stat")).ok()?, "nr_dying_descendants ")
 }
 
-/// The second column is of keys, and of those that are instantiated.
-fn keys() -> Option<u64> {
+/// Keys and keyrings of root: the second column is of keys, and of those that are instantiated.
+pub fn keys() -> Option<u64> {
     let text = fs::read_to_string("/proc/key-users").ok()?;
     let root = text.lines().find(|line| line.trim_start().starts_with("0:"))?;
     root.split_whitespace().nth(2)?.split('/').next()?.parse().ok()

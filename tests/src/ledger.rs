@@ -32,13 +32,6 @@ fn mounts(id: &str) -> Vec<String> {
     text.lines().filter(|line| line.contains(id)).map(str::to_owned).collect()
 }
 
-/// Keyrings that name the id, such as a container's session keyring. The kernel lets go of one some time after the last process
-/// that has it was waited for.
-pub fn keys(id: &str) -> Vec<String> {
-    let text = fs::read_to_string("/proc/keys").unwrap_or_default();
-    text.lines().filter(|line| line.contains(id)).map(str::to_owned).collect()
-}
-
 /// Our own children that have ended in one of the container's cgroups and that nobody has waited for.
 pub fn zombies(id: &str) -> Vec<i32> {
     let all = fs::read_dir("/proc").expect("procfs is mounted").flatten();

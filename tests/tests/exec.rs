@@ -200,14 +200,33 @@ fn exec_applies_the_containers_rlimits_and_umask() {
     assert_eq!(umask.stdout, "0027\n");
 }
 
+/// The numbers of the session keyrings in a listing of keys.
+fn session_keyrings(keys: &str) -> Vec<String> {
+    let keyrings = keys.lines().filter(|line| line.contains(" keyring ") && line.contains(" _ses"));
+    keyrings.map(|line| line.split(' ').next().unwrap_or_default().to_owned()).collect()
+}
+
 #[test]
 fn the_callers_session_keyring_stays_the_callers() {
-    let mut container = Container::lasting();
-    container.set("/linux/maskedPaths", json!([]));
-    container.up();
     // As another user than the keyrings' owner one sees only what one possesses.
-    let out = container.exec_command(&["--user", "1000:1000"], &["cat", "/proc/keys"]).ok();
-    assert!(out.stdout.contains(&format!("_ses.{}", container.id)), "{out}");
+    let as_another = |container: &mut Container| {
+        container
+            .set("/linux/maskedPaths", json!([]))
+            .set("/process/user", json!({"uid": 1000, "gid": 1000}));
+    };
+    let mut callers = Container::new(&["cat", "/proc/keys"]);
+    as_another(&mut callers);
+    let callers = session_keyrings(&callers.with_bundle("run", &["--no-new-keyring"]).ok().stdout);
+    let mut own = Container::new(&["cat", "/proc/keys"]);
+    as_another(&mut own);
+    let mut lasting = Container::lasting();
+    as_another(&mut lasting);
+    lasting.up();
+    for out in [own.run(), lasting.exec(&["cat", "/proc/keys"])] {
+        let keyrings = session_keyrings(&out.stdout);
+        assert_eq!(keyrings.len(), 1, "{out}");
+        assert!(!callers.contains(&keyrings[0]), "the caller's are {callers:?}: {out}");
+    }
 }
 
 #[test]

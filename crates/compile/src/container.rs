@@ -90,11 +90,9 @@ impl Compiler<'_> {
         let why = "The caller's terminal and signals stay the caller's.";
         self.step(Step::NewSession {}, Rule("a container has a session of its own"), why);
         if !no_new_keyring {
-            let name = format!("_ses.{}", self.id);
-            let step = Step::SessionKeyring { name: name.as_str().into() };
             let why = "Keys in the caller's session keyring stay the caller's.";
             self.key_label(process, true);
-            self.step(step, Rule("a container has a keyring of its own"), why);
+            self.step(Step::SessionKeyring {}, Rule("a container has a keyring of its own"), why);
             self.key_label(process, false);
         }
     }

@@ -49,7 +49,7 @@ impl Compiler<'_> {
         }
     }
 
-    /// The id becomes a file name, and the name of a keyring and of a cgroup.
+    /// The id becomes a file name, and the name of a cgroup.
     pub(crate) fn container_id(&mut self) {
         let id = self.id;
         if id.is_empty() {

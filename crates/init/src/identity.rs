@@ -8,12 +8,11 @@ use orlop_sys::cred::{self, CapabilitySets};
 use orlop_sys::{Error, file, process};
 
 /// Joins a session keyring of the container's own.
-pub fn session_keyring(name: &CStr) -> Outcome {
-    match process::join_session_keyring(name) {
+pub fn session_keyring() -> Outcome {
+    match process::join_session_keyring() {
         // No keys in this kernel, or none for us (a seccomp filter of whoever runs us): then there is nothing to leak.
         Err(e) if e.is(libc::ENOSYS) || e.is(libc::EPERM) => Ok(()),
-        Err(e) => Err(e.into()),
-        Ok(_) => Ok(()),
+        done => Ok(done?),
     }
 }
 

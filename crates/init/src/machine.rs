@@ -108,7 +108,7 @@ impl<'a> Machine<'a> {
     fn step(&mut self, step: &Step<'a>) -> Outcome {
         match *step {
             Step::NewSession {} => new_session(),
-            Step::SessionKeyring { name } => identity::session_keyring(name.c_str()),
+            Step::SessionKeyring {} => identity::session_keyring(),
             Step::Unshare { kinds } => Ok(process::unshare(kinds as i32)?),
             Step::Redirect { from, to } => Ok(file::dup_to_standard(self.slot(from), to.into())?),
             Step::Network {} => network::enter(self),

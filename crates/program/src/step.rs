@@ -24,7 +24,7 @@ steps! {
     /// Unblocks every signal, takes none as ignored, and starts a new session: setsid(2).
     1 NewSession {}
     /// Joins a new session keyring, so that the caller's keys stay the caller's: keyctl(2). A kernel without keys is fine.
-    2 SessionKeyring { name: Str<'a> }
+    2 SessionKeyring {}
     /// Leaves namespaces for new ones: unshare(2). For the cgroup namespace, whose root is the cgroup one is in.
     3 Unshare {
         /// `CLONE_NEW…`.

@@ -92,13 +92,14 @@ pub fn setsid() -> Result<()> {
     unsafe { call(libc::SYS_setsid, []) }.map(drop)
 }
 
-/// Joins a new session keyring with this name
-/// ([keyctl(2)](https://man7.org/linux/man-pages/man2/keyctl.2.html), `KEYCTL_JOIN_SESSION_KEYRING`). `ENOSYS`: the kernel has no keys.
-pub fn join_session_keyring(name: &CStr) -> Result<i32> {
+/// Joins a new session keyring
+/// ([keyctl(2)](https://man7.org/linux/man-pages/man2/keyctl.2.html), `KEYCTL_JOIN_SESSION_KEYRING`). It has no name of its
+/// own: for one, the kernel would look through every keyring that there is. `ENOSYS`: the kernel has no keys.
+pub fn join_session_keyring() -> Result<()> {
     const KEYCTL_JOIN_SESSION_KEYRING: usize = 1;
-    // SAFETY: the name outlives the call, which only reads it.
-    unsafe { call(libc::SYS_keyctl, [KEYCTL_JOIN_SESSION_KEYRING, name.as_ptr() as usize]) }
-        .map(|id| id as i32)
+    const NEW: usize = 0;
+    // SAFETY: numbers only: there is no name.
+    unsafe { call(libc::SYS_keyctl, [KEYCTL_JOIN_SESSION_KEYRING, NEW]) }.map(drop)
 }
 
 /// Sets a resource limit of a process, 0 for this one

@@ -142,13 +142,11 @@ static void loopback_up(void) {
     must(ioctl, socket, SIOCSIFFLAGS, &lo);
 }
 
-static void own_session(const char *name) {
-    static char keyring[64] = "_ses.";
+static void own_session(void) {
     static const unsigned long usual[4]; // struct sigaction: SIG_DFL. What the caller ignores would stay ignored.
     for (int signal = 1; signal <= 64; signal++) call(rt_sigaction, signal, usual, 0, 8);
-    for (int i = 0; name[i] && i < 58; i++) keyring[5 + i] = name[i];
     must(setsid);
-    must(keyctl, KEYCTL_JOIN_SESSION_KEYRING, keyring);
+    must(keyctl, KEYCTL_JOIN_SESSION_KEYRING, 0);
 }
 
 // Standard input is the host's /dev/null, which the container should not hold.
@@ -175,9 +173,9 @@ __attribute__((noreturn)) static void become(char **command) {
     fail("execve", call(execve, command[0], command, variables));
 }
 
-__attribute__((noreturn)) static void be_container(const char *rootfs, const char *name, char **command) {
+__attribute__((noreturn)) static void be_container(const char *rootfs, char **command) {
     step("clone3, with five namespaces and into the cgroup");
-    own_session(name);
+    own_session();
     must(unshare, CLONE_NEWCGROUP);
     step("session, keyring, cgroup namespace");
     loopback_up();
@@ -232,7 +230,7 @@ static int run(int killed, char **arguments) {
     filter_devices(cgroup);
     step("device program loaded and attached");
     long pid = start(cgroup, NAMESPACES);
-    if (pid == 0) be_container(arguments[0], arguments[2], arguments + 3);
+    if (pid == 0) be_container(arguments[0], arguments + 3);
     if (killed) must(kill, pid, 9);
     int status = wait_for(pid);
     step("execve, the program, its end and that of its namespaces");
@@ -249,7 +247,7 @@ static int execute(char **arguments) {
     must(setns, container, NAMESPACES | CLONE_NEWCGROUP);
     long pid = start(cgroup, 0);
     if (pid == 0) {
-        own_session(arguments[2]);
+        own_session();
         own_null();
         struct rlimit64 files = {1024, 1024};
         must(prlimit64, 0, RLIMIT_NOFILE, &files, 0);

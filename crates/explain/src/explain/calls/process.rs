@@ -72,7 +72,7 @@ pub(super) fn process(step: &Step<'_>) -> Vec<String> {
         Step::NewSession {} => {
             vec!["rt_sigaction(…, SIG_DFL), rt_sigprocmask(unblock all)".into(), "setsid()".into()]
         }
-        Step::SessionKeyring { name } => one(format!("keyctl(KEYCTL_JOIN_SESSION_KEYRING, {})", text(name))),
+        Step::SessionKeyring {} => one("keyctl(KEYCTL_JOIN_SESSION_KEYRING, NULL)".into()),
         Step::Unshare { kinds } => one(format!("unshare({})", clone_flags(kinds.into()))),
         Step::Redirect { from, to } => one(format!("dup3(slot {}, {to})", from.0)),
         Step::Network {} => vec![
