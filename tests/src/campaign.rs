@@ -29,8 +29,11 @@ const FAULTS: [Fault; 7] = [
 const SETTLE: Duration = Duration::from_secs(5);
 
 /// What has no name that says whose it is, and how it is counted.
-const NAMELESS: [(&str, fn() -> Option<u64>); 2] =
+const NAMELESS: [(&str, Count); 2] =
     [("BPF programs", figures::bpf_programs), ("keys of root", figures::keys)];
+
+/// How many there are now, if that can be known.
+type Count = fn() -> Option<u64>;
 
 /// How many more of each of them there may be after a campaign than before: other tests have some meanwhile. `hack/faults`
 /// compares exactly, when all campaigns have ended.
@@ -272,7 +275,7 @@ fn settled(container: &Container) -> Vec<String> {
 }
 
 /// How many there are, if there are too many when the kernel has had its time.
-fn too_many(count: fn() -> Option<u64>, before: Option<u64>) -> Option<u64> {
+fn too_many(count: Count, before: Option<u64>) -> Option<u64> {
     let most = before? + OTHERS;
     let until = Instant::now() + SETTLE;
     loop {

@@ -1,7 +1,7 @@
 //! Waiting for events: a process's end, words through a fifo, a change of a file.
 //!
 //! Each wait blocks in `poll` until the event or the deadline; none of them sleeps and looks again.
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -55,11 +55,22 @@ impl ProcessHandle {
     /// Waits for its end and collects its exit code (128 + n for signals); `None` if it is not our child.
     #[track_caller]
     pub fn reap(&self) -> Option<i32> {
-        assert!(self.wait(patience()), "process {} does not end", self.pid);
+        assert!(self.wait(patience()), "process {} does not end: {}", self.pid, doings(self.pid));
         let status =
             rustix::process::waitid(WaitId::PidFd(self.fd.as_fd()), WaitIdOptions::EXITED).ok()??;
         status.exit_status().or_else(|| status.terminating_signal().map(|n| 128 + n))
     }
+}
+
+/// What a process does, in the kernel's words: its state and signals, the call that it is in and where that has got to.
+fn doings(pid: i32) -> String {
+    let read = |file: &str| fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let status = read("status");
+    let telling =
+        ["Name", "State", "NSpid", "Threads", "SigQ", "SigPnd", "ShdPnd", "SigBlk", "SigIgn", "SigCgt"];
+    let known = status.lines().filter(|line| telling.iter().any(|name| line.starts_with(name)));
+    let known: Vec<&str> = known.collect();
+    format!("{}; call {}; stack\n{}", known.join(", "), read("syscall").trim_end(), read("stack"))
 }
 
 /// Waits until a descriptor is readable (or hung up); false when the time ran out first.
@@ -153,7 +164,7 @@ pub fn when_file(path: &Path, done: impl Fn(&str) -> bool) -> String {
     inotify::add_watch(&watch, path, flags).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let deadline = Instant::now() + patience();
     loop {
-        let text = std::fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let text = fs::read_to_string(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         if done(&text) {
             return text;
         }
