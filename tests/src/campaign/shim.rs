@@ -17,6 +17,9 @@ use crate::{Container, Fifo};
 /// How long a shim may take to end that was told to, or that has lost its connections: it gives up by itself after 20 seconds.
 const END: Duration = Duration::from_secs(60);
 
+/// How long one may take to end that has closed its connections.
+const CLOSED: Duration = Duration::from_secs(5);
+
 /// How long a shim may say nothing more, once it was asked for what it knows.
 const SAYING: Duration = Duration::from_secs(1);
 
@@ -125,9 +128,10 @@ impl ShimCampaign<'_> {
         } else if trace.hung {
             bad.push(Bad::Hang(format!("a call is not answered\n{}", place.report(&shim))));
         }
-        let failed = matches!(fault, Some((_, Fault::Fail(_)))) && trace.code == 1 && !shim.process.ended();
+        let failed = matches!(fault, Some((_, Fault::Fail(_)))) && trace.code == 1;
         let state = self.container.state_root().join(&self.container.id);
-        if failed && self.name == "shim create" && state.exists() {
+        // A shim that cannot go on closes its connections, and has ended a moment later: what it leaves is for its `delete`.
+        if failed && self.name == "shim create" && state.exists() && !shim.process.wait(CLOSED) {
             bad.push(Bad::Wrong("Create has failed, and the id is taken".to_owned()));
         }
         match self.end(&shim) {
