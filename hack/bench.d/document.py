@@ -1,6 +1,7 @@
 """docs/performance.md."""
 import os
 
+import density
 import history
 import missed
 import plots
@@ -158,8 +159,8 @@ def of_crowd(results):
     if not rows:
         return ""
     return ("\n## Many containers\n\nCreate and start while there are more and more live containers, in milliseconds: medians of the first "
-            "and of the last fifteen, of orlop's forty, three times from none to all; and `list`. Who is slow gets fewer than a "
-            "thousand, for want of time.\n\n" + table(["", "alive", "first", "last", "list of some", "list of all"], rows))
+            f"and of the last {density.SAMPLE}, of orlop's {density.OURS}, {density.PASSES} times from none to all; and `list`. Who is "
+            "slow gets fewer than a thousand, for want of time.\n\n" + table(["", "alive", "first", "last", "list of some", "list of all"], rows))
 
 
 def of_shims(results):
